@@ -1,0 +1,69 @@
+// outcome: what the verbs answer. Every value reads as an adjective; there is no bool whose polarity could be asked.
+#pragma once
+
+#include <detent/version.hpp>
+
+#include <cstdint>
+
+DETENT_BEGIN_NAMESPACE
+
+// What `arm_…` did.
+enum class arm_result : std::uint8_t {
+  armed,      // nothing was pending
+  rearmed,    // a pending firing (or a live series) was replaced and will not start
+  closed,     // refused: the timer is closed, gone, or its handle is empty
+  shut_down,  // refused: the service is shut down, or this is a fork child
+  refused,    // refused: a period that is zero or negative
+};
+
+// What `cancel` and `close` found. Only `cancelled` and `idle` say that the callback is not running now.
+enum class cancel_result : std::uint8_t {
+  cancelled,          // a firing was withdrawn, no call is in progress
+  cancelled_running,  // a firing was withdrawn while the call of an earlier one is in progress
+  running,            // nothing was pending, a call is in progress
+  idle,               // neither
+  closed,             // the timer was closed already, is gone, or its handle is empty
+  shut_down,          // the service is shut down, or this is a fork child
+};
+
+// How a waiting verb ended.
+enum class wait_result : std::uint8_t {
+  quiet,           // the calls it had to wait for are over
+  from_callback,   // not waited for: it would wait for the call (or for the executor) it was made from
+  would_deadlock,  // refused: the wait would close a cycle; the verb's own effect has been taken all the same
+  timed_out,       // the limit passed first
+};
+
+enum class stop_result : std::uint8_t {
+  asked,  // the call in progress was told through its stop token
+  idle,   // no call is in progress
+};
+
+enum class then_result : std::uint8_t {
+  accepted,   // the continuation runs once, after the last call and the destruction of the callable
+  no_memory,  // nothing was changed: the continuation is untouched, the timer open
+};
+
+// What a timer is doing at the moment of asking.
+enum class timer_state : std::uint8_t {
+  idle,       // open, nothing pending
+  pending,    // a firing is pending
+  queued,     // a firing is due and handed to the executor
+  running,    // a call is in progress (whatever is pending besides)
+  closed,     // closed, or gone
+  shut_down,  // its service is shut down
+};
+
+struct cancel_answer {
+  cancel_result outcome;
+  wait_result wait;
+};
+
+DETENT_EXPORT const char* to_string(arm_result) noexcept;
+DETENT_EXPORT const char* to_string(cancel_result) noexcept;
+DETENT_EXPORT const char* to_string(wait_result) noexcept;
+DETENT_EXPORT const char* to_string(stop_result) noexcept;
+DETENT_EXPORT const char* to_string(then_result) noexcept;
+DETENT_EXPORT const char* to_string(timer_state) noexcept;
+
+DETENT_END_NAMESPACE
