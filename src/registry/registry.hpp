@@ -1,0 +1,190 @@
+// registry: lines at fixed addresses, named by index and generation, reused last-in-first-out.
+//
+// Chunk k holds 64 << k lines, so 26 chunks cover every index, a small service costs pages, and a line is found with a
+// shift and one load. `Parts` names what an index owns: types whose zero bytes are a valid value before construction.
+// Parts are constructed when an index is handed out for the first time, and live until the registry ends.
+//
+// Threads: `at` any, without a lock, for an index that was handed out. The generation is guarded by `lock_of(index)`, and
+// changes when an index is given back; 0 is never used, and an index whose generation saturates is retired.
+#pragma once
+
+#include "base/base.hpp"
+#include "platform/platform.hpp"
+#include "sync/sync.hpp"
+
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+
+namespace detent::detail {
+
+template <class Hot, class Cold, class Link>
+class registry {
+ public:
+  static constexpr std::uint32_t none = ~std::uint32_t{0};
+  static constexpr std::uint32_t first_chunk = 64;
+  static constexpr std::size_t chunk_limit = 25;
+  static constexpr std::size_t lock_count = 16;
+#if defined(DETENT_GENERATION_MAX)
+  static constexpr std::uint32_t generation_max = DETENT_GENERATION_MAX;
+#else
+  static constexpr std::uint32_t generation_max = ~std::uint32_t{0};
+#endif
+
+  registry() noexcept = default;
+  registry(const registry&) = delete;
+  registry& operator=(const registry&) = delete;
+
+  ~registry() {
+    for (std::size_t k = 0; k < chunk_limit; ++k) {
+      const chunk& c = chunks_[k];
+      if (c.hot.load(std::memory_order_relaxed) == nullptr) continue;  // Alone: the last share is gone.
+      platform::free_pages(c.hot.load(std::memory_order_relaxed), sizeof(Hot) * lines_in(k));
+      platform::free_pages(c.cold, sizeof(Cold) * lines_in(k));
+      platform::free_pages(c.link, sizeof(Link) * lines_in(k));
+      platform::free_pages(c.slot, sizeof(slot) * lines_in(k));
+    }
+  }
+
+  Hot& hot(std::uint32_t index) const noexcept {
+    const place p = place_of(index);
+    return chunks_[p.chunk].hot.load(std::memory_order_acquire)[p.offset];  // G1 <- G2.
+  }
+  Cold& cold(std::uint32_t index) const noexcept {
+    const place p = place_of(index);
+    return chunks_[p.chunk].cold[p.offset];
+  }
+  Link& link(std::uint32_t index) const noexcept {
+    const place p = place_of(index);
+    return chunks_[p.chunk].link[p.offset];
+  }
+
+  mutex& lock_of(std::uint32_t index) const noexcept { return locks_[index / 16 % lock_count].m; }
+
+  // Guarded by lock_of(index).
+  std::uint32_t generation(std::uint32_t index) const noexcept {
+    return slot_of(index).generation.load(std::memory_order_relaxed);  // The lock orders it.
+  }
+
+  // Without the lock: a hint that a generation has passed, for waiters who look again anyway.
+  bool has_passed(std::uint32_t index, std::uint32_t generation) const noexcept {
+    return slot_of(index).generation.load(std::memory_order_acquire) != generation;  // G3 <- G4.
+  }
+
+  // Whether an index may exist: ids come from users.
+  bool exists(std::uint32_t index) const noexcept {
+    return index < handed_out_.load(std::memory_order_acquire);  // G1 <- G2.
+  }
+  std::uint32_t handed_out() const noexcept { return handed_out_.load(std::memory_order_acquire); }  // G1 <- G2.
+
+  // Takes the index given back last, or a fresh one. `none` when the OS has no memory or every index is in use.
+  std::uint32_t acquire() noexcept DETENT_EXCLUDES(free_lock_) {
+    lock_guard guard(free_lock_);
+    if (free_ != none) {
+      const std::uint32_t index = free_;
+      free_ = slot_of(index).next_free;
+      ++in_use_;
+      return index;
+    }
+    const std::uint32_t index = handed_out_.load(std::memory_order_relaxed);  // Written under this lock only.
+    const place p = place_of(index);
+    if (p.chunk >= chunk_limit || (p.offset == 0 && !add_chunk(p.chunk))) return none;
+    chunk& c = chunks_[p.chunk];
+    ::new (&c.hot.load(std::memory_order_relaxed)[p.offset]) Hot();
+    ::new (&c.cold[p.offset]) Cold();
+    ::new (&c.link[p.offset]) Link();
+    ::new (&c.slot[p.offset]) slot();
+    handed_out_.store(index + 1, std::memory_order_release);  // G2 -> G1.
+    ++in_use_;
+    return index;
+  }
+
+  // Ends this generation of an index. From then on no verb by id reaches it.
+  void retire(std::uint32_t index) noexcept DETENT_REQUIRES(lock_of(index)) {
+    slot& s = slot_of(index);
+    const std::uint32_t generation = s.generation.load(std::memory_order_relaxed);
+    if (generation != generation_max) s.generation.store(generation + 1, std::memory_order_release);  // G4 -> G3.
+    else s.generation.store(0, std::memory_order_release);                                            // G4 -> G3.
+  }
+
+  void give_back(std::uint32_t index) noexcept DETENT_EXCLUDES(free_lock_) {
+    lock_guard guard(free_lock_);
+    --in_use_;
+    if (slot_of(index).generation.load(std::memory_order_relaxed) == 0) return;  // Saturated: never used again.
+    slot_of(index).next_free = free_;
+    free_ = index;
+  }
+
+  std::uint32_t in_use() const noexcept DETENT_EXCLUDES(free_lock_) {
+    lock_guard guard(free_lock_);
+    return in_use_;
+  }
+
+ private:
+  struct slot {
+    std::atomic<std::uint32_t> generation{1};
+    std::uint32_t next_free = none;  // guarded by free_lock_
+  };
+
+  struct chunk {
+    std::atomic<Hot*> hot{nullptr};
+    Cold* cold = nullptr;
+    Link* link = nullptr;
+    registry::slot* slot = nullptr;
+  };
+
+  struct place {
+    std::size_t chunk;
+    std::uint32_t offset;
+  };
+
+  struct alignas(64) padded_lock {
+    mutex m;
+  };
+
+  static constexpr std::size_t lines_in(std::size_t k) noexcept { return std::size_t{first_chunk} << k; }
+
+  static place place_of(std::uint32_t index) noexcept {
+    const std::uint64_t moved = std::uint64_t{index} + first_chunk;
+    const auto k = static_cast<std::size_t>(std::bit_width(moved)) - static_cast<std::size_t>(std::bit_width(first_chunk));
+    return {k, static_cast<std::uint32_t>(moved - (std::uint64_t{first_chunk} << k))};
+  }
+
+  registry::slot& slot_of(std::uint32_t index) const noexcept {
+    const place p = place_of(index);
+    return chunks_[p.chunk].slot[p.offset];
+  }
+
+  bool add_chunk(std::size_t k) noexcept {
+    const std::size_t lines = lines_in(k);
+    void* hot = platform::allocate_pages(sizeof(Hot) * lines);
+    void* cold = platform::allocate_pages(sizeof(Cold) * lines);
+    void* link = platform::allocate_pages(sizeof(Link) * lines);
+    void* slots = platform::allocate_pages(sizeof(slot) * lines);
+    if (hot == nullptr || cold == nullptr || link == nullptr || slots == nullptr) {
+      if (hot != nullptr) platform::free_pages(hot, sizeof(Hot) * lines);
+      if (cold != nullptr) platform::free_pages(cold, sizeof(Cold) * lines);
+      if (link != nullptr) platform::free_pages(link, sizeof(Link) * lines);
+      if (slots != nullptr) platform::free_pages(slots, sizeof(slot) * lines);
+      return false;
+    }
+    chunk& c = chunks_[k];
+    c.cold = static_cast<Cold*>(cold);
+    c.link = static_cast<Link*>(link);
+    c.slot = static_cast<registry::slot*>(slots);
+    c.hot.store(static_cast<Hot*>(hot), std::memory_order_release);  // G2 -> G1.
+    return true;
+  }
+
+  std::array<chunk, chunk_limit> chunks_{};  // a chunk is immutable once its `hot` is set
+  std::atomic<std::uint32_t> handed_out_{0};
+  mutable std::array<padded_lock, lock_count> locks_{};
+  mutable mutex free_lock_;
+  std::uint32_t free_ DETENT_GUARDED_BY(free_lock_) = none;
+  std::uint32_t in_use_ DETENT_GUARDED_BY(free_lock_) = 0;
+};
+
+}  // namespace detent::detail

@@ -1,0 +1,52 @@
+// atomic: the seam. Every atomic of the engine is a `sync_atomic`; proof builds replace it by an explorer's own.
+#pragma once
+
+#if defined(DETENT_MODEL_SEAM)
+#include DETENT_MODEL_SEAM
+#else
+
+#include <atomic>
+
+namespace detent::detail {
+
+template <class T>
+using sync_atomic = std::atomic<T>;
+
+using std::memory_order_acq_rel;
+using std::memory_order_acquire;
+using std::memory_order_relaxed;
+using std::memory_order_release;
+
+}  // namespace detent::detail
+
+#endif
+
+namespace detent::detail {
+
+// Whether other threads may touch a service's words. `alone` is the promise of `sharing::one_thread`: the same algorithm
+// with plain loads and stores, which cost a quarter.
+enum class access : bool { shared, alone };
+
+template <class T>
+bool compare_exchange(sync_atomic<T>& word, T& expected, T desired, access who) noexcept {
+  if (who == access::alone) {
+    const T found = word.load(memory_order_relaxed);
+    if (found != expected) {
+      expected = found;
+      return false;
+    }
+    word.store(desired, memory_order_relaxed);
+    return true;
+  }
+  return word.compare_exchange_strong(expected, desired, memory_order_acq_rel, memory_order_acquire);
+}
+
+// Reads a word in its place in the modification order: what was published before by whoever writes after is visible to
+// that writer. The read half of both store-buffering pairs (words.hpp, SB-A and SB-B).
+template <class T>
+T read_in_order(sync_atomic<T>& word, access who) noexcept {
+  if (who == access::alone) return word.load(memory_order_relaxed);
+  return word.fetch_add(T{0}, memory_order_acq_rel);
+}
+
+}  // namespace detent::detail

@@ -1,0 +1,7 @@
+// sync: the face of this folder.
+#pragma once
+
+#include "sync/atomic.hpp"
+#include "sync/eventcount.hpp"
+#include "sync/mutex.hpp"
+#include "sync/proof.hpp"

@@ -1,0 +1,270 @@
+// wheel: finds the earliest deadlines of very many, and forgets nothing.
+//
+// A radix wheel: ten levels of 64 slots over 60-bit keys. A token stands at the level of the highest 6-bit digit in which
+// its key differs from `current_`, in the slot of that digit. So the first slot of the lowest level in use holds the
+// earliest key, level 0 slots hold exactly one key each, and no deadline is too far. Time only opens slots: opening one
+// moves its tokens down to where they differ from the earliest of them, at most once per level.
+//
+// Every slot keeps a lower bound of its keys, so the driver sleeps to the exact next deadline without opening anything.
+//
+// One token per index, linked through `Links`: filing again moves it. So there are no stale tokens, nothing is allocated,
+// and memory is bounded by the number of records, whatever an adversary arms.
+//
+// Threads: none; one owner. Knows no clock: `now` is a parameter. Invariants:
+//   I1  current_ <= every key, but for keys that were filed late: these stand in the slot of current_.
+//   I2  a slot's bit is set if and only if its chain is not empty; its `earliest` is <= every key in it.
+//   I3  a token's level and slot follow from its key and current_ alone.
+#pragma once
+
+#include "base/base.hpp"
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+namespace detent::detail {
+
+inline constexpr std::uint32_t no_index = ~std::uint32_t{0};
+
+struct wheel_link {
+  std::uint64_t key = 0;  // 0: not in a wheel
+  std::uint32_t prev = 0;
+  std::uint32_t next = 0;
+};
+
+// `Links` is called with an index and answers a reference to its wheel_link.
+template <class Links>
+class wheel {
+ public:
+  using key_type = std::uint64_t;
+  static constexpr key_type nothing = ~key_type{0};
+  static constexpr key_type key_max = (key_type{1} << 60) - 1;
+
+  explicit wheel(Links links) noexcept : links_(links) {}
+
+  bool is_filed(std::uint32_t index) noexcept { return links_(index).key != 0; }
+
+  // Requires: not filed, 0 < key <= key_max. A key before current_ is late: it is due at the next look.
+  void file(std::uint32_t index, key_type key) noexcept {
+    DETENT_DEBUG_CHECK(key > 0 && key <= key_max, "a wheel key is out of range");
+    DETENT_DEBUG_CHECK(!is_filed(index), "a token is filed twice");
+    links_(index).key = key;
+    append(index);
+    ++count_;
+  }
+
+  // Requires: filed.
+  void remove(std::uint32_t index) noexcept {
+    wheel_link& link = links_(index);
+    const position at = position_of(link.key);
+    slot& from = slots_[at.level][at.slot];
+    (link.prev == no_index ? from.first : links_(link.prev).next) = link.next;
+    (link.next == no_index ? from.last : links_(link.next).prev) = link.prev;
+    if (from.first == no_index) occupied_[at.level] &= ~(std::uint64_t{1} << at.slot);
+    link.key = 0;
+    --count_;
+  }
+
+  // No token is due before this; exact unless tokens were removed. `nothing` when empty.
+  key_type next() const noexcept {
+    const position at = first();
+    return at.level == levels ? nothing : slots_[at.level][at.slot].earliest;
+  }
+
+  // Takes out the tokens of the earliest key that is due by `now`: the first of a chain through `next`, or no_index.
+  // Late tokens of different keys may share one chain. Ask again until it answers no_index.
+  std::uint32_t take_due(key_type now) noexcept {
+    for (;;) {
+      const position at = first();
+      if (at.level == levels) {
+        if (now > current_) current_ = now < key_max ? now : key_max;
+        return no_index;
+      }
+      slot& due = slots_[at.level][at.slot];
+      if (due.earliest > now) {
+        approach(now, at);
+        return no_index;
+      }
+      const std::uint32_t chain = due.first;
+      occupied_[at.level] &= ~(std::uint64_t{1} << at.slot);
+      if (at.level == 0) {
+        current_ = (current_ & ~key_type{63}) | at.slot;
+        release(chain);
+        return chain;
+      }
+      open(chain, now);
+    }
+  }
+
+  // The clock was set back: what was late or near may be far again. Files everything anew, seen from `now`.
+  void rebase(key_type now) noexcept {
+    std::uint32_t all = no_index;
+    for (std::size_t level = 0; level < levels; ++level) {
+      for (; occupied_[level] != 0; occupied_[level] &= occupied_[level] - 1) {
+        slot& from = slots_[level][static_cast<std::size_t>(std::countr_zero(occupied_[level]))];
+        links_(from.last).next = all;
+        all = from.first;
+      }
+    }
+    current_ = now;
+    append_all(all);
+  }
+
+  std::size_t size() const noexcept { return count_; }
+
+  // Walks everything and checks I1 to I3: unit tests and fuzzers.
+  bool is_sound() noexcept {
+    std::size_t seen = 0;
+    for (std::size_t level = 0; level < levels; ++level) {
+      for (std::size_t s = 0; s < 64; ++s) {
+        if ((occupied_[level] >> s & 1) == 0) continue;
+        const slot& in = slots_[level][s];
+        if (in.first == no_index) return false;
+        for (std::uint32_t i = in.first; i != no_index; i = links_(i).next) {
+          const wheel_link& link = links_(i);
+          const position at = position_of(link.key);
+          if (at.level != level || at.slot != s || in.earliest > link.key) return false;
+          if (link.next == no_index && in.last != i) return false;
+          ++seen;
+        }
+      }
+    }
+    return seen == count_;
+  }
+
+  // Sorts a chain that `take_due` answered; stable. Merges from the bottom up: no recursion, no memory.
+  template <class Less>
+  std::uint32_t sort(std::uint32_t chain, Less less) noexcept {
+    if (is_sorted(chain, less)) return chain;
+    std::array<std::uint32_t, 33> runs;
+    runs.fill(no_index);
+    while (chain != no_index) {
+      std::uint32_t run = chain;
+      chain = links_(run).next;
+      links_(run).next = no_index;
+      std::size_t size_log2 = 0;
+      for (; runs[size_log2] != no_index; ++size_log2) {
+        run = merge(runs[size_log2], run, less);
+        runs[size_log2] = no_index;
+      }
+      runs[size_log2] = run;
+    }
+    std::uint32_t all = no_index;
+    for (const std::uint32_t run : runs) all = all == no_index ? run : (run == no_index ? all : merge(run, all, less));
+    return all;
+  }
+
+ private:
+  static constexpr std::size_t levels = 10;
+
+  struct slot {
+    std::uint32_t first = no_index;
+    std::uint32_t last = no_index;
+    key_type earliest = nothing;
+  };
+
+  struct position {
+    std::size_t level;
+    std::size_t slot;
+  };
+
+  position position_of(key_type key) const noexcept {
+    const key_type at = key < current_ ? current_ : key;
+    const key_type difference = at ^ current_;
+    const std::size_t level = difference == 0 ? 0 : static_cast<std::size_t>(std::bit_width(difference) - 1) / 6;
+    return {level, static_cast<std::size_t>(at >> (6 * level)) & 63};
+  }
+
+  position first() const noexcept {
+    for (std::size_t level = 0; level < levels; ++level) {
+      if (occupied_[level] != 0) return {level, static_cast<std::size_t>(std::countr_zero(occupied_[level]))};
+    }
+    return {levels, 0};
+  }
+
+  void append(std::uint32_t index) noexcept {
+    wheel_link& link = links_(index);
+    const position at = position_of(link.key);
+    slot& to = slots_[at.level][at.slot];
+    const std::uint64_t bit = std::uint64_t{1} << at.slot;
+    link.next = no_index;
+    if ((occupied_[at.level] & bit) == 0) {
+      occupied_[at.level] |= bit;
+      to = {index, index, link.key};
+      link.prev = no_index;
+      return;
+    }
+    link.prev = to.last;
+    links_(to.last).next = index;
+    to.last = index;
+    if (link.key < to.earliest) to.earliest = link.key;
+  }
+
+  void append_all(std::uint32_t chain) noexcept {
+    while (chain != no_index) {
+      const std::uint32_t next = links_(chain).next;
+      append(chain);
+      chain = next;
+    }
+  }
+
+  // Moves the tokens of a slot that time has reached down to lower levels. `current_` goes to the earliest of them,
+  // which may turn out to be later than the slot's bound said, but never past `now`.
+  void open(std::uint32_t chain, key_type now) noexcept {
+    key_type earliest = nothing;
+    for (std::uint32_t i = chain; i != no_index; i = links_(i).next) {
+      if (links_(i).key < earliest) earliest = links_(i).key;
+    }
+    current_ = earliest < now ? earliest : now;
+    append_all(chain);
+  }
+
+  // Nothing is due: `current_` may follow `now` up to the first slot in use, whose tokens then still stand where I3
+  // says. Later filings are the nearer to their place.
+  void approach(key_type now, position first_used) noexcept {
+    const key_type digit = key_type{1} << (6 * first_used.level);
+    const key_type above = current_ & ~(digit * 64 - 1);
+    const key_type start = above | (digit * first_used.slot);
+    const key_type target = now < start ? now : start - 1;
+    if (start > 0 && target > current_) current_ = target;
+  }
+
+  void release(std::uint32_t chain) noexcept {
+    for (std::uint32_t i = chain; i != no_index; i = links_(i).next) {
+      links_(i).key = 0;
+      --count_;
+    }
+  }
+
+  template <class Less>
+  bool is_sorted(std::uint32_t chain, Less& less) noexcept {
+    for (std::uint32_t i = chain, next = links_(i).next; next != no_index; i = next, next = links_(i).next) {
+      if (less(next, i)) return false;
+    }
+    return true;
+  }
+
+  // Every element of `a` came before every element of `b`.
+  template <class Less>
+  std::uint32_t merge(std::uint32_t a, std::uint32_t b, Less& less) noexcept {
+    std::uint32_t merged = no_index;
+    std::uint32_t* tail = &merged;
+    while (a != no_index && b != no_index) {
+      std::uint32_t& from = less(b, a) ? b : a;
+      *tail = from;
+      tail = &links_(from).next;
+      from = *tail;
+    }
+    *tail = a == no_index ? b : a;
+    return merged;
+  }
+
+  Links links_;
+  key_type current_ = 0;
+  std::size_t count_ = 0;
+  std::array<std::uint64_t, levels> occupied_{};
+  std::array<std::array<slot, 64>, levels> slots_{};
+};
+
+}  // namespace detent::detail
