@@ -116,6 +116,7 @@ class Words(unittest.TestCase):
     def test_line_length(self):
         self.assertEqual(rules("src/wheel/wheel.cpp", "// " + "x" * 117 + "\n"), [])
         self.assertEqual(rules("src/wheel/wheel.cpp", "// " + "x" * 118 + "\n"), ["line-length"])
+        self.assertEqual(rules("src/wheel/wheel.cpp", "// a | " + "x" * 118 + "\n"), [])
 
     def test_allow(self):
         self.assertEqual(rules("src/sync/sync.cpp", "// allow(order): no atomic\na.load();\n"), [])
