@@ -1,0 +1,237 @@
+/* detent: the life of timers, from creation to reuse, under every interleaving.
+ *
+ * protocol.pml has the steps; here are the threads: the clock, the driver, the executor's workers, and per scenario the
+ * clients and what the callback does. `model/run` runs it; by hand:
+ *   spin -a -DSC=1 detent.pml && gcc -O2 -DSAFETY -o pan pan.c && ./pan -m100000
+ *
+ * A lost timer, a waiter that is not told and a wait cycle all end in a state in which nobody can move although the
+ * init process still waits for its timers: Spin reports it as an invalid end state. In no scenario does a later verb
+ * come to the rescue.
+ */
+#ifndef SC
+#define SC 1
+#endif
+#include "scenarios.pml"
+#include "protocol.pml"
+
+#define LOCALS byte s, h, x, how, lo, c, res, enough; bit b
+
+active proctype Clock() {
+end_clock:
+  do
+  :: now < T(MAXT) -> now = now + 16
+  od
+}
+
+/* verification.md, item 7. The driver's own token counts from H2 on; between H2 and T9 it has not promised yet. */
+#define OFFERED(r) (g_inarm[r] > 0 || g_confirming[r])
+#define PROMISED(r) (AT(hint[r]) <= AT(state[r]) && \
+    ((hint[r] & INHAND) != 0 && g_entries[r] == 1 || \
+     (hint[r] & ONINBOX) != 0 && ((inbox | g_taken) & BIT(r)) != 0 || \
+     wheel[r] != 0 && wheel[r] <= AT(state[r])))
+#define KEPT(r) (ISTERM(state[r]) || AT(state[r]) == 0 || OFFERED(r) || PROMISED(r))
+/* G22: a driver that sleeps past a deadline is about to be told by the thread that arms this very timer. */
+#define ONTHEWAY(r) (ISTERM(state[r]) || AT(state[r]) == 0 || !g_asleep || notified || sleeper <= AT(state[r]) || \
+    g_inarm[r] > 0 || (hint[r] & INHAND) != 0)
+#define SOUND(r) (g_running[r] <= 1 && (g_open[r] == PENDING(state[r])))
+
+active proctype Monitor() {
+end_monitor:
+  if
+  :: atomic { !(KEPT(0) && ONTHEWAY(0) && SOUND(0)) -> assert(false) }
+#if NR > 1
+  :: atomic { !(KEPT(1) && ONTHEWAY(1) && SOUND(1)) -> assert(false) }
+#endif
+#if NR > 2
+  :: atomic { !(KEPT(2) && ONTHEWAY(2) && SOUND(2)) -> assert(false) }
+#endif
+  fi
+}
+
+active proctype Driver() {
+  LOCALS; byte r, next;
+  do
+  :: atomic {                                                             /* I2 */
+       g_taken = inbox; inbox = 0; r = 0 };
+     do
+     :: r < NR ->
+        if :: g_taken & BIT(r) -> visit(r, 1) :: else -> skip fi;
+        r++
+     :: else -> break
+     od;
+     r = 0;
+     do
+     :: r < NR ->
+        if :: wheel[r] != 0 && wheel[r] <= now -> visit(r, 0) :: else -> skip fi;
+        r++
+     :: else -> break
+     od;
+     atomic {
+       r = 0; next = NEVER;
+       do
+       :: r < NR -> if :: wheel[r] != 0 && wheel[r] < next -> next = wheel[r] :: else -> skip fi; r++
+       :: else -> break
+       od;
+       r = 0
+     };
+#ifdef M_SBSLEEP
+     notified = 0;
+     if
+     :: inbox != 0 -> skip
+     :: else -> sleeper = next; g_asleep = 1;
+#elif defined(M_LOST)
+     sleeper = next;
+     if
+     :: inbox != 0 -> skip
+     :: else -> notified = 0; g_asleep = 1;
+#else
+     notified = 0;                                                        /* S4 */
+     sleeper = next;                                                      /* S1 */
+     if
+     :: inbox != 0 -> skip                                                /* I3 */
+     :: inbox == 0 -> g_asleep = 1;
+#endif
+end_asleep:
+        if :: notified :: next <= now fi;
+        g_asleep = 0
+     fi;
+     sleeper = 0                                                          /* S5 */
+  od
+}
+
+/* T4 with what it needs: res 1 claimed. `n`: the next deadline of a fixed-delay series that is held. */
+inline claim(r) {
+  do
+  :: atomic {
+       s = state[r];                                                      /* T13, and the clock is read */
+#if defined(M_EARLY)
+       if :: PENDING(s) && AT(s) -> skip :: else -> s = 0; break fi
+#else
+       if :: DUE(s) -> skip :: else -> s = 0; break fi
+#endif
+     };
+     if
+     :: (s & PERIODIC) ->
+        lock_registry(r);
+        atomic {
+          s = state[r]; x = period[r];
+          h = AT(s) + (x & 240)
+        };
+        do :: h <= now -> h = h + (x & 240) :: else -> break od;          /* missed ticks are skipped */
+#ifdef M_SERIES
+        h = 0;
+#endif
+        atomic {                                                          /* T4 of a series */
+          if
+#ifdef M_KIND
+          :: DUE(s) ->
+#else
+          :: DUE(s) && (s & PERIODIC) && state[r] == s ->
+#endif
+             assert(g_open[r] && g_due[r] <= now && g_period[r] == x);
+             g_due[r] = h;
+#ifdef M_SERIES
+             g_end(r); state[r] = FLAGS(s) | CALLING;
+#else
+             if
+             :: (x & 1) -> state[r] = HELD | FLAGS(s) | CALLING
+             :: else -> state[r] = h | PERIODIC | FLAGS(s) | CALLING
+             fi;
+#endif
+             res = 1
+          :: else -> skip
+          fi;
+          h = 0
+        };
+        unlock_registry(r)
+     :: else ->
+        atomic {                                                          /* T4 of a one-shot */
+          if
+          :: state[r] == s ->
+             assert(!ISCALL(s));
+             assert(g_due[r] <= now);
+             g_end(r); g_fired[r]++;
+#ifdef M_RUNAFTER
+             state[r] = FLAGS(s);
+#else
+             state[r] = FLAGS(s) | CALLING;
+#endif
+             res = 1
+          :: else -> skip
+          fi
+        };
+#ifdef M_RUNAFTER
+        state[r] = state[r] | CALLING
+#endif
+     fi;
+     if :: res -> break :: else -> skip fi
+  od;
+  s = 0
+}
+
+inline T6(r) {                          /* held -> next; x: the period read with the claim */
+#ifdef M_SERIES
+  if
+  :: (x & 240) -> atomic { if :: !ISTERM(state[r]) -> 
+       if :: PENDING(state[r]) -> skip :: else -> assert(!g_open[r]); g_open[r] = 1 fi;
+       state[r] = (now + (x & 240)) | PERIODIC | FLAGS(state[r]) :: else -> skip fi }
+  :: else -> skip
+  fi;
+#else
+  if
+  :: (x & 1) ->
+     atomic {
+       if
+       :: !ISTERM(state[r]) && (state[r] & 241) == HELD ->
+          state[r] = (now + (x & 240)) | PERIODIC | FLAGS(state[r]); g_due[r] = AT(state[r])
+       :: else -> skip
+       fi
+     }
+  :: else -> skip
+  fi;
+#endif
+  x = 0
+}
+
+byte g_seen;                            /* scenario 15: calls ended when the waiter read the word */
+bit returned;                           /* scenario 14: the waiter is back */
+#include "callbacks.pml"
+
+proctype Worker(byte w) {
+  LOCALS; byte r, o, t;
+end_idle:
+  do
+  :: queue ? r ->
+#if DROPS
+     if
+     :: true -> drop(r)
+     :: true ->
+#endif
+     claim(r);
+     if
+     :: res ->
+        atomic {
+          res = 0;
+          assert(g_running[r] == 0);
+          assert(g_callable[r] != 0 && g_callable[r] == g_tenant[r]);
+          assert(g_quiet[r] != g_tenant[r]);
+          g_running[r]++; t = g_callable[r]; calls_of[w] = r + 1
+        };
+        callback(r, w);
+        atomic {
+          assert(g_callable[r] == t && g_tenant[r] == t);
+          g_running[r]--; t = 0; o = 0; c = 0; calls_of[w] = 0
+        };
+        T6(r);
+        finish(r)
+     :: else -> skip
+     fi;
+#if DROPS
+     fi;
+#endif
+     settle(r);
+     r = 0
+  od
+}
+
+#include "clients.pml"
