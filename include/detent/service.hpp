@@ -68,7 +68,7 @@ struct run_answer {
 class DETENT_EXPORT timer_service {
  public:
   // Deadlines are rounded up to this.
-  static constexpr duration resolution{16};
+  static constexpr duration resolution{8};
 
   timer_service() : timer_service(service_options{}) {}
   // Throws std::system_error naming the operation the OS refused.

@@ -31,6 +31,7 @@ class DETENT_EXPORT home {
  public:
   home(timer_service& service) noexcept;  // NOLINT: meant to convert
   home(timer_group& group) noexcept;      // NOLINT: meant to convert
+  core* owner() const noexcept { return core_; }
 
  private:
   friend class creation;
@@ -44,6 +45,7 @@ class DETENT_EXPORT creation {
   creation(const home& where, clock_kind clock, const timer_options& options, std::source_location place);
   creation(const home& where, clock_kind clock, const timer_options& options, std::source_location place,
            std::error_code& error) noexcept;
+  creation(core* owner, std::uint32_t index) noexcept : core_(owner), index_(index) {}  // takes over what is reserved
   creation(const creation&) = delete;
   creation& operator=(const creation&) = delete;
   ~creation();
@@ -55,7 +57,6 @@ class DETENT_EXPORT creation {
   core* owner() const noexcept { return core_; }
 
  private:
-  friend class core;
   void reserve(const home& where, clock_kind clock, const timer_options& options, std::source_location place);
   core* core_ = nullptr;
   std::uint32_t index_ = 0;

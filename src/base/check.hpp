@@ -1,7 +1,7 @@
 // check: our own bugs and corrupted memory end the process at once, with one sentence.
 #pragma once
 
-namespace detent::detail {
+namespace detent::inline v0::detail {
 
 [[noreturn]] void fail(const char* sentence, const char* file, int line) noexcept;
 

@@ -1,6 +1,6 @@
 #include "lifetime/calls.hpp"
 
-namespace detent::detail {
+namespace detent::inline v0::detail {
 
 namespace {
 

@@ -14,7 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace detent::detail {
+namespace detent::inline v0::detail {
 
 // One call in progress: a callback, or the destruction of a callable. Lives on the stack of the thread that makes it.
 struct call_key {

@@ -3,12 +3,11 @@
 #pragma once
 
 #include "lifetime/words.hpp"
-#include "sync/atomic.hpp"
-#include "sync/proof.hpp"
+#include "sync/sync.hpp"
 
 #include <cstdint>
 
-namespace detent::detail {
+namespace detent::inline v0::detail {
 
 // One per service: records to be looked at (intrusive, last in first out), and until when the driver sleeps.
 struct driver_mail {
@@ -41,7 +40,7 @@ inline lowering lower_hint(mail_words w, instant deadline, access who) noexcept 
   for (;;) {
     if (hint::look_at(h) <= deadline) return lowering::needless;
     chaos(chaos_at::lower_H1);
-    const std::uint64_t lower = deadline | hint::on_inbox | (h & hint::tolerant);
+    const std::uint64_t lower = deadline | hint::on_inbox | (h & hint::special);
     if (compare_exchange(w.hint, h, lower, who)) {  // H1 -> H2, H5.
       return hint::is_on_inbox(h) ? lowering::on_its_way : lowering::must_push;
     }
@@ -114,7 +113,7 @@ enum class visited_from : std::uint8_t { wheel, inbox };
 
 // The driver looks at a record. With `now` at instant 0 nothing is due: the record is only filed.
 inline visit_answer visit_record(mail_words w, visited_from where, instant now, access who) noexcept {
-  const std::uint64_t keep = where == visited_from::inbox ? hint::tolerant : hint::tolerant | hint::on_inbox;
+  const std::uint64_t keep = where == visited_from::inbox ? hint::special : hint::special | hint::on_inbox;
   std::uint64_t h = w.hint.load(memory_order_acquire);  // H7 <- H1 H4.
   for (;;) {
     const std::uint64_t kept = h & keep;
@@ -145,7 +144,7 @@ inline instant settle(driver_mail& mail, mail_words w, access who) noexcept {
   instant look = never;
   for (;;) {
     look = state::look_at(w.state.load(memory_order_acquire));  // T13 <- T1.
-    const std::uint64_t kept = h & (hint::tolerant | hint::on_inbox);
+    const std::uint64_t kept = h & (hint::special | hint::on_inbox);
     const std::uint64_t next = look | kept | (look == never ? std::uint64_t{0} : hint::on_inbox);
     chaos(chaos_at::settle_H4);
     if (compare_exchange(w.hint, h, next, who)) break;  // H4 -> H7 of an armer (by T9), H2.

@@ -7,23 +7,24 @@
 // `hint` directs: where will the engine look at this record next. The hint never decides who won.
 //
 // LAYOUT of state
-//   63 ............................. 4 | 3        | 2      | 1       | 0
-//   instant (multiple of 16), or end   | terminal | waited | calling | periodic
-//   instant 0, periodic 0    nothing is pending
-//   instant 0, periodic 1    held: a fixed-delay series between the claim of a tick and the end of its call
-//   instant > 0              pending; periodic tells whether a series goes on behind it
-//   terminal                 closed or shut down, for ever, until the record gets its next tenant; then
-//                            bit 4 = shut down (else closed), bit 5 = orphan: nobody owns the record, the last call frees it
-//   calling                  a call is in progress; under `terminal` also: the callable is being destroyed
-//   waited                   somebody sleeps until this call ends, or until the pending firing does
+//   63 ............................. 3 | 2      | 1       | 0
+//   instant (multiple of 8), or end    | waited | calling | guarded
+//   instant 0, guarded 0     nothing is pending
+//   instant 0, guarded 1     held: a fixed-delay series between the claim of a tick and the end of its call
+//   instant > 0              pending
+//   instant >= terminal      closed or shut down, for ever, until the record gets its next tenant; then
+//                            bit 3 = shut down (else closed), bit 4 = orphan: nobody owns the record, the last call frees it
+//   guarded      claimed only under the record's registry lock: a series, or a member of a serial group (cold part)
+//   calling      a call is in progress; under a terminal value also: the callable is being destroyed
+//   waited       somebody sleeps until this call ends, or until the pending firing does
 //
 // LAYOUT of hint
-//   63 ............................. 4 | 3        | 2       | 1        | 0
-//   instant (multiple of 16), or never | tolerant | (free)  | on inbox | in hand
-//   instant       the driver looks at this record at that instant or before; all ones: it does not look by itself
+//   63 ............................. 3 | 2       | 1        | 0
+//   instant (multiple of 8), or never  | special | on inbox | in hand
+//   instant       the driver looks at this record at that instant or before; never: it does not look by itself
 //   in hand       one executor entry for this record exists; instant is then 0, so that no arming looks too early to it
 //   on inbox      the record is on the driver's inbox, or the thread that set this bit is about to push it
-//   tolerant      the timer has a tolerance (cold part)
+//   special       the timer has a tolerance or is in a serial group: arming reads the cold part
 //
 // DIAGRAM of state (calling and waited are flags beside it)
 //
@@ -34,7 +35,7 @@
 //
 // TRANSITIONS of state. Each row is one read-modify-write unless it says load. s is the value replaced.
 //  id           who            change                                       order     pairs with      publishes
-//  T1 arm       any thread     not terminal: instant|periodic               acq_rel   T4, T9, I3      callback's input, order stamp
+//  T1 arm       any thread     not terminal: instant|guarded                acq_rel   T4, T9, I3      callback's input, order stamp
 //  T2 cancel    any thread     not terminal: none; keeps calling            acq_rel   T5              what the last call did
 //  T3 close     any thread     terminal; if no call: + calling (it ends it) acq_rel   T5, T4          what the last call did
 //  T4 claim     runner         due: none|next|held, + calling               acq_rel   T1, T5          armer's writes
@@ -54,7 +55,7 @@
 //  H3 hand      driver         due: instant 0, + in hand                                    acq_rel   H4
 //  H4 settle    entry's holder - in hand; something pending: its instant, + on inbox        acq_rel   T9 (before it), H1, H3
 //  H5 recheck   armer          no change (adds 0), after I1                                 acq_rel   H1 of a second armer
-//  H6 tenant    creator        tolerant set or cleared, the rest stays                      relaxed   (T8 publishes it)
+//  H6 tenant    creator        special set or cleared, the rest stays                       acq_rel   (T8 publishes it)
 //  H7 look      anyone         load                                                         acquire   H2 H3 H4
 //
 // TRANSITIONS of the inbox head (`inbox`), the driver's sleep instant (`sleeper`).
@@ -102,15 +103,17 @@
 
 #include <cstdint>
 
-namespace detent::detail {
+namespace detent::inline v0::detail {
 
 // Engine time: a clock's signed nanoseconds moved up by 2^63, so that every instant of every clock is a positive number
-// and nothing wraps. Kept as a multiple of `resolution_ns`.
+// and nothing wraps. Kept as a multiple of `resolution_ns`: 8 divides a
+// microsecond, so whole microseconds stay exact.
 using instant = std::uint64_t;
 
-inline constexpr std::uint64_t resolution_ns = 16;
+inline constexpr std::uint64_t resolution_ns = 8;
+inline constexpr std::uint64_t terminal_base = ~std::uint64_t{31};
 inline constexpr instant instant_min = resolution_ns;
-inline constexpr instant never = ~std::uint64_t{0} & ~(resolution_ns - 1);
+inline constexpr instant never = terminal_base - resolution_ns;
 
 constexpr instant to_instant_rounded_up(std::int64_t ns) noexcept {
   const std::uint64_t biased = static_cast<std::uint64_t>(ns) ^ (std::uint64_t{1} << 63);
@@ -123,7 +126,7 @@ constexpr instant to_instant_rounded_up(std::int64_t ns) noexcept {
 constexpr instant to_instant_rounded_down(std::int64_t ns) noexcept {
   const std::uint64_t biased = static_cast<std::uint64_t>(ns) ^ (std::uint64_t{1} << 63);
   const instant down = biased & ~(resolution_ns - 1);
-  return down < instant_min ? instant_min : (down == never ? never - resolution_ns : down);
+  return down < instant_min ? instant_min : (down >= never ? never - resolution_ns : down);
 }
 
 constexpr std::int64_t to_ns(instant at) noexcept {
@@ -132,30 +135,28 @@ constexpr std::int64_t to_ns(instant at) noexcept {
 
 namespace state {
 
-inline constexpr std::uint64_t periodic = 1;
+inline constexpr std::uint64_t guarded = 1;
 inline constexpr std::uint64_t calling = 2;
 inline constexpr std::uint64_t waited = 4;
-inline constexpr std::uint64_t terminal = 8;
-inline constexpr std::uint64_t flag_mask = 15;
-inline constexpr std::uint64_t shut_down = 16;  // with `terminal` only
-inline constexpr std::uint64_t orphan = 32;     // with `terminal` only
+inline constexpr std::uint64_t flag_mask = 7;
+inline constexpr std::uint64_t shut_down_bit = 8;  // with a terminal value only
+inline constexpr std::uint64_t orphan_bit = 16;    // with a terminal value only
 
 inline constexpr std::uint64_t none = 0;
-inline constexpr std::uint64_t held = periodic;
-inline constexpr std::uint64_t closed = terminal;
+inline constexpr std::uint64_t held = guarded;
+inline constexpr std::uint64_t closed = terminal_base;
+inline constexpr std::uint64_t shut_down = terminal_base | shut_down_bit;
 
-constexpr bool is_terminal(std::uint64_t s) noexcept { return (s & terminal) != 0; }
+constexpr bool is_terminal(std::uint64_t s) noexcept { return s >= terminal_base; }
 constexpr bool is_calling(std::uint64_t s) noexcept { return (s & calling) != 0; }
 constexpr bool is_waited(std::uint64_t s) noexcept { return (s & waited) != 0; }
-constexpr bool is_periodic(std::uint64_t s) noexcept { return !is_terminal(s) && (s & periodic) != 0; }
-constexpr bool is_shut_down(std::uint64_t s) noexcept { return is_terminal(s) && (s & shut_down) != 0; }
-constexpr bool is_orphan(std::uint64_t s) noexcept { return is_terminal(s) && (s & orphan) != 0; }
+constexpr bool is_guarded(std::uint64_t s) noexcept { return !is_terminal(s) && (s & guarded) != 0; }
+constexpr bool is_shut_down(std::uint64_t s) noexcept { return is_terminal(s) && (s & shut_down_bit) != 0; }
+constexpr bool is_orphan(std::uint64_t s) noexcept { return is_terminal(s) && (s & orphan_bit) != 0; }
 constexpr instant deadline(std::uint64_t s) noexcept { return s & ~flag_mask; }
 
 // A firing, or a live series between two of its ticks.
-constexpr bool is_pending(std::uint64_t s) noexcept {
-  return !is_terminal(s) && (s & ~(calling | waited)) != 0;
-}
+constexpr bool is_pending(std::uint64_t s) noexcept { return !is_terminal(s) && (s & ~(calling | waited)) != 0; }
 
 // Where the engine has to look at the record for the sake of this word.
 constexpr instant look_at(std::uint64_t s) noexcept {
@@ -166,11 +167,8 @@ constexpr bool is_due(std::uint64_t s, instant now) noexcept {
   return !is_terminal(s) && deadline(s) != 0 && deadline(s) <= now;
 }
 
-// Every value the word may hold.
-constexpr bool valid(std::uint64_t s) noexcept {
-  if (is_terminal(s)) return (s & ~(flag_mask | shut_down | orphan)) == 0 && (s & periodic) == 0;
-  return true;
-}
+// Every value the word may hold: a terminal value is never guarded.
+constexpr bool valid(std::uint64_t s) noexcept { return !is_terminal(s) || (s & guarded) == 0; }
 
 }  // namespace state
 
@@ -178,8 +176,8 @@ namespace hint {
 
 inline constexpr std::uint64_t in_hand = 1;
 inline constexpr std::uint64_t on_inbox = 2;
-inline constexpr std::uint64_t tolerant = 8;
-inline constexpr std::uint64_t flag_mask = 15;
+inline constexpr std::uint64_t special = 4;
+inline constexpr std::uint64_t flag_mask = 7;
 
 constexpr instant look_at(std::uint64_t h) noexcept { return h & ~flag_mask; }
 constexpr bool is_in_hand(std::uint64_t h) noexcept { return (h & in_hand) != 0; }

@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-namespace detent::detail::platform {
+namespace detent::inline v0::detail::platform {
 
 namespace {
 

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-namespace detent::detail::platform {
+namespace detent::inline v0::detail::platform {
 
 static_assert(sizeof(std::atomic<std::uint32_t>) == 4 && std::atomic<std::uint32_t>::is_always_lock_free);
 

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-namespace detent::detail::platform {
+namespace detent::inline v0::detail::platform {
 
 namespace {
 

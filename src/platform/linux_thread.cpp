@@ -10,7 +10,7 @@
 #include <sys/prctl.h>
 #include <time.h>
 
-namespace detent::detail::platform {
+namespace detent::inline v0::detail::platform {
 
 namespace {
 

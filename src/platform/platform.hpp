@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace detent::detail::platform {
+namespace detent::inline v0::detail::platform {
 
 enum class clock_id : std::uint8_t { steady, boottime, system };
 inline constexpr std::size_t clock_count = 3;

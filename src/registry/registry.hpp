@@ -4,7 +4,9 @@
 // shift and one load. `Parts` names what an index owns: types whose zero bytes are a valid value before construction.
 // Parts are constructed when an index is handed out for the first time, and live until the registry ends.
 //
-// Threads: `at` any, without a lock, for an index that was handed out. The generation is guarded by `lock_of(index)`, and
+// Free lists are kept by kind: an index given back as one kind is reused only as that kind (a kind is a clock).
+//
+// Threads: `hot`, `cold`, `link` any, without a lock, for an index that was handed out. The generation is guarded by `lock_of(index)`, and
 // changes when an index is given back; 0 is never used, and an index whose generation saturates is retired.
 #pragma once
 
@@ -19,7 +21,7 @@
 #include <cstdint>
 #include <new>
 
-namespace detent::detail {
+namespace detent::inline v0::detail {
 
 template <class Hot, class Cold, class Link>
 class registry {
@@ -28,6 +30,7 @@ class registry {
   static constexpr std::uint32_t first_chunk = 64;
   static constexpr std::size_t chunk_limit = 25;
   static constexpr std::size_t lock_count = 16;
+  static constexpr std::size_t kinds = 3;
 #if defined(DETENT_GENERATION_MAX)
   static constexpr std::uint32_t generation_max = DETENT_GENERATION_MAX;
 #else
@@ -80,12 +83,13 @@ class registry {
   }
   std::uint32_t handed_out() const noexcept { return handed_out_.load(std::memory_order_acquire); }  // G1 <- G2.
 
-  // Takes the index given back last, or a fresh one. `none` when the OS has no memory or every index is in use.
-  std::uint32_t acquire() noexcept DETENT_EXCLUDES(free_lock_) {
+  // Takes the index of this kind given back last, or a fresh one. `none` when the OS has no memory or every index is in
+  // use.
+  std::uint32_t acquire(std::size_t kind) noexcept DETENT_EXCLUDES(free_lock_) {
     lock_guard guard(free_lock_);
-    if (free_ != none) {
-      const std::uint32_t index = free_;
-      free_ = slot_of(index).next_free;
+    if (free_[kind] != none) {
+      const std::uint32_t index = free_[kind];
+      free_[kind] = slot_of(index).next_free;
       ++in_use_;
       return index;
     }
@@ -110,12 +114,12 @@ class registry {
     else s.generation.store(0, std::memory_order_release);                                            // G4 -> G3.
   }
 
-  void give_back(std::uint32_t index) noexcept DETENT_EXCLUDES(free_lock_) {
+  void give_back(std::uint32_t index, std::size_t kind) noexcept DETENT_EXCLUDES(free_lock_) {
     lock_guard guard(free_lock_);
     --in_use_;
     if (slot_of(index).generation.load(std::memory_order_relaxed) == 0) return;  // Saturated: never used again.
-    slot_of(index).next_free = free_;
-    free_ = index;
+    slot_of(index).next_free = free_[kind];
+    free_[kind] = index;
   }
 
   std::uint32_t in_use() const noexcept DETENT_EXCLUDES(free_lock_) {
@@ -183,7 +187,7 @@ class registry {
   std::atomic<std::uint32_t> handed_out_{0};
   mutable std::array<padded_lock, lock_count> locks_{};
   mutable mutex free_lock_;
-  std::uint32_t free_ DETENT_GUARDED_BY(free_lock_) = none;
+  std::array<std::uint32_t, kinds> free_ DETENT_GUARDED_BY(free_lock_) = {none, none, none};
   std::uint32_t in_use_ DETENT_GUARDED_BY(free_lock_) = 0;
 };
 

@@ -7,7 +7,7 @@
 
 #include <atomic>
 
-namespace detent::detail {
+namespace detent::inline v0::detail {
 
 template <class T>
 using sync_atomic = std::atomic<T>;
@@ -21,7 +21,7 @@ using std::memory_order_release;
 
 #endif
 
-namespace detent::detail {
+namespace detent::inline v0::detail {
 
 // Whether other threads may touch a service's words. `alone` is the promise of `sharing::one_thread`: the same algorithm
 // with plain loads and stores, which cost a quarter.

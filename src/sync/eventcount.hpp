@@ -13,7 +13,7 @@
 #include <atomic>
 #include <cstdint>
 
-namespace detent::detail {
+namespace detent::inline v0::detail {
 
 class eventcount {
  public:

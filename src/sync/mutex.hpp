@@ -8,7 +8,7 @@
 #include <atomic>
 #include <cstdint>
 
-namespace detent::detail {
+namespace detent::inline v0::detail {
 
 class DETENT_CAPABILITY("mutex") mutex {
  public:

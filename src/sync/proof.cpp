@@ -6,7 +6,7 @@
 
 #include <cstdlib>
 
-namespace detent::detail {
+namespace detent::inline v0::detail {
 
 #if defined(DETENT_WITH_CHAOS)
 

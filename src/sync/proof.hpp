@@ -6,7 +6,7 @@
 #include <atomic>
 #include <cstdint>
 
-namespace detent::detail {
+namespace detent::inline v0::detail {
 
 // The first eight planted bugs. DETENT_BUSTED=<n> in the environment switches one on, at run time.
 enum class bug : std::uint8_t {

@@ -1,6 +1,6 @@
 // wheel: finds the earliest deadlines of very many, and forgets nothing.
 //
-// A radix wheel: ten levels of 64 slots over 60-bit keys. A token stands at the level of the highest 6-bit digit in which
+// A radix wheel: eleven levels of 64 slots over 61-bit keys. A token stands at the level of the highest 6-bit digit in which
 // its key differs from `current_`, in the slot of that digit. So the first slot of the lowest level in use holds the
 // earliest key, level 0 slots hold exactly one key each, and no deadline is too far. Time only opens slots: opening one
 // moves its tokens down to where they differ from the earliest of them, at most once per level.
@@ -23,7 +23,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace detent::detail {
+namespace detent::inline v0::detail {
 
 inline constexpr std::uint32_t no_index = ~std::uint32_t{0};
 
@@ -39,7 +39,7 @@ class wheel {
  public:
   using key_type = std::uint64_t;
   static constexpr key_type nothing = ~key_type{0};
-  static constexpr key_type key_max = (key_type{1} << 60) - 1;
+  static constexpr key_type key_max = (key_type{1} << 61) - 1;
 
   explicit wheel(Links links) noexcept : links_(links) {}
 
@@ -156,7 +156,7 @@ class wheel {
   }
 
  private:
-  static constexpr std::size_t levels = 10;
+  static constexpr std::size_t levels = 11;
 
   struct slot {
     std::uint32_t first = no_index;

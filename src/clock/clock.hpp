@@ -1,0 +1,53 @@
+// clock: what time it is, by the operating system or by a clock that moves only when told.
+//
+// Threads: readings any; `shift` one at a time.
+#pragma once
+
+#include "platform/platform.hpp"
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace detent::inline v0::detail {
+
+using platform::clock_id;
+
+// The readings of a manual clock: all three clocks at once.
+class manual_readings {
+ public:
+  explicit manual_readings(std::int64_t start_ns) noexcept : now_ns_{start_ns, start_ns, start_ns} {}
+
+  std::int64_t now_ns(clock_id clock) const noexcept {
+    return now_ns_[static_cast<std::size_t>(clock)].load(std::memory_order_acquire);  // V1 <- V2.
+  }
+
+  // Saturates: a clock at the end of time stays there.
+  void shift(clock_id clock, std::int64_t by_ns) noexcept {
+    std::atomic<std::int64_t>& now = now_ns_[static_cast<std::size_t>(clock)];
+    std::int64_t moved = 0;
+    if (__builtin_add_overflow(now.load(std::memory_order_relaxed), by_ns, &moved)) {  // Written by the mover only.
+      moved = by_ns > 0 ? INT64_MAX : INT64_MIN;
+    }
+    now.store(moved, std::memory_order_release);  // V2 -> V1.
+  }
+
+ private:
+  std::array<std::atomic<std::int64_t>, platform::clock_count> now_ns_;
+};
+
+// Where a service reads its clocks.
+class clock_source {
+ public:
+  explicit clock_source(const manual_readings* manual) noexcept : manual_(manual) {}
+  bool is_manual() const noexcept { return manual_ != nullptr; }
+  std::int64_t now_ns(clock_id clock) const noexcept {
+    return manual_ == nullptr ? platform::read_clock_ns(clock) : manual_->now_ns(clock);
+  }
+
+ private:
+  const manual_readings* manual_;  // outlives the service
+};
+
+}  // namespace detent::inline v0::detail

@@ -1,0 +1,4 @@
+// dispatch: the face of this folder.
+#pragma once
+
+#include "dispatch/pool.hpp"

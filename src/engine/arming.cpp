@@ -1,0 +1,207 @@
+// arming: setting and withdrawing the pending firing. Lock-free by handle; by id under the record's registry lock.
+#include "engine/core.hpp"
+
+#include <bit>
+
+namespace detent::inline v0::detail {
+
+namespace {
+
+// One thread's armings in their order (G21). Threads without an order of their own need no common counter.
+std::uint64_t next_order() noexcept {
+  thread_local std::uint64_t armings = 0;
+  return ++armings;
+}
+
+constexpr arm_result refusal(std::uint64_t s) noexcept {
+  return state::is_shut_down(s) ? arm_result::shut_down : arm_result::closed;
+}
+
+}  // namespace
+
+// T1, then whatever the driver has to be told.
+arm_result core::arm_word(std::uint32_t index, instant deadline, std::uint64_t guarded) noexcept {
+  record& r = registry_.hot(index);
+  r.order.store(next_order(), std::memory_order_relaxed);  // Published by T1; a racing armer has no order with us.
+  std::uint64_t s = r.state.load(std::memory_order_relaxed);  // T1: a guess, the exchange decides.
+  for (;;) {
+    if (state::is_terminal(s)) return refusal(s);
+    const std::uint64_t next = deadline | guarded | (s & (state::calling | state::waited));
+    chaos(chaos_at::arm_T1);
+    if (compare_exchange(r.state, s, next, access_)) break;  // T1 -> T4, T9.
+  }
+  announce(index, deadline);
+  return state::is_pending(s) ? arm_result::rearmed : arm_result::armed;
+}
+
+void core::announce(std::uint32_t index, instant deadline) noexcept {
+  const std::uint64_t h = registry_.hot(index).hint.load(std::memory_order_acquire);  // H7 <- H2, by T9.
+  if (hint::look_at(h) > deadline) announce_slowly(index, deadline);
+}
+
+void core::announce_slowly(std::uint32_t index, instant deadline) noexcept {
+  const mail_words w = words(index);
+  const instant awake_by = send(mail_, w, deadline, lower_hint(w, deadline, access_), access_);
+  if (awake_by != never) wake_driver_for(registry_.cold(index).clock, awake_by);
+}
+
+void core::wake_driver_for(clock_id clock, instant at) noexcept {
+  if (sleeps_past(sleepers_[static_cast<std::size_t>(clock)], at)) wake_driver();  // S2.
+}
+
+void core::wake_driver() noexcept {
+  chaos(chaos_at::wake_S3);
+  if (sleeps_in_poll_.load(std::memory_order_acquire)) poll_.notify();  // P1.
+  driver_sleep_.notify(1);                                             // S3 -> S4.
+}
+
+// The grid on which a tolerant timer fires: the largest power of two nanoseconds within its tolerance. Timers of like
+// tolerance meet on it, and none is early.
+instant core::tolerated(const cold_part& c, instant deadline) const noexcept {
+  if (c.tolerance_ns < static_cast<std::int64_t>(2 * resolution_ns) || deadline == never) return deadline;
+  const std::uint64_t grid = std::bit_floor(static_cast<std::uint64_t>(c.tolerance_ns));
+  const std::uint64_t up = (deadline + (grid - 1)) & ~(grid - 1);
+  return up < deadline || up >= never ? deadline : up;
+}
+
+arm_result core::arm_one_shot(std::uint32_t index, std::int64_t at_ns) noexcept {
+  const std::uint64_t h = registry_.hot(index).hint.load(std::memory_order_relaxed);  // `special` is fixed by T8.
+  if ((h & hint::special) != 0) {
+    lock_guard guard(registry_.lock_of(index));
+    return arm_one_shot_locked(index, at_ns);
+  }
+  return arm_word(index, to_instant_rounded_up(at_ns), 0);
+}
+
+arm_result core::arm_one_shot_locked(std::uint32_t index, std::int64_t at_ns) noexcept {
+  cold_part& c = registry_.cold(index);
+  const instant deadline = tolerated(c, to_instant_rounded_up(at_ns));
+  if (!c.serial) return arm_word(index, deadline, 0);
+  c.series = {};
+  c.series.due_ns = to_ns(deadline);
+  return arm_word(index, deadline, state::guarded);
+}
+
+arm_result core::arm_at(named timer, std::int64_t at_ns) noexcept {
+  if (is_gone()) return arm_result::shut_down;
+  if (timer.generation == 0) return arm_one_shot(timer.index, at_ns);
+  return with_record(timer, arm_result::closed, [&]() DETENT_REQUIRES(registry_.lock_of(timer.index)) {
+    return arm_one_shot_locked(timer.index, at_ns);
+  });
+}
+
+arm_result core::arm_at_on(named timer, clock_id clock, std::int64_t at_ns) noexcept {
+  if (!registry_.exists(timer.index)) return arm_result::closed;
+  return clock_of(timer.index) == clock ? arm_at(timer, at_ns) : arm_result::refused;
+}
+
+arm_result core::arm_after(named timer, std::int64_t delay_ns) noexcept {
+  if (is_gone()) return arm_result::shut_down;
+  if (timer.generation != 0 && !registry_.exists(timer.index)) return arm_result::closed;
+  const std::int64_t now = now_ns(clock_of(timer.index));
+  // The largest delay means never, also on a clock before its epoch.
+  return arm_at(timer, delay_ns == ns_max ? ns_max : add_ns(now, delay_ns < 0 ? 0 : delay_ns));
+}
+
+arm_result core::arm_series_locked(std::uint32_t index, std::optional<std::int64_t> first_at_ns, std::int64_t period_ns,
+                                   const series_options& options) noexcept {
+  cold_part& c = registry_.cold(index);
+  std::int64_t first_ns = 0;
+  if (first_at_ns.has_value()) {
+    first_ns = *first_at_ns;
+  } else {
+    const std::int64_t delay = options.first.count() < 0 ? period_ns : options.first.count();
+    first_ns = delay == ns_max ? ns_max : add_ns(now_ns(c.clock), delay);
+  }
+  const series_state before = c.series;
+  c.series = {period_ns, first_ns, options.missed, options.pace};
+  const arm_result answer = arm_word(index, tolerated(c, to_instant_rounded_up(first_ns)), state::guarded);
+  if (answer == arm_result::closed || answer == arm_result::shut_down) c.series = before;
+  return answer;
+}
+
+arm_result core::arm_every(named timer, std::optional<std::int64_t> first_at_ns, std::int64_t period_ns,
+                           const series_options& options) noexcept {
+  if (is_gone()) return arm_result::shut_down;
+  if (period_ns <= 0) return arm_result::refused;
+  if (timer.generation == 0) {
+    lock_guard guard(registry_.lock_of(timer.index));
+    return arm_series_locked(timer.index, first_at_ns, period_ns, options);
+  }
+  return with_record(timer, arm_result::closed, [&]() DETENT_REQUIRES(registry_.lock_of(timer.index)) {
+    return arm_series_locked(timer.index, first_at_ns, period_ns, options);
+  });
+}
+
+// T2.
+cancel_result core::cancel_word(std::uint32_t index) noexcept {
+  record& r = registry_.hot(index);
+  std::uint64_t s = r.state.load(std::memory_order_acquire);  // T13 <- T5.
+  for (;;) {
+    if (state::is_terminal(s)) return state::is_shut_down(s) ? cancel_result::shut_down : cancel_result::closed;
+    const bool in_call = state::is_calling(s);
+    if (!state::is_pending(s)) return in_call ? cancel_result::running : cancel_result::idle;
+    const std::uint64_t next = in_call ? s & (state::calling | state::waited) : state::none;
+    chaos(chaos_at::cancel_T2);
+    if (!compare_exchange(r.state, s, next, access_)) continue;  // T2 <- T5.
+    // Who waited for the firing that was withdrawn has to look again; a call in progress wakes them itself.
+    if (state::is_waited(s) && !in_call) bucket_of(index).notify();
+    return in_call ? cancel_result::cancelled_running : cancel_result::cancelled;
+  }
+}
+
+// A timer that only its id names ends when nothing is pending: there is nobody left who would close it.
+cancel_result core::cancel(named timer) noexcept {
+  if (is_gone()) return cancel_result::shut_down;
+  if (timer.generation == 0) return cancel_word(timer.index);
+  bool ends = false;
+  const cancel_result answer = with_record(timer, cancel_result::closed, [&] {
+    const cancel_result found = cancel_word(timer.index);
+    if (found == cancel_result::cancelled && registry_.cold(timer.index).held_by != tenure::handle) {
+      ends = close_word(timer.index, state::closed | state::orphan_bit).ours_to_end;
+    }
+    return found;
+  });
+  if (ends) end_here(timer.index);
+  return answer;
+}
+
+std::size_t core::cancel_all() noexcept {
+  if (is_gone()) return 0;
+  std::size_t withdrawn = 0;
+  const std::uint32_t count = registry_.handed_out();
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (!state::is_pending(registry_.hot(i).state.load(std::memory_order_acquire))) continue;  // T13 <- T1.
+    std::uint32_t generation = 0;
+    {
+      lock_guard guard(registry_.lock_of(i));
+      if (registry_.cold(i).held_by == tenure::continuation) continue;
+      generation = registry_.generation(i);
+    }
+    const cancel_result found = cancel({i, generation});
+    if (found == cancel_result::cancelled || found == cancel_result::cancelled_running) ++withdrawn;
+  }
+  return withdrawn;
+}
+
+// The call in progress reads this through its stop token; a later call has another number.
+bool core::stop_call(std::uint32_t index) noexcept {
+  record& r = registry_.hot(index);
+  if (!state::is_calling(r.state.load(std::memory_order_acquire))) return false;  // T13 <- T4.
+  const std::uint32_t number = r.calls.load(std::memory_order_acquire) + 1;
+  registry_.cold(index).stopped_call.store(number, std::memory_order_release);  // K1 -> K2.
+  return true;
+}
+
+stop_result core::stop(named timer) noexcept {
+  if (is_gone()) return stop_result::idle;
+  const auto ask = [&] { return stop_call(timer.index) ? stop_result::asked : stop_result::idle; };
+  return timer.generation == 0 ? ask() : with_record(timer, stop_result::idle, ask);
+}
+
+bool core::is_stop_asked(const call_frame& frame) noexcept {
+  const auto& stopped = frame.owner->registry_.cold(frame.key.index).stopped_call;
+  return stopped.load(std::memory_order_acquire) == frame.number;  // K2 <- K1.
+}
+
+}  // namespace detent::inline v0::detail

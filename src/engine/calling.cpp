@@ -1,0 +1,300 @@
+// calling: the way of one firing, from the entry an executor holds to the settling of its record.
+//
+//   claim (T4) -> call_user -> series resumes (T6) or a spent id-only timer ends (T11) -> finish (T5) -> settle (H4)
+#include "engine/core.hpp"
+
+#include <bit>
+#include <cstdio>
+
+namespace detent::inline v0::detail {
+
+call_frame::call_frame(core* the_core, std::uint32_t index, const group_record* group, std::uint32_t call_number) noexcept
+    : owner(the_core), number(call_number) {
+  key = {the_core, index, group, false};
+  outer = current_calls();
+  current.frame_ = this;
+  set_current_calls(this);
+}
+
+void call_frame::describe(std::int64_t deadline_ns, std::int64_t lateness_ns, std::uint64_t missed, timer_id id) noexcept {
+  current.deadline_ns_ = deadline_ns;
+  current.lateness_ns_ = lateness_ns < 0 ? 0 : lateness_ns;
+  current.missed_ = missed;
+  current.id_ = id;
+}
+
+void core::run_entry(std::uint32_t index) noexcept {
+  // A serial group hands its turn on: the next member runs here, on the same thread.
+  while (index != no_index) index = run_one(index);
+}
+
+std::uint32_t core::run_one(std::uint32_t index) noexcept {
+  cold_part& c = registry_.cold(index);
+  group_record* turn = c.handed_for;
+  c.handed_for = nullptr;
+  if (!is_gone()) {
+    const claim won = claim_firing(index, turn);
+    if (won.won) call(index, won);
+  }
+  settle_entry(index);
+  if (turn == nullptr) return no_index;
+  const std::uint32_t next = pass_turn(turn);
+  unshare_group(turn);
+  return next;
+}
+
+// H4. From here on the record is the driver's again, or the next tenant's.
+void core::settle_entry(std::uint32_t index) noexcept {
+  const clock_id clock = registry_.cold(index).clock;
+  const instant awake_by = settle(mail_, words(index), access_);
+  if (awake_by != never) wake_driver_for(clock, awake_by);
+}
+
+// T4. The one place where a firing is won.
+core::claim core::claim_firing(std::uint32_t index, const group_record* turn) noexcept {
+  record& r = registry_.hot(index);
+  const std::int64_t start_ns = now_ns(registry_.cold(index).clock);
+  const instant now = to_instant_rounded_down(start_ns);
+  std::uint64_t s = r.state.load(std::memory_order_acquire);  // T13 <- T1.
+  for (;;) {
+    if (!state::is_due(s, now)) {
+      if (!busted(bug::queued_obeyed) || state::is_terminal(s) || state::is_pending(s) || r.ops == nullptr) return {};
+    }
+    if (state::is_guarded(s)) {
+      const claim won = claim_guarded(index, turn, start_ns);
+      if (won.won) return won;
+      const std::uint64_t again = r.state.load(std::memory_order_acquire);  // T13 <- T1.
+      if (again == s) return {};  // Another serial group's turn is needed: the driver hands it out anew.
+      s = again;
+      continue;
+    }
+    chaos(chaos_at::claim_T4);
+    if (compare_exchange(r.state, s, state::calling | (s & state::waited), access_)) {  // T4 <- T1, T5.
+      return {true, to_ns(state::deadline(s)), start_ns, 0};
+    }
+  }
+}
+
+// T4 for a series, or for a member of a serial group: under the lock no other tenant can take the record.
+core::claim core::claim_guarded(std::uint32_t index, const group_record* turn, std::int64_t start_ns) noexcept {
+  lock_guard guard(registry_.lock_of(index));
+  record& r = registry_.hot(index);
+  cold_part& c = registry_.cold(index);
+  std::uint64_t s = r.state.load(std::memory_order_acquire);  // T13 <- T1.
+  while (state::is_guarded(s) && state::is_due(s, to_instant_rounded_down(start_ns))) {
+    if (c.serial && c.group != turn) return {};
+    claim won{true, c.series.due_ns, start_ns, 0};
+    series_state after = c.series;
+    const std::uint64_t next = after.period_ns == 0 ? state::none : next_tick(after, start_ns, won);
+    chaos(chaos_at::claim_T4);
+    if (compare_exchange(r.state, s, next | state::calling | (s & state::waited), access_)) {  // T4 <- T1, T5.
+      c.series = after;
+      return won;
+    }
+  }
+  return {};
+}
+
+// The word of the tick after this one, and how many ticks this one stands for. The phase is kept in whole nanoseconds.
+std::uint64_t core::next_tick(series_state& series, std::int64_t at_ns, claim& won) noexcept {
+  if (series.phase == pace::fixed_delay) return state::held;
+  const auto behind = static_cast<std::uint64_t>(at_ns) - static_cast<std::uint64_t>(series.due_ns);
+  const auto period = static_cast<std::uint64_t>(series.period_ns);
+  std::uint64_t ticks = 1;
+  if (series.missed != missed_ticks::burst) {
+    won.missed = behind / period;
+    ticks += won.missed;
+  }
+  if (series.missed == missed_ticks::delay && won.missed != 0) {
+    series.due_ns = add_ns(at_ns, series.period_ns);
+  } else {
+    std::int64_t ahead = 0;
+    const bool too_far = __builtin_mul_overflow(ticks, period, &ahead);
+    series.due_ns = add_ns(series.due_ns, too_far ? ns_max : ahead);
+  }
+  return to_instant_rounded_up(series.due_ns) | state::guarded;
+}
+
+void core::call(std::uint32_t index, const claim& won) noexcept {
+  record& r = registry_.hot(index);
+  const cold_part& c = registry_.cold(index);
+  call_frame frame(this, index, c.group, r.calls.load(std::memory_order_relaxed) + 1);  // Written by the holder of `calling`.
+  frame.describe(won.deadline_ns, won.start_ns - won.deadline_ns, won.missed, id_of(index));
+  tallies_.fired.fetch_add(1, std::memory_order_relaxed);
+  if (won.missed != 0) tallies_.missed.fetch_add(won.missed, std::memory_order_relaxed);
+  if (won.start_ns < won.deadline_ns) tallies_.early.fetch_add(1, std::memory_order_relaxed);
+  note_lateness(won.start_ns - won.deadline_ns);
+  const bool watched = options_.call_limit.count() > 0;
+  if (watched) watch(frame);
+  call_user(r, frame);
+  if (watched) unwatch(frame);
+  resume_series(index);
+  end_if_spent(index);
+  finish(index);
+}
+
+// The one door to a user's callback. No lock of the library is held here.
+void core::call_user(record& r, call_frame& frame) noexcept {
+#if DETENT_EXCEPTIONS
+  try {
+    r.ops->call(r.storage, frame.current);
+  } catch (...) {
+    note_throw(frame.key.index, std::current_exception());
+  }
+#else
+  r.ops->call(r.storage, frame.current);
+#endif
+}
+
+void core::note_lateness(std::int64_t lateness_ns) noexcept {
+  const auto late = lateness_ns < 0 ? std::uint64_t{0} : static_cast<std::uint64_t>(lateness_ns);
+  const auto power = static_cast<std::size_t>(std::bit_width(late));
+  const std::size_t eighth = power <= 3 ? static_cast<std::size_t>(late) : (late >> (power - 4)) & 7;
+  tallies_.lateness[power <= 3 ? eighth : (power - 1) * 8 + eighth].fetch_add(1, std::memory_order_relaxed);
+  std::uint64_t max = tallies_.lateness_max_ns.load(std::memory_order_relaxed);
+  while (late > max && !tallies_.lateness_max_ns.compare_exchange_weak(max, late, std::memory_order_relaxed,
+                                                                       std::memory_order_relaxed)) {
+  }
+}
+
+void core::note_throw(std::uint32_t index, std::exception_ptr error) noexcept {
+  tallies_.threw.fetch_add(1, std::memory_order_relaxed);
+  report_error(callback_error::what::threw, index, std::move(error));
+  if (registry_.cold(index).throws == on_throw::end_series) static_cast<void>(cancel_word(index));
+}
+
+// T6. The call of a fixed-delay tick is over: its series goes on, unless somebody took it meanwhile.
+void core::resume_series(std::uint32_t index) noexcept {
+  record& r = registry_.hot(index);
+  std::uint64_t s = r.state.load(std::memory_order_acquire);  // T13 <- T1, T2, T3.
+  const auto is_held = [](std::uint64_t word) {
+    return !state::is_terminal(word) && (word & ~(state::calling | state::waited)) == state::held;
+  };
+  if (!is_held(s)) return;
+  lock_guard guard(registry_.lock_of(index));
+  series_state& series = registry_.cold(index).series;
+  s = r.state.load(std::memory_order_acquire);  // T13 <- T1.
+  while (is_held(s)) {
+    const std::int64_t due_ns = add_ns(now_ns(registry_.cold(index).clock), series.period_ns);
+    const std::uint64_t next = to_instant_rounded_up(due_ns) | state::guarded | (s & (state::calling | state::waited));
+    if (compare_exchange(r.state, s, next, access_)) {  // T6 -> T9.
+      series.due_ns = due_ns;
+      return;
+    }
+  }
+}
+
+// T11. Nobody holds an id-only timer: when nothing is pending it is over.
+void core::end_if_spent(std::uint32_t index) noexcept {
+  if (registry_.cold(index).held_by == tenure::handle) return;
+  record& r = registry_.hot(index);
+  std::uint64_t s = r.state.load(std::memory_order_acquire);  // T13 <- T1.
+  while (!state::is_terminal(s) && !state::is_pending(s)) {
+    const std::uint64_t ended = state::closed | state::orphan_bit | (s & (state::calling | state::waited));
+    if (compare_exchange(r.state, s, ended, access_)) return;  // T11 <- T1.
+  }
+}
+
+// T5. The call, and under a terminal value the callable, are over. After T5 the record may be the owner's to free.
+void core::finish(std::uint32_t index) noexcept {
+  record& r = registry_.hot(index);
+  std::uint32_t continuations = no_index;
+  bool destroyed = false;
+  bool counted = false;
+  std::uint64_t s = r.state.load(std::memory_order_acquire);  // T13 <- T3.
+  for (;;) {
+    if (state::is_terminal(s) && !destroyed) {
+      continuations = end_callable(index);
+      destroyed = true;
+    }
+    if (!counted) {
+      // Before T5, so that a later call in this record cannot be taken for this one.
+      r.calls.store(r.calls.load(std::memory_order_relaxed) + 1, std::memory_order_release);  // C1 -> C2.
+      counted = true;
+    }
+    chaos(chaos_at::finish_T5);
+    if (compare_exchange(r.state, s, s & ~(state::calling | state::waited), access_)) break;  // T5 -> T2 T3 T4 T7.
+  }
+  if (state::is_waited(s)) bucket_of(index).notify();
+  if (state::is_orphan(s)) release(index);
+  if (continuations != no_index) start_continuations(continuations);
+}
+
+// --- Serial groups: one member's entry at a time, in the order handed out. ------------------------------------------
+
+std::uint32_t core::pass_turn(group_record* group) noexcept {
+  std::uint32_t next = no_index;
+  {
+    lock_guard guard(group->turn_lock);
+    next = group->turn_first;
+    if (next == no_index) {
+      group->busy = false;
+      return no_index;
+    }
+    group->turn_first = registry_.link(next).next;
+    if (group->turn_first == no_index) group->turn_last = no_index;
+  }
+  if (options_.executor.which() != executor_choice::kind::custom) return next;
+  hand_over(next);
+  return no_index;
+}
+
+// Gives one entry to the user's executor. What it throws has already dropped the task.
+void core::hand_over(std::uint32_t index) noexcept {
+  share();
+  task entry(this, index);
+#if DETENT_EXCEPTIONS
+  try {
+    options_.executor.post(std::move(entry));
+  } catch (...) {
+  }
+#else
+  options_.executor.post(std::move(entry));
+#endif
+}
+
+// T12. The executor refused: a firing that is due is over, and the driver may hand out the next one.
+void core::drop_entry(std::uint32_t index) noexcept {
+  cold_part& c = registry_.cold(index);
+  group_record* turn = c.handed_for;
+  c.handed_for = nullptr;
+  record& r = registry_.hot(index);
+  bool dropped = false;
+  bool ends = false;
+  {
+    lock_guard guard(registry_.lock_of(index));
+    const std::int64_t at_ns = now_ns(c.clock);
+    std::uint64_t s = r.state.load(std::memory_order_acquire);  // T13 <- T1.
+    while (state::is_due(s, to_instant_rounded_down(at_ns)) && !is_gone()) {
+      claim unused;
+      series_state after = c.series;
+      const bool goes_on = state::is_guarded(s) && after.period_ns != 0;
+      std::uint64_t next = goes_on ? next_tick(after, at_ns, unused) : state::none;
+      if (next == state::held) {  // No call will end: a fixed-delay series counts from now.
+        after.due_ns = add_ns(at_ns, after.period_ns);
+        next = to_instant_rounded_up(after.due_ns) | state::guarded;
+      }
+      if (compare_exchange(r.state, s, next, access_)) {  // T12 <- T1.
+        c.series = after;
+        dropped = true;
+        if (!goes_on && c.held_by != tenure::handle) {
+          ends = close_word(index, state::closed | state::orphan_bit).ours_to_end;
+        }
+        if (state::is_waited(s)) bucket_of(index).notify();
+        break;
+      }
+    }
+  }
+  if (dropped) {
+    tallies_.dropped.fetch_add(1, std::memory_order_relaxed);
+    report_error(callback_error::what::dropped, index, nullptr);
+  }
+  if (ends) end_here(index);
+  settle_entry(index);
+  if (turn != nullptr) {
+    run_entry(pass_turn(turn));
+    unshare_group(turn);
+  }
+}
+
+}  // namespace detent::inline v0::detail

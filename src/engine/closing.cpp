@@ -1,0 +1,302 @@
+// closing: the birth of a timer's record and its end. Captures are destroyed here, with no lock held.
+#include "engine/core.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <new>
+
+namespace detent::inline v0::detail {
+
+namespace {
+
+constexpr clock_id id_of_kind(clock_kind kind) noexcept {
+  switch (kind) {
+    case clock_kind::steady: return clock_id::steady;
+    case clock_kind::boottime: return clock_id::boottime;
+    case clock_kind::system: return clock_id::system;
+  }
+  return clock_id::steady;
+}
+
+char* copy_name(std::string_view name) noexcept {
+  char* copy = new (std::nothrow) char[name.size() + 1];
+  if (copy == nullptr) return nullptr;
+  if (!name.empty()) std::memcpy(copy, name.data(), name.size());
+  copy[name.size()] = '\0';
+  return copy;
+}
+
+}  // namespace
+
+// --- Birth ----------------------------------------------------------------------------------------------------------
+
+std::uint32_t core::reserve(group_record* group, clock_kind kind, const timer_options& options,
+                            std::source_location place, tenure held_by, std::error_code& error) noexcept {
+  const clock_id clock = id_of_kind(kind);
+  char* name = nullptr;
+  if (!options.name.empty() && (name = copy_name(options.name)) == nullptr) {
+    error = std::make_error_code(std::errc::not_enough_memory);
+    return no_index;
+  }
+  if (!ensure_wheel(clock)) {
+    delete[] name;
+    error = std::error_code(errno == 0 ? ENOMEM : errno, std::system_category());
+    return no_index;
+  }
+  const std::uint32_t index = registry_.acquire(static_cast<std::size_t>(clock));
+  if (index == no_index) {
+    delete[] name;
+    error = std::make_error_code(std::errc::not_enough_memory);
+    return no_index;
+  }
+  cold_part& c = registry_.cold(index);
+  c.name = name;
+  c.place = place;
+  c.group = group;
+  if (group != nullptr) share_group(group);
+  c.tolerance_ns = options.tolerance.count();
+  c.calls_before = registry_.hot(index).calls.load(std::memory_order_relaxed);  // The last tenant's end published it.
+  c.held_by = held_by;
+  c.throws = options.throws;
+  c.serial = group != nullptr && group->serial;
+  if (c.clock != clock) c.clock = clock;  // The first tenant's choice, for ever: entries of old tenants still read it.
+  return index;
+}
+
+// A record that was never opened has no callable.
+void core::give_up(std::uint32_t index) noexcept {
+  cold_part& c = registry_.cold(index);
+  delete[] c.name;
+  c.name = nullptr;
+  if (group_record* group = std::exchange(c.group, nullptr)) unshare_group(group);
+  registry_.give_back(index, static_cast<std::size_t>(c.clock));
+}
+
+// Requires: reserved. Answers whether the group took the timer in.
+bool core::join_group(std::uint32_t index, group_record* group) noexcept {
+  if (group->closed) return false;
+  cold_part& c = registry_.cold(index);
+  c.group_prev = no_index;
+  c.group_next = group->first_member;
+  if (group->first_member != no_index) registry_.cold(group->first_member).group_prev = index;
+  group->first_member = index;
+  ++group->member_count;
+  return true;
+}
+
+// T8. Requires: what T8 publishes is in place. Answers the word the timer was born with; terminal: `calling` is ours.
+std::uint64_t core::publish(std::uint32_t index, std::uint64_t born, timer_id& id) noexcept {
+  record& r = registry_.hot(index);
+  cold_part& c = registry_.cold(index);
+  lock_guard guard(registry_.lock_of(index));
+  c.ended = false;
+  c.reported = false;
+  c.series = {};
+  c.then_first = c.then_last = c.then_next = no_index;
+  if (refusing_.load(std::memory_order_acquire) && c.held_by != tenure::continuation) born = state::shut_down;  // U2 <- U1.
+  if (born != state::none) born |= state::calling | (c.held_by == tenure::handle ? 0 : state::orphan_bit);
+  r.state.store(born, std::memory_order_release);  // T8 -> T1, T4. Nobody else writes a record between two tenants.
+  id = {index, registry_.generation(index)};
+  return born;
+}
+
+// H6, then T8. A closed group or a shutdown makes the timer born closed: its callable is destroyed here.
+timer_id core::open(std::uint32_t index, const callback_ops& ops, bool owned) noexcept {
+  record& r = registry_.hot(index);
+  cold_part& c = registry_.cold(index);
+  r.ops = &ops;
+  if (!owned && c.held_by == tenure::handle) c.held_by = tenure::id_only;
+  const bool special = c.serial || c.tolerance_ns != 0;
+  std::uint64_t h = r.hint.load(std::memory_order_relaxed);  // H6: a guess, the exchange decides.
+  while (!compare_exchange(r.hint, h, special ? h | hint::special : h & ~hint::special, access_)) {  // H6.
+  }
+  timer_id id;
+  std::uint64_t born = state::none;
+  if (group_record* group = c.group) {
+    // Membership and closing are one order: joining and opening are one step to whoever closes the group.
+    lock_guard guard(group->tree->lock);
+    born = publish(index, join_group(index, group) ? state::none : state::closed, id);
+  } else {
+    born = publish(index, state::none, id);
+  }
+  if (born == state::none) return id;
+  end_here(index);
+  return owned ? id : timer_id{};
+}
+
+// --- The end --------------------------------------------------------------------------------------------------------
+
+// T3. `terminal` is the value the word gets, with orphan_bit when nobody owns the record.
+ending core::close_word(std::uint32_t index, std::uint64_t terminal) noexcept {
+  record& r = registry_.hot(index);
+  std::uint64_t s = r.state.load(std::memory_order_acquire);  // T13 <- T5.
+  for (;;) {
+    if (state::is_terminal(s)) {
+      return {state::is_shut_down(s) ? cancel_result::shut_down : cancel_result::closed, false};
+    }
+    const bool in_call = state::is_calling(s);
+    chaos(chaos_at::close_T3);
+    if (!compare_exchange(r.state, s, terminal | state::calling | (s & state::waited), access_)) continue;  // T3 <- T5.
+    cancel_result outcome = cancel_result::idle;
+    if (state::is_pending(s)) outcome = in_call ? cancel_result::cancelled_running : cancel_result::cancelled;
+    else if (in_call) outcome = cancel_result::running;
+    if (in_call) stop_call(index);  // A close asks the running call to end early.
+    return {outcome, !in_call};
+  }
+}
+
+// The closer holds `calling`: the destruction of the callable counts as a call of this thread, so that a verb on the
+// same timer from a capture's destructor does not wait for itself.
+void core::end_here(std::uint32_t index) noexcept {
+  share();  // A capture may own the last handle, or the service.
+  {
+    record& r = registry_.hot(index);
+    call_frame frame(this, index, registry_.cold(index).group, r.calls.load(std::memory_order_relaxed) + 1);
+    finish(index);
+  }
+  unshare();
+}
+
+void core::end_chain(std::uint32_t first) noexcept {
+  while (first != no_index) {
+    const std::uint32_t next = registry_.cold(first).end_next;
+    end_here(first);
+    first = next;
+  }
+}
+
+// Destroys the callable and answers the continuations that are due now. Requires: `calling` held under a terminal value.
+std::uint32_t core::end_callable(std::uint32_t index) noexcept {
+  record& r = registry_.hot(index);
+  cold_part& c = registry_.cold(index);
+  if (const callback_ops* ops = std::exchange(r.ops, nullptr)) {
+    if (busted(bug::destroy_locked)) registry_.lock_of(index).lock();
+    ops->destroy(r.storage);
+    if (busted(bug::destroy_locked)) registry_.lock_of(index).unlock();
+  }
+  lock_guard guard(registry_.lock_of(index));
+  c.ended = true;
+  c.then_last = no_index;
+  return std::exchange(c.then_first, no_index);
+}
+
+cancel_result core::close(named timer) noexcept {
+  if (is_gone()) return cancel_result::shut_down;
+  ending found{cancel_result::closed, false};
+  if (timer.generation == 0) {
+    found = close_word(timer.index, state::closed);
+  } else {
+    found = with_record(timer, found, [&] {
+      const bool owned = registry_.cold(timer.index).held_by == tenure::handle;
+      return close_word(timer.index, state::closed | (owned ? 0 : state::orphan_bit));
+    });
+  }
+  if (found.ours_to_end) end_here(timer.index);
+  return found.outcome;
+}
+
+void core::close_from_call(call_frame& frame) noexcept {
+  const std::uint32_t index = frame.key.index;
+  const bool owned = registry_.cold(index).held_by == tenure::handle;
+  static_cast<void>(close_word(index, state::closed | (owned ? 0 : state::orphan_bit)));
+}
+
+void core::detach_call(call_frame& frame) noexcept {
+  if (frame.key.detached) return;
+  frame.key.detached = true;
+  record& r = registry_.hot(frame.key.index);
+  registry_.cold(frame.key.index).detached_call.store(frame.number, std::memory_order_release);  // A1 -> A2.
+  // Waiters that slept before are woken; later ones see A1 through this read-modify-write.
+  std::uint64_t s = r.state.load(std::memory_order_relaxed);  // T7: a guess, the exchange decides.
+  while (!compare_exchange(r.state, s, s & ~state::waited, access_)) {  // T7 in reverse.
+  }
+  if (state::is_waited(s)) bucket_of(frame.key.index).notify();
+}
+
+// The handle's destructor: close, wait unless inside the timer's own callback, give the record back.
+void core::destroy(std::uint32_t index) noexcept {
+  if (is_gone()) return;  // A fork child: calls that were in progress left their captures behind; nothing is waited for.
+  const ending found = close_word(index, state::closed);
+  if (found.ours_to_end) end_here(index);
+  static_cast<void>(await_call({index, 0}, wait_for::end, 0, platform::forever_ns, false));
+  abandon(index);  // Inside the callback, after a detached part, or past the deadlock handler: a call still runs.
+}
+
+// T10. The owner goes. If a call is in progress, that call frees the record.
+void core::abandon(std::uint32_t index) noexcept {
+  record& r = registry_.hot(index);
+  std::uint64_t s = r.state.load(std::memory_order_acquire);  // T13 <- T5.
+  while (state::is_calling(s)) {
+    if (compare_exchange(r.state, s, s | state::orphan_bit, access_)) return;  // T10 -> T5.
+  }
+  release(index);
+}
+
+// Gives the record to the next tenant. Requires: terminal, no call, no owner; the caller is the only one who may.
+void core::release(std::uint32_t index) noexcept {
+  cold_part& c = registry_.cold(index);
+  group_record* group = c.group;
+  if (group != nullptr) {
+    lock_guard guard(group->tree->lock);
+    const bool listed = c.group_prev != no_index || group->first_member == index;
+    if (listed) {
+      (c.group_prev == no_index ? group->first_member : registry_.cold(c.group_prev).group_next) = c.group_next;
+      if (c.group_next != no_index) registry_.cold(c.group_next).group_prev = c.group_prev;
+      --group->member_count;
+    }
+    c.group_prev = c.group_next = no_index;
+  }
+  const char* name = nullptr;
+  {
+    lock_guard guard(registry_.lock_of(index));
+    registry_.retire(index);
+    name = std::exchange(c.name, nullptr);
+    c.group = nullptr;
+  }
+  delete[] name;
+  const auto kind = static_cast<std::size_t>(c.clock);
+  registry_.give_back(index, kind);
+  if (group != nullptr) unshare_group(group);
+}
+
+// --- Continuations of close_then ------------------------------------------------------------------------------------
+// A continuation is an id-only timer whose callable is the user's f. It is armed when its target has ended; its own end
+// arms the next one in line, so several run in order, on any executor.
+
+void core::continue_with(named target, timer_id continuation) noexcept {
+  const std::uint32_t next = continuation.index;
+  bool queued = false;
+  const bool by_handle = target.generation == 0;
+  if (registry_.exists(target.index)) {
+    lock_guard guard(registry_.lock_of(target.index));
+    cold_part& c = registry_.cold(target.index);
+    if ((by_handle || registry_.generation(target.index) == target.generation) && !c.ended) {
+      registry_.cold(next).then_next = no_index;
+      (c.then_last == no_index ? c.then_first : registry_.cold(c.then_last).then_next) = next;
+      c.then_last = next;
+      queued = true;
+    }
+  }
+  if (!queued) {
+    start_continuations(next);
+    return;
+  }
+  static_cast<void>(close(target));
+}
+
+void core::start_continuations(std::uint32_t first) noexcept {
+  cold_part& c = registry_.cold(first);
+  {
+    lock_guard guard(registry_.lock_of(first));
+    c.then_first = std::exchange(c.then_next, no_index);
+    c.then_last = c.then_first;
+    while (c.then_last != no_index && registry_.cold(c.then_last).then_next != no_index) {
+      c.then_last = registry_.cold(c.then_last).then_next;
+    }
+  }
+  static_cast<void>(arm_word(first, to_instant_rounded_down(now_ns(c.clock)), 0));
+  // After a shutdown nobody else would run it.
+  if (after_shutdown_.load(std::memory_order_acquire)) run_continuations();  // U4 <- U3.
+}
+
+}  // namespace detent::inline v0::detail

@@ -1,0 +1,383 @@
+// core: one service's engine. The only place that joins wheel, registry, lifetime, clocks and dispatch.
+//
+// Bodies by topic: arming.cpp, calling.cpp (the way of one firing), closing.cpp (the end of a timer), waiting.cpp,
+// driver.cpp, grouping.cpp, shutdown.cpp, observing.cpp, process.cpp (birth, death, fork).
+//
+// Threads: verbs any. What is marked "driver role" belongs to the thread that holds that role: the driver, or whoever is
+// inside `run_due` or a manual clock's move.
+#pragma once
+
+#include "base/base.hpp"
+#include "clock/clock.hpp"
+#include "dispatch/dispatch.hpp"
+#include "engine/groups.hpp"
+#include "engine/manual.hpp"
+#include "engine/record.hpp"
+#include "lifetime/lifetime.hpp"
+#include "platform/platform.hpp"
+#include "registry/registry.hpp"
+#include "sync/sync.hpp"
+#include "wheel/wheel.hpp"
+
+#include <detent/observe.hpp>
+#include <detent/service.hpp>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <vector>
+
+namespace detent::inline v0::detail {
+
+// One call in progress, on the stack of its thread; `firing` and `stop_token` are views of it.
+struct call_frame : call_node {
+  call_frame(core* owner, std::uint32_t index, const group_record* group, std::uint32_t number) noexcept;
+  ~call_frame() { set_current_calls(outer); }
+  call_frame(const call_frame&) = delete;
+  call_frame& operator=(const call_frame&) = delete;
+
+  void describe(std::int64_t deadline_ns, std::int64_t lateness_ns, std::uint64_t missed, timer_id id) noexcept;
+
+  core* const owner;
+  const std::uint32_t number;  // record::calls + 1 while this call is in progress
+  firing current;
+
+  // The watchdog's list; guarded by its lock.
+  std::int64_t started_ns = 0;
+  bool told = false;
+  call_frame* watched_next = nullptr;
+};
+
+// A timer as a verb names it: by handle (generation 0: the caller's handle keeps the record) or by id.
+struct named {
+  std::uint32_t index;
+  std::uint32_t generation;
+};
+
+// What was found in the state word by a verb that ended something.
+struct ending {
+  cancel_result outcome;
+  bool ours_to_end = false;  // T3 found no call: this thread holds `calling` and has to destroy the callable
+};
+
+class core {
+ public:
+  // Answers null and sets `error` and `operation` when the OS refused.
+  static core* create(service_options&& options, manual_state* manual, std::error_code& error, const char** operation);
+
+  void share() noexcept { shares_.fetch_add(1, std::memory_order_relaxed); }  // N1: a share is held.
+  void unshare() noexcept;
+
+  bool is_gone() const noexcept { return forked_.load(std::memory_order_relaxed); }  // No partner: set in a one-thread child.
+
+  // --- creating (closing.cpp) ---
+  std::uint32_t reserve(group_record* group, clock_kind clock, const timer_options& options, std::source_location place,
+                        tenure held_by, std::error_code& error) noexcept;
+  void give_up(std::uint32_t index) noexcept;  // reserved, never opened
+  void* storage_of(std::uint32_t index) noexcept { return registry_.hot(index).storage; }
+  timer_id open(std::uint32_t index, const callback_ops& ops, bool owned) noexcept;
+
+  // --- arming (arming.cpp) ---
+  std::int64_t now_ns(clock_id clock) const noexcept { return clocks_.now_ns(clock); }
+  clock_id clock_of(std::uint32_t index) const noexcept { return registry_.cold(index).clock; }
+  arm_result arm_at(named timer, std::int64_t at_ns) noexcept;
+  // By an id, whose clock the caller only claims to know: an instant of another clock is refused.
+  arm_result arm_at_on(named timer, clock_id clock, std::int64_t at_ns) noexcept;
+  arm_result arm_after(named timer, std::int64_t delay_ns) noexcept;
+  arm_result arm_every(named timer, std::optional<std::int64_t> first_at_ns, std::int64_t period_ns,
+                       const series_options& options) noexcept;
+  cancel_result cancel(named timer) noexcept;
+  std::size_t cancel_all() noexcept;
+  stop_result stop(named timer) noexcept;
+
+  // --- ending (closing.cpp) ---
+  cancel_result close(named timer) noexcept;
+  void destroy(std::uint32_t index) noexcept;  // the handle's destructor
+  void close_from_call(call_frame& frame) noexcept;
+  void detach_call(call_frame& frame) noexcept;
+  void continue_with(named target, timer_id continuation) noexcept;
+
+  // --- waiting (waiting.cpp) ---
+  cancel_answer cancel_and_wait(named timer, std::int64_t limit_ns) noexcept;
+  cancel_answer close_and_wait(named timer, std::int64_t limit_ns) noexcept;
+  wait_result wait(named timer, std::int64_t limit_ns) noexcept;
+
+  // --- groups (grouping.cpp) ---
+  group_record* make_group(group_record* parent, const group_options& options);
+  static void share_group(group_record* group) noexcept { group->shares.fetch_add(1, std::memory_order_relaxed); }  // N1
+  static void unshare_group(group_record* group) noexcept;
+  static std::size_t cancel_group(group_record* group) noexcept;
+  static std::size_t close_group(group_record* group) noexcept;
+  static std::size_t stop_group(group_record* group) noexcept;
+  static std::size_t group_size(group_record* group) noexcept;
+  static wait_result wait_group(group_record* group, std::int64_t limit_ns) noexcept;
+  static void destroy_group(group_record* group) noexcept;
+
+  // --- entries (calling.cpp) ---
+  void run_entry(std::uint32_t index) noexcept;
+  void drop_entry(std::uint32_t index) noexcept;
+  static bool is_stop_asked(const call_frame& frame) noexcept;
+
+  // --- driving (driver.cpp) ---
+  run_answer run_due() noexcept;
+  std::int64_t next_deadline_ns() noexcept;
+  int descriptor() noexcept;
+  // Driver role, for a manual clock.
+  std::size_t look(std::size_t limit) noexcept;
+  std::int64_t until_next_ns(unsigned clock_set) noexcept;
+  void notice_clock_step(std::int64_t by_ns) noexcept;
+  void wait_pool_idle() noexcept;
+  std::string name_of_earliest();
+
+  // --- the end (shutdown.cpp) ---
+  shutdown_report shutdown(shutdown_policy policy, std::int64_t limit_ns);
+  void destroy_service() noexcept;
+
+  // --- observing (observing.cpp) ---
+  timer_state status(named timer) const noexcept;
+  timer_name describe(std::uint32_t index) const;
+  std::optional<timer_info> info(named timer) const;
+  std::vector<timer_info> snapshot() const;
+  std::vector<timer_id> active() const;
+  service_counters counters() const;
+  void report_deadlock(const cycle& found, bool refused) noexcept;
+
+  timer_id id_of(std::uint32_t index) const noexcept {
+    // The handle keeps the generation still; a call in progress does too.
+    return {index, registry_.generation(index)};
+  }
+  const cold_part& cold(std::uint32_t index) const noexcept { return registry_.cold(index); }
+
+  // In a fork child: every verb answers `shut_down`, nothing waits.
+  void mark_forked() noexcept { forked_.store(true, std::memory_order_relaxed); }
+
+  core* next_alive = nullptr;  // guarded by the process's list lock
+  core* prev_alive = nullptr;
+
+ private:
+  struct links {
+    core* owner;
+    wheel_link& operator()(std::uint32_t index) const noexcept { return owner->registry_.link(index); }
+  };
+  using record_wheel = wheel<links>;
+  using record_registry = registry<record, cold_part, wheel_link>;
+
+  // Counters that several threads move; no partner, relaxed.
+  struct tallies {
+    std::atomic<std::uint64_t> fired{0};
+    std::atomic<std::uint64_t> dropped{0};
+    std::atomic<std::uint64_t> missed{0};
+    std::atomic<std::uint64_t> threw{0};
+    std::atomic<std::uint64_t> early{0};
+    std::atomic<std::uint64_t> wakeups{0};
+    std::atomic<std::uint64_t> rescues{0};
+    std::atomic<std::uint64_t> clock_steps{0};
+    std::atomic<std::uint64_t> lateness_max_ns{0};
+    std::array<std::atomic<std::uint64_t>, lateness_histogram::bucket_count> lateness{};
+  };
+
+  struct claim {
+    bool won = false;
+    std::int64_t deadline_ns = 0;
+    std::int64_t start_ns = 0;
+    std::uint64_t missed = 0;
+  };
+
+  struct alignas(64) bucket {
+    eventcount ended;
+  };
+
+  core(service_options&& options, manual_state* manual) noexcept;
+  ~core();
+
+  mail_words words(std::uint32_t index) noexcept {
+    record& r = registry_.hot(index);
+    return {r.state, r.hint, r.inbox_next, index};
+  }
+  eventcount& bucket_of(std::uint32_t index) noexcept { return buckets_[index % buckets_.size()].ended; }
+
+  // Runs `body` on the record of an id while its generation holds, or answers `gone`.
+  template <class Answer, class Body>
+  Answer with_record(named timer, Answer gone, Body body) noexcept;
+
+  // arming.cpp
+  arm_result arm_word(std::uint32_t index, instant deadline, std::uint64_t guarded) noexcept;
+  arm_result arm_one_shot(std::uint32_t index, std::int64_t at_ns) noexcept;
+  arm_result arm_one_shot_locked(std::uint32_t index, std::int64_t at_ns) noexcept
+      DETENT_REQUIRES(registry_.lock_of(index));
+  arm_result arm_series_locked(std::uint32_t index, std::optional<std::int64_t> first_at_ns, std::int64_t period_ns,
+                               const series_options& options) noexcept DETENT_REQUIRES(registry_.lock_of(index));
+  instant tolerated(const cold_part& c, instant deadline) const noexcept;
+  void announce(std::uint32_t index, instant deadline) noexcept;
+  void announce_slowly(std::uint32_t index, instant deadline) noexcept;
+  void wake_driver_for(clock_id clock, instant at) noexcept;
+  void wake_driver() noexcept;
+  cancel_result cancel_word(std::uint32_t index) noexcept;
+  bool stop_call(std::uint32_t index) noexcept;
+
+  // calling.cpp
+  std::uint32_t run_one(std::uint32_t index) noexcept;
+  claim claim_firing(std::uint32_t index, const group_record* turn) noexcept;
+  claim claim_guarded(std::uint32_t index, const group_record* turn, std::int64_t start_ns) noexcept;
+  std::uint64_t next_tick(series_state& series, std::int64_t now_ns, claim& won) noexcept;
+  void call(std::uint32_t index, const claim& won) noexcept;
+  void call_user(record& r, call_frame& frame) noexcept;
+  void note_lateness(std::int64_t lateness_ns) noexcept;
+  void note_throw(std::uint32_t index, std::exception_ptr error) noexcept;
+  void resume_series(std::uint32_t index) noexcept;
+  void end_if_spent(std::uint32_t index) noexcept;
+  void finish(std::uint32_t index) noexcept;
+  void settle_entry(std::uint32_t index) noexcept;
+  std::uint32_t pass_turn(group_record* group) noexcept;
+  void hand_over(std::uint32_t index) noexcept;
+  void report_error(callback_error::what kind, std::uint32_t index, std::exception_ptr error) noexcept;
+  void watch(call_frame& frame) noexcept DETENT_EXCLUDES(watch_lock_);
+  void unwatch(call_frame& frame) noexcept DETENT_EXCLUDES(watch_lock_);
+  void watch_calls() noexcept DETENT_EXCLUDES(watch_lock_);
+  bool tell_slow_call(std::int64_t now_ns, std::int64_t* until_ns) DETENT_EXCLUDES(watch_lock_);
+
+  // closing.cpp
+  ending close_word(std::uint32_t index, std::uint64_t terminal) noexcept;
+  void end_here(std::uint32_t index) noexcept;
+  void end_chain(std::uint32_t first) noexcept;
+  void abandon(std::uint32_t index) noexcept;
+  void release(std::uint32_t index) noexcept;
+  std::uint32_t end_callable(std::uint32_t index) noexcept;
+  void start_continuations(std::uint32_t first) noexcept;
+  bool join_group(std::uint32_t index, group_record* group) noexcept DETENT_REQUIRES(group->tree->lock);
+  std::uint64_t publish(std::uint32_t index, std::uint64_t born, timer_id& id) noexcept;
+
+  // waiting.cpp
+  enum class wait_for : std::uint8_t { call, end };
+  wait_result await_call(named timer, wait_for what, std::uint32_t calls_seen, std::int64_t until_ns,
+                         bool can_refuse) noexcept;
+  bool is_detached(std::uint32_t index) const noexcept;
+  bool await_bit(std::uint32_t index, bool pending_too) noexcept;
+  static std::int64_t until(std::int64_t limit_ns) noexcept;
+  static bool covers_record(const void* context, const call_key& call) noexcept;
+  static bool covers_group(const void* context, const call_key& call) noexcept;
+  static bool covers_core(const void* context, const call_key& call) noexcept;
+  bool inside_own_callback() const noexcept;
+  // Sleeps until the call in progress of `index` has ended or `until_ns`. Requires: T7 done, ticket taken before it.
+  template <class Over>
+  void sleep_for_end(std::uint32_t index, eventcount::ticket ticket, std::int64_t until_ns, Over over) noexcept {
+    bucket_of(index).wait_watched(ticket, until_ns, tallies_.rescues, over);
+  }
+  // The calls in progress from `from` on that `accepts`; no_index when there is none.
+  template <class Accepts>
+  std::uint32_t next_calling(std::uint32_t from, Accepts accepts) noexcept;
+
+  // driver.cpp; all of it driver role
+  static void drive_main(void* self);
+  void drive() noexcept;
+  void sleep_until_due() noexcept;
+  bool publish_sleep() noexcept;
+  void set_alarms() noexcept;
+  void awake() noexcept;
+  void file_inbox() noexcept;
+  void file(std::uint32_t index, visited_from where) noexcept;
+  std::size_t hand_due(clock_id clock, std::size_t limit) noexcept;
+  void hand(std::uint32_t index) noexcept;
+  void flush_batch() noexcept;
+  std::int64_t step_since_last_look() noexcept;
+  record_wheel* wheel_of(clock_id clock) noexcept {
+    return wheels_[static_cast<std::size_t>(clock)].load(std::memory_order_acquire);  // W1 <- W2.
+  }
+  bool ensure_wheel(clock_id clock) noexcept DETENT_EXCLUDES(wheel_lock_);
+  bool take_role() noexcept { return !driving_.exchange(true, std::memory_order_acquire); }  // D1 <- D2.
+  void leave_role() noexcept { driving_.store(false, std::memory_order_release); }           // D2 -> D1.
+
+  // shutdown.cpp
+  void refuse() noexcept;
+  void run_what_is_due(std::int64_t until_ns) noexcept;
+  std::uint64_t resolve() noexcept;
+  bool await_calls(std::int64_t until_ns, bool can_refuse, bool* refused) noexcept;
+  bool await_calls_shortened(std::int64_t until_ns, bool* refused) noexcept;
+  bool await_shutdown(std::int64_t until_ns, bool* refused) noexcept;
+  void run_continuations() noexcept;
+  void fill_report(shutdown_report& report, bool complete) const DETENT_REQUIRES(shutdown_lock_);
+  void stop_threads() noexcept;
+  bool join_threads(bool let_go) noexcept;
+  void print_still_running() const noexcept;
+
+  // process.cpp
+  int start(const char** operation) noexcept;
+  static std::uint32_t& next_entry(void* self, std::uint32_t entry) noexcept;
+  static void run_pool_entry(void* self, std::uint32_t entry) noexcept;
+  static void pool_thread_starts(void* self, const char* name) noexcept;
+  static void pool_thread_ends(void* self) noexcept;
+  static void watch_main(void* self);
+  void thread_starts(const char* name) noexcept;
+
+  std::atomic<std::uint32_t> shares_{1};  // N1, N2
+  std::atomic<bool> forked_{false};
+  const access access_;
+  const service_options options_;
+  manual_state* const manual_;
+  const clock_source clocks_;
+  const std::uint64_t creator_;
+
+  record_registry registry_;
+
+  // Hand-off (handoff.hpp). Each on a line of its own: armers write the inbox, read the sleep instants.
+  alignas(64) driver_mail mail_;
+  alignas(64) std::array<sleep_instant, platform::clock_count> sleepers_;
+  eventcount driver_sleep_;
+  std::atomic<bool> sleeps_in_poll_{false};  // P1: stored by the driver before S1, read after S2: by I3 and I1 in order.
+  platform::poll_set poll_;                  // opened under wheel_lock_, once, then P3
+  std::atomic<bool> poll_ready_{false};      // P3 -> P2
+
+  alignas(64) std::array<std::atomic<record_wheel*>, platform::clock_count> wheels_{};  // W2 -> W1, then driver role
+  std::atomic<bool> driving_{false};                  // D1, D2: who holds the driver role
+  std::atomic<std::uint64_t> driving_thread_{0};      // relaxed: compared with the asking thread's own only
+  std::int64_t wall_offset_ns_ = 0;                   // before W2 the creator's, then driver role
+  std::uint32_t batch_first_ = no_index;              // driver role: entries to post to the pool together
+  std::uint32_t batch_last_ = no_index;
+  std::uint32_t batch_count_ = 0;
+
+  std::array<bucket, 4> buckets_;
+  mutable tallies tallies_;
+
+  platform::thread driver_;
+  platform::thread watchdog_;
+  std::unique_ptr<pool_threads> pool_;
+  char driver_name_[16] = {};
+  std::atomic<bool> stopping_{false};  // Q1 -> Q2: threads end at their next look; before a notify
+
+  mutex wheel_lock_;
+
+  mutex watch_lock_;
+  call_frame* watched_ DETENT_GUARDED_BY(watch_lock_) = nullptr;
+  eventcount watch_sleep_;
+
+  // Shutdown. `refusing_` is written once, then every registry lock is passed: creation looks at it under that lock.
+  std::atomic<bool> refusing_{false};       // U1 -> U2
+  std::atomic<bool> after_shutdown_{false};  // U3 -> U4: who arms a continuation now runs it himself
+  mutable mutex shutdown_lock_;
+  bool shutdown_begun_ DETENT_GUARDED_BY(shutdown_lock_) = false;
+  bool shutdown_over_ DETENT_GUARDED_BY(shutdown_lock_) = false;
+  std::int64_t shutdown_until_ns_ DETENT_GUARDED_BY(shutdown_lock_) = platform::forever_ns;
+  std::uint64_t shutdown_fired_before_ DETENT_GUARDED_BY(shutdown_lock_) = 0;
+  std::uint64_t shutdown_dropped_before_ DETENT_GUARDED_BY(shutdown_lock_) = 0;
+  std::uint64_t shutdown_cancelled_ DETENT_GUARDED_BY(shutdown_lock_) = 0;
+  eventcount shutdown_moved_;
+  std::atomic<std::uint64_t> threads_let_go_{0};  // relaxed: a counter
+};
+
+// The list of cores alive, for fork (process.cpp).
+void enlist(core* alive) noexcept;
+void delist(core* dying) noexcept;
+
+template <class Answer, class Body>
+Answer core::with_record(named timer, Answer gone, Body body) noexcept {
+  if (timer.generation == 0 || !registry_.exists(timer.index)) return gone;
+  lock_guard guard(registry_.lock_of(timer.index));
+  if (registry_.generation(timer.index) != timer.generation && !busted(bug::id_unchecked)) return gone;
+  return body();
+}
+
+}  // namespace detent::inline v0::detail

@@ -1,0 +1,323 @@
+// driver: looks at the clock, files what arrived, hands out what is due, and sleeps to the exact next deadline.
+//
+// Everything here is the driver role's: one thread at a time, the service's own or whoever is inside `run_due`.
+#include "engine/core.hpp"
+
+#include <cerrno>
+#include <utility>
+
+namespace detent::inline v0::detail {
+
+namespace {
+
+constexpr std::uint64_t key_of(instant at) noexcept { return at / resolution_ns; }
+constexpr instant instant_of(std::uint64_t key) noexcept { return key * resolution_ns; }
+
+constexpr clock_id every_clock[] = {clock_id::steady, clock_id::boottime, clock_id::system};
+
+}  // namespace
+
+void core::drive_main(void* self) {
+  auto* c = static_cast<core*>(self);
+  c->thread_starts(c->driver_name_);
+  c->driving_.store(true, std::memory_order_relaxed);  // D1: for as long as the thread lives.
+  c->drive();
+  c->unshare();
+}
+
+void core::drive() noexcept {
+  for (;;) {
+    look(SIZE_MAX);
+    if (stopping_.load(std::memory_order_acquire)) return;  // Q2 <- Q1.
+    sleep_until_due();
+  }
+}
+
+// One look: what arrived is filed, then what is due by one reading of each clock is handed out in order. Answers how many
+// firings were handed out.
+std::size_t core::look(std::size_t limit) noexcept {
+  file_inbox();
+  std::size_t handed = 0;
+  for (const clock_id clock : every_clock) handed += hand_due(clock, limit - handed);
+  flush_batch();
+  return handed;
+}
+
+void core::file_inbox() noexcept {
+  const auto next_of = [this](std::uint32_t index) -> sync_atomic<std::uint32_t>& {
+    return registry_.hot(index).inbox_next;
+  };
+  for (std::uint32_t at = take_inbox(mail_, access_, next_of); at != 0;) {
+    const std::uint32_t index = at - 1;
+    // Read before the visit: after it an armer may push the record again.
+    at = registry_.hot(index).inbox_next.load(std::memory_order_relaxed);  // I2 made it visible.
+    file(index, visited_from::inbox);
+  }
+}
+
+// Keeps exactly one token for the record, at the instant its hint promises.
+void core::file(std::uint32_t index, visited_from where) noexcept {
+  const visit_answer answer = visit_record(words(index), where, 0, access_);
+  if (answer.what != visit::filed) return;
+  record_wheel& tokens = *wheel_of(registry_.cold(index).clock);
+  if (tokens.is_filed(index)) tokens.remove(index);
+  if (answer.at != never) tokens.file(index, key_of(answer.at));
+}
+
+std::size_t core::hand_due(clock_id clock, std::size_t limit) noexcept {
+  record_wheel* tokens = wheel_of(clock);
+  if (tokens == nullptr) return 0;
+  const instant now = to_instant_rounded_down(now_ns(clock));
+  std::size_t handed = 0;
+  const auto earlier = [this](std::uint32_t a, std::uint32_t b) {
+    const record& x = registry_.hot(a);
+    const record& y = registry_.hot(b);
+    const instant at_x = state::look_at(x.state.load(std::memory_order_relaxed));  // T13: order only; T4 decides.
+    const instant at_y = state::look_at(y.state.load(std::memory_order_relaxed));  // T13: as above.
+    if (at_x != at_y) return at_x < at_y;
+    return x.order.load(std::memory_order_relaxed) < y.order.load(std::memory_order_relaxed);  // As above.
+  };
+  for (;;) {
+    std::uint32_t chain = tokens->take_due(key_of(now));
+    if (chain == no_index) return handed;
+    if (registry_.link(chain).next != no_index) chain = tokens->sort(chain, earlier);
+    while (chain != no_index) {
+      const std::uint32_t index = chain;
+      chain = registry_.link(index).next;
+      if (chain != no_index) __builtin_prefetch(&registry_.hot(chain));
+      if (handed == limit) {  // A manual clock's single step: the rest stays where it was.
+        tokens->file(index, key_of(now));
+        continue;
+      }
+      const visit_answer answer = visit_record(words(index), visited_from::wheel, now, access_);
+      if (answer.what == visit::due) {
+        ++handed;
+        hand(index);
+      } else if (answer.at != never) {
+        tokens->file(index, key_of(answer.at));
+      }
+    }
+    if (handed == limit) return handed;
+  }
+}
+
+// H3 is done: gives the entry to the executor, or to its serial group's queue.
+void core::hand(std::uint32_t index) noexcept {
+  record& r = registry_.hot(index);
+  if (state::is_guarded(r.state.load(std::memory_order_acquire))) {  // T13 <- T1.
+    cold_part& c = registry_.cold(index);
+    group_record* group = nullptr;
+    {
+      // Under the lock a guarded word says that the tenant, and so its group, is there.
+      lock_guard guard(registry_.lock_of(index));
+      if (state::is_guarded(r.state.load(std::memory_order_acquire)) && c.serial) group = c.group;  // T13 <- T1.
+      if (group != nullptr) share_group(group);
+    }
+    if (group != nullptr) {
+      c.handed_for = group;
+      lock_guard guard(group->turn_lock);
+      if (group->busy) {
+        registry_.link(index).next = no_index;
+        (group->turn_last == no_index ? group->turn_first : registry_.link(group->turn_last).next) = index;
+        group->turn_last = index;
+        return;
+      }
+      group->busy = true;
+    }
+  }
+  switch (options_.executor.which()) {
+    case executor_choice::kind::driver: run_entry(index); break;
+    case executor_choice::kind::custom: hand_over(index); break;
+    case executor_choice::kind::pool:
+      (batch_first_ == no_index ? batch_first_ : registry_.link(batch_last_).next) = index;
+      batch_last_ = index;
+      if (++batch_count_ >= 64) flush_batch();
+      break;
+  }
+}
+
+void core::flush_batch() noexcept {
+  if (batch_first_ == no_index) return;
+  pool_->post(batch_first_, batch_last_, batch_count_);
+  batch_first_ = batch_last_ = no_index;
+  batch_count_ = 0;
+}
+
+// --- Sleeping -------------------------------------------------------------------------------------------------------
+
+// S1 for every clock, then I3. Answers whether the inbox is still empty: only then may the driver sleep.
+bool core::publish_sleep() noexcept {
+  for (const clock_id clock : every_clock) {
+    record_wheel* tokens = wheel_of(clock);
+    std::uint64_t next = tokens == nullptr ? record_wheel::nothing : tokens->next();
+    const instant until_then = next == record_wheel::nothing ? never : instant_of(next);
+    chaos(chaos_at::sleep_S1);
+    sleepers_[static_cast<std::size_t>(clock)].until.store(until_then, std::memory_order_release);  // S1 -> S2, by I3.
+  }
+  if (busted(bug::lost_wake)) return true;
+  return read_in_order(mail_.inbox, access_) == 0;  // I3 <- I1 (SB-B).
+}
+
+void core::awake() noexcept {
+  for (sleep_instant& s : sleepers_) s.until.store(sleep_instant::awake, std::memory_order_release);  // S5.
+}
+
+void core::sleep_until_due() noexcept {
+  const bool in_poll = poll_ready_.load(std::memory_order_acquire);  // P2 <- P3.
+  sleeps_in_poll_.store(in_poll, std::memory_order_release);  // P1: before S1.
+  const eventcount::ticket ticket = driver_sleep_.prepare();  // S4 <- S3.
+  if (publish_sleep() && !stopping_.load(std::memory_order_acquire)) {  // Q2 <- Q1.
+    if (in_poll) {
+      set_alarms();
+      // In proof builds a poll ends by itself too; what it finds then is looked at like any wake-up.
+      poll_.sleep(proof_build ? 50'000'000 : -1);
+      if (poll_.drain()) notice_clock_step(step_since_last_look());
+    } else {
+      record_wheel* tokens = wheel_of(clock_id::steady);
+      const std::uint64_t next = tokens == nullptr ? record_wheel::nothing : tokens->next();
+      const std::int64_t until_ns = next == record_wheel::nothing ? platform::forever_ns : to_ns(instant_of(next));
+      driver_sleep_.wait_watched(ticket, until_ns, tallies_.rescues,
+                                 [this] { return read_in_order(mail_.inbox, access_) != 0; });
+    }
+    tallies_.wakeups.fetch_add(1, std::memory_order_relaxed);
+  }
+  awake();
+}
+
+void core::set_alarms() noexcept {
+  for (const clock_id clock : every_clock) {
+    record_wheel* tokens = wheel_of(clock);
+    const std::uint64_t next = tokens == nullptr ? record_wheel::nothing : tokens->next();
+    poll_.set_alarm(clock, next == record_wheel::nothing ? platform::forever_ns : to_ns(instant_of(next)));
+  }
+}
+
+// Creates the wheel of a clock with its first timer. A clock other than the steady one needs the poll's alarms.
+bool core::ensure_wheel(clock_id clock) noexcept {
+  std::atomic<record_wheel*>& place = wheels_[static_cast<std::size_t>(clock)];
+  if (place.load(std::memory_order_acquire) != nullptr) return true;  // W1 <- W2.
+  lock_guard guard(wheel_lock_);
+  if (place.load(std::memory_order_relaxed) != nullptr) return true;  // Written under this lock only.
+  if (clock != clock_id::steady && driver_.is_running()) {
+    if (const int error = poll_.open(); error != 0) {
+      errno = error;
+      return false;
+    }
+    poll_ready_.store(true, std::memory_order_release);  // P3 -> P2.
+  }
+  auto* tokens = new (std::nothrow) record_wheel(links{this});
+  if (tokens == nullptr) {
+    errno = ENOMEM;
+    return false;
+  }
+  if (clock == clock_id::system) static_cast<void>(step_since_last_look());
+  place.store(tokens, std::memory_order_release);  // W2 -> W1.
+  // The driver may sleep on the futex: it has to come out and go to the poll instead.
+  if (clock != clock_id::steady) driver_sleep_.notify(1);
+  return true;
+}
+
+// --- Steps of the wall clock ----------------------------------------------------------------------------------------
+
+// Filing anew is right for a step in either direction.
+void core::notice_clock_step(std::int64_t by_ns) noexcept {
+  if (record_wheel* tokens = wheel_of(clock_id::system)) {
+    tokens->rebase(key_of(to_instant_rounded_down(now_ns(clock_id::system))));
+  }
+  tallies_.clock_steps.fetch_add(1, std::memory_order_relaxed);
+  if (!options_.on_clock_step) return;
+#if DETENT_EXCEPTIONS
+  try {
+    options_.on_clock_step(duration(by_ns));
+  } catch (...) {
+    tallies_.threw.fetch_add(1, std::memory_order_relaxed);
+  }
+#else
+  options_.on_clock_step(duration(by_ns));
+#endif
+}
+
+// How far the wall clock was moved against the steady one since it was last asked.
+std::int64_t core::step_since_last_look() noexcept {
+  const std::int64_t offset = now_ns(clock_id::system) - now_ns(clock_id::steady);
+  return offset - std::exchange(wall_offset_ns_, offset);
+}
+
+// --- Driven by the user ---------------------------------------------------------------------------------------------
+
+run_answer core::run_due() noexcept {
+  if (driver_.is_running() || clocks_.is_manual() || is_gone() || !take_role()) return {run_answer::kind::busy, 0};
+  share();  // A callback may destroy the service.
+  driving_thread_.store(platform::this_thread(), std::memory_order_relaxed);
+  awake();
+  const bool polled = poll_ready_.load(std::memory_order_acquire);  // P2 <- P3.
+  if (polled && poll_.drain()) notice_clock_step(step_since_last_look());
+  const std::size_t count = look(SIZE_MAX);
+  const bool missed_none = publish_sleep();
+  if (polled && !missed_none) poll_.notify();
+  if (polled) set_alarms();
+  leave_role();
+  unshare();
+  return {run_answer::kind::ran, count};
+}
+
+std::int64_t core::next_deadline_ns() noexcept {
+  if (is_gone()) return ns_max;
+  // Inside a callback or beside a running look the answer is "now": look again.
+  if (driver_.is_running() || !take_role()) return driver_.is_running() ? ns_max : now_ns(clock_id::steady);
+  driving_thread_.store(platform::this_thread(), std::memory_order_relaxed);
+  std::int64_t wait_ns = ns_max;
+  do {
+    file_inbox();
+  } while (!publish_sleep());
+  wait_ns = until_next_ns(7);
+  if (poll_ready_.load(std::memory_order_acquire)) set_alarms();  // P2 <- P3.
+  leave_role();
+  return wait_ns == ns_max ? ns_max : add_ns(now_ns(clock_id::steady), wait_ns);
+}
+
+// How long until the first token on any of these clocks; ns_max when there is none.
+std::int64_t core::until_next_ns(unsigned clock_set) noexcept {
+  std::int64_t least = ns_max;
+  for (const clock_id clock : every_clock) {
+    record_wheel* tokens = wheel_of(clock);
+    if (tokens == nullptr || (clock_set >> static_cast<unsigned>(clock) & 1) == 0) continue;
+    const std::uint64_t next = tokens->next();
+    if (next == record_wheel::nothing) continue;
+    const std::int64_t at = to_ns(instant_of(next));
+    const std::int64_t now = now_ns(clock);
+    std::int64_t wait = 0;
+    if (at > now && __builtin_sub_overflow(at, now, &wait)) wait = ns_max;
+    if (wait < least) least = wait;
+  }
+  return least;
+}
+
+int core::descriptor() noexcept {
+  if (driver_.is_running() || clocks_.is_manual() || is_gone()) return -1;
+  {
+    lock_guard guard(wheel_lock_);
+    if (poll_.open() != 0) return -1;
+    poll_ready_.store(true, std::memory_order_release);  // P3 -> P2.
+  }
+  sleeps_in_poll_.store(true, std::memory_order_release);  // P1: armers from here on write the descriptor.
+  poll_.notify();                                          // The first poll looks once.
+  return poll_.descriptor();
+}
+
+void core::wait_pool_idle() noexcept {
+  if (pool_ != nullptr && !pool_->has_self()) pool_->wait_idle();
+}
+
+std::string core::name_of_earliest() {
+  const std::uint32_t count = registry_.handed_out();
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const std::uint64_t s = registry_.hot(i).state.load(std::memory_order_acquire);  // T13 <- T1.
+    if (!state::is_due(s, to_instant_rounded_down(now_ns(registry_.cold(i).clock)))) continue;
+    const timer_name name = describe(i);
+    return name.name + " created at " + name.place.file_name() + ":" + std::to_string(name.place.line());
+  }
+  return "a timer that is gone";
+}
+
+}  // namespace detent::inline v0::detail

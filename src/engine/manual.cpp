@@ -1,0 +1,130 @@
+#include "engine/manual.hpp"
+
+#include "engine/core.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace detent::inline v0::detail {
+
+manual_state::~manual_state() {
+  lock_guard guard(lock_);
+  DETENT_CHECK(services_.empty(), "a manual_clock was destroyed before a service that stands on it");
+}
+
+void manual_state::join(core* service) {
+  lock_guard guard(lock_);
+  services_.push_back(service);
+}
+
+void manual_state::leave(core* service) noexcept {
+  lock_guard guard(lock_);
+  std::erase(services_, service);
+}
+
+std::vector<core*> manual_state::services() {
+  lock_guard guard(lock_);
+  for (core* service : services_) service->share();
+  return services_;
+}
+
+void manual_state::shift(clock_set moving, std::int64_t by_ns) noexcept {
+  for (unsigned clock = 0; clock < platform::clock_count; ++clock) {
+    if ((moving >> clock & 1) != 0) readings_.shift(static_cast<clock_id>(clock), by_ns);
+  }
+}
+
+// Hands out what is due on every service, and waits for the pools: what the calls armed is filed before we answer.
+std::size_t manual_state::look_everywhere(std::size_t limit) {
+  std::size_t count = 0;
+  for (core* service : services()) {
+    if (count < limit) count += service->look(limit - count);
+    service->wait_pool_idle();
+    service->unshare();
+  }
+  return count;
+}
+
+std::int64_t manual_state::until_next(clock_set moving) {
+  std::int64_t least = ns_max;
+  for (core* service : services()) {
+    const std::int64_t wait = service->until_next_ns(moving);
+    if (wait < least) least = wait;
+    service->unshare();
+  }
+  return least;
+}
+
+std::size_t manual_state::move(clock_set moving, std::int64_t by_ns) {
+  std::size_t fired = 0;
+  std::size_t here = 0;
+  for (std::int64_t left = by_ns;;) {
+    // What the last calls armed is on the inbox: a look files it, and fires what is due at this very instant.
+    const std::size_t now = look_everywhere(SIZE_MAX);
+    fired += now;
+    here += now;
+    if (here > manual_clock::limit_per_instant) {
+      std::string name = "a timer";
+      for (core* service : services()) {
+        name = service->name_of_earliest();
+        service->unshare();
+      }
+      std::fprintf(stderr,
+                   "detent: a manual clock fired more than %zu times at one instant and stopped: %s re-arms itself with no "
+                   "delay, so time would never move. Give it a delay, or stop it.\n",
+                   manual_clock::limit_per_instant, name.c_str());
+      std::abort();
+    }
+    if (now != 0) continue;
+    const std::int64_t next = until_next(moving);
+    if (next == 0) continue;  // An armer on another thread came in between.
+    const std::int64_t hop = next < left ? next : left;
+    if (hop <= 0) return fired;
+    shift(moving, hop);
+    left -= hop;
+    here = 0;
+  }
+}
+
+std::size_t manual_state::advance(std::int64_t by_ns) {
+  if (moving_.exchange(true, std::memory_order_acq_rel)) return 0;  // V3.
+  const std::size_t fired = move(all_clocks, by_ns < 0 ? 0 : by_ns);
+  moving_.store(false, std::memory_order_release);  // V3.
+  return fired;
+}
+
+std::size_t manual_state::step() {
+  if (moving_.exchange(true, std::memory_order_acq_rel)) return 0;  // V3.
+  std::size_t fired = look_everywhere(1);
+  while (fired == 0) {
+    const std::int64_t next = until_next(all_clocks);
+    if (next == ns_max) break;
+    shift(all_clocks, next);
+    fired = look_everywhere(1);
+  }
+  moving_.store(false, std::memory_order_release);  // V3.
+  return fired;
+}
+
+std::size_t manual_state::suspend(std::int64_t by_ns) {
+  if (moving_.exchange(true, std::memory_order_acq_rel)) return 0;  // V3.
+  // Nothing runs while the machine sleeps: the clocks jump, and what became due fires on waking.
+  shift(sleeping_clocks, by_ns < 0 ? 0 : by_ns);
+  const std::size_t fired = move(all_clocks, 0);
+  moving_.store(false, std::memory_order_release);  // V3.
+  return fired;
+}
+
+std::size_t manual_state::step_system(std::int64_t by_ns) {
+  if (moving_.exchange(true, std::memory_order_acq_rel)) return 0;  // V3.
+  shift(1U << static_cast<unsigned>(clock_id::system), by_ns);
+  for (core* service : services()) {
+    service->notice_clock_step(by_ns);
+    service->unshare();
+  }
+  const std::size_t fired = move(all_clocks, 0);
+  moving_.store(false, std::memory_order_release);  // V3.
+  return fired;
+}
+
+}  // namespace detent::inline v0::detail

@@ -1,0 +1,82 @@
+// record: what one timer owns. A hot line that arming and cancelling touch, a cold part, and a link.
+#pragma once
+
+#include "lifetime/lifetime.hpp"
+#include "platform/platform.hpp"
+#include "sync/sync.hpp"
+#include "wheel/wheel.hpp"
+
+#include <detent/detail/callback.hpp>
+#include <detent/policy.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <source_location>
+
+namespace detent::inline v0::detail {
+
+struct group_record;
+
+// One cache line.
+struct alignas(64) record {
+  sync_atomic<std::uint64_t> state{state::closed};  // words.hpp
+  sync_atomic<std::uint64_t> hint{never};           // words.hpp; belongs to the index, survives tenants
+  sync_atomic<std::uint64_t> order{0};              // stamp of the last arming, for equal deadlines (G21)
+  const callback_ops* ops = nullptr;                // creator before T8; then whoever holds `calling`
+  unsigned char storage[inline_bytes]{};            // as ops
+  sync_atomic<std::uint32_t> inbox_next{0};         // handoff.hpp
+  sync_atomic<std::uint32_t> calls{0};              // calls that ended in this record; never reset; written before T5
+};
+static_assert(sizeof(record) == 64);
+
+// How a series goes on. Guarded by the record's registry lock; meaningful while the state is guarded.
+struct series_state {
+  std::int64_t period_ns = 0;  // 0: a one-shot of a serial group
+  std::int64_t due_ns = 0;     // the exact deadline whose rounded form is in the state word
+  missed_ticks missed = missed_ticks::skip;
+  pace phase = pace::fixed_rate;
+};
+
+// Who ends the timer.
+enum class tenure : std::uint8_t {
+  handle,        // a handle owns it
+  id_only,       // it ends when nothing is pending after a call
+  continuation,  // id_only, for close_then: shutdown does not withdraw it
+};
+
+struct cold_part {
+  // Immutable while the tenant lives, published by T8.
+  const char* name = nullptr;  // heap, or null
+  std::source_location place{};
+  group_record* group = nullptr;  // counted
+  std::int64_t tolerance_ns = 0;
+  std::uint32_t calls_before = 0;  // calls of earlier tenants
+  tenure held_by = tenure::handle;
+  on_throw throws = on_throw::resume;
+  bool serial = false;
+
+  // Immutable since the index was first handed out: wheel and free list are by clock.
+  platform::clock_id clock = platform::clock_id::steady;
+
+  // Guarded by the record's registry lock.
+  bool ended = true;                     // the callable of this tenant is destroyed
+  bool reported = false;                 // an error of this tenant was printed
+  series_state series{};
+  std::uint32_t then_first = no_index;   // continuations of close_then, in order
+  std::uint32_t then_last = no_index;
+  std::uint32_t then_next = no_index;    // this record's place in such a list
+  std::uint32_t end_next = no_index;     // a closer of many: the next one it has to end; owned by whoever holds `calling`
+
+  // Guarded by the group's lock.
+  std::uint32_t group_prev = no_index;
+  std::uint32_t group_next = no_index;
+
+  // Owned by the driver, then by the holder of the entry.
+  group_record* handed_for = nullptr;  // counted: the serial group whose turn this entry has
+
+  // The number of the call that was asked to stop, or that detached itself: `record::calls` + 1 while it is in progress.
+  sync_atomic<std::uint32_t> stopped_call{0};
+  sync_atomic<std::uint32_t> detached_call{0};
+};
+
+}  // namespace detent::detail

@@ -1,0 +1,267 @@
+// shutdown: the service's own close, in stages, each bounded (G19).
+//
+//   refuse -> (run what is due) -> resolve every pending firing, ask running calls to stop -> wait for them
+//          -> run continuations that have not started -> report
+//
+// The first caller works the stages; later callers can only shorten its wait, and get the same report.
+#include "engine/core.hpp"
+
+#include <cstdio>
+#include <utility>
+
+namespace detent::inline v0::detail {
+
+// U1, then every registry lock once: a creation that did not see U1 has published its timer (T8), and `resolve` finds it.
+void core::refuse() noexcept {
+  refusing_.store(true, std::memory_order_release);  // U1 -> U2.
+  for (std::uint32_t i = 0; i < record_registry::lock_count * 16; i += 16) {
+    lock_guard guard(registry_.lock_of(i));
+  }
+}
+
+// Whatever is due at this moment still runs: where nobody else can run it, here.
+void core::run_what_is_due(std::int64_t until_ns) noexcept {
+  std::int64_t due_by[platform::clock_count];
+  for (std::size_t i = 0; i < platform::clock_count; ++i) due_by[i] = now_ns(static_cast<clock_id>(i));
+  const bool inside = inside_own_callback();
+  const std::uint32_t count = registry_.handed_out();
+  for (std::uint32_t i = 0; i < count; ++i) {
+    record& r = registry_.hot(i);
+    const auto is_due = [&] {
+      const instant by = to_instant_rounded_down(due_by[static_cast<std::size_t>(registry_.cold(i).clock)]);
+      return state::is_due(r.state.load(std::memory_order_acquire), by);  // T13 <- T1, T4.
+    };
+    while (is_due() && platform::read_clock_ns(clock_id::steady) < until_ns) {
+      if (!driver_.is_running() && take_role()) {
+        look(SIZE_MAX);
+        leave_role();
+        if (pool_ != nullptr || options_.executor.which() == executor_choice::kind::custom) platform::yield();
+      } else if (inside) {
+        break;  // The executor may be this very thread: it runs after the callback, or is withdrawn.
+      } else {
+        const eventcount::ticket ticket = bucket_of(i).prepare();
+        if (!is_due() || !await_bit(i, true)) break;
+        bucket_of(i).wait(ticket, add_ns(platform::read_clock_ns(clock_id::steady), 1'000'000));
+      }
+    }
+  }
+}
+
+// T3 on every record: nothing can start any more. Answers how many firings were withdrawn.
+std::uint64_t core::resolve() noexcept {
+  std::uint64_t withdrawn = 0;
+  std::uint32_t to_end = no_index;
+  const std::uint32_t count = registry_.handed_out();
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (state::is_terminal(registry_.hot(i).state.load(std::memory_order_acquire))) continue;  // T13 <- T8.
+    lock_guard guard(registry_.lock_of(i));
+    cold_part& c = registry_.cold(i);
+    if (c.held_by == tenure::continuation) continue;
+    const ending found = close_word(i, state::shut_down | (c.held_by == tenure::handle ? 0 : state::orphan_bit));
+    if (found.outcome == cancel_result::cancelled || found.outcome == cancel_result::cancelled_running) ++withdrawn;
+    if (found.ours_to_end) c.end_next = std::exchange(to_end, i);
+  }
+  end_chain(to_end);
+  return withdrawn;
+}
+
+// U3 first: whoever arms a continuation from now on runs it himself, and whoever armed one before is found here.
+void core::run_continuations() noexcept {
+  after_shutdown_.store(true, std::memory_order_release);  // U3 -> U4.
+  for (bool again = true; again;) {
+    again = false;
+    const std::uint32_t count = registry_.handed_out();
+    for (std::uint32_t i = 0; i < count; ++i) {
+      record& r = registry_.hot(i);
+      if (state::is_terminal(r.state.load(std::memory_order_acquire))) continue;  // T13 <- T8.
+      {
+        lock_guard guard(registry_.lock_of(i));
+        if (registry_.cold(i).held_by != tenure::continuation) continue;
+      }
+      // In order with U3: an armer before this sees us claim, one after it sees U3 (as SB-A).
+      if (!state::is_pending(read_in_order(r.state, access_))) continue;  // T9 <- T1.
+      const claim won = claim_firing(i, nullptr);
+      if (!won.won) continue;
+      call(i, won);
+      again = true;
+    }
+  }
+}
+
+void core::fill_report(shutdown_report& report, bool complete) const {
+  report.complete = complete;
+  report.fired = tallies_.fired.load(std::memory_order_relaxed) - shutdown_fired_before_;
+  report.dropped = tallies_.dropped.load(std::memory_order_relaxed) - shutdown_dropped_before_;
+  report.cancelled = shutdown_cancelled_;
+  report.detached_threads = threads_let_go_.load(std::memory_order_relaxed);
+  const std::uint32_t count = registry_.handed_out();
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (!state::is_calling(registry_.hot(i).state.load(std::memory_order_acquire))) continue;  // T13 <- T5.
+    report.still_running.push_back(describe(i));
+  }
+}
+
+shutdown_report core::shutdown(shutdown_policy policy, std::int64_t limit_ns) {
+  shutdown_report report;
+  if (is_gone()) {
+    report.complete = true;
+    return report;
+  }
+  share();  // A callback that ends may destroy the service.
+  const std::int64_t until_ns = until(limit_ns);
+  bool first = false;
+  bool work_on = false;
+  {
+    lock_guard guard(shutdown_lock_);
+    if (until_ns < shutdown_until_ns_) shutdown_until_ns_ = until_ns;
+    first = !std::exchange(shutdown_begun_, true);
+    if (first) {
+      shutdown_fired_before_ = tallies_.fired.load(std::memory_order_relaxed);
+      shutdown_dropped_before_ = tallies_.dropped.load(std::memory_order_relaxed);
+    }
+    work_on = shutdown_over_;
+  }
+  shutdown_moved_.notify();
+  bool complete = false;
+  bool refused = false;
+  if (first) {
+    refuse();
+    if (policy == shutdown_policy::run_due) run_what_is_due(until_ns);
+    const std::uint64_t withdrawn = resolve();
+    {
+      lock_guard guard(shutdown_lock_);
+      shutdown_cancelled_ = withdrawn;
+    }
+    complete = await_calls_shortened(until_ns, &refused);
+    run_continuations();
+    lock_guard guard(shutdown_lock_);
+    shutdown_over_ = true;
+  } else if (!work_on) {
+    complete = await_shutdown(until_ns, &refused);
+  }
+  if (first) shutdown_moved_.notify();
+  if (!first && work_on) complete = await_calls(until_ns, true, &refused);
+  {
+    lock_guard guard(shutdown_lock_);
+    fill_report(report, complete);
+  }
+  if (report.still_running.empty()) report.complete = true;
+  unshare();
+  return report;
+}
+
+// The first caller's wait: a later call with an earlier deadline shortens it.
+bool core::await_calls_shortened(std::int64_t until_ns, bool* refused) noexcept {
+  for (;;) {
+    std::int64_t now_until_ns = until_ns;
+    {
+      lock_guard guard(shutdown_lock_);
+      if (shutdown_until_ns_ < now_until_ns) now_until_ns = shutdown_until_ns_;
+    }
+    const std::int64_t now = platform::read_clock_ns(clock_id::steady);
+    const std::int64_t slice_ns = add_ns(now, 20'000'000);
+    const bool last = now_until_ns <= slice_ns;
+    if (await_calls(last ? now_until_ns : slice_ns, true, refused)) return true;
+    if (last || *refused) return false;
+  }
+}
+
+// A later caller's wait for the first one, in the graph like any other: the first may wait for this caller's callback.
+bool core::await_shutdown(std::int64_t until_ns, bool* refused) noexcept {
+  cycle found;
+  std::optional<registered_wait> entered;
+  for (;;) {
+    const eventcount::ticket ticket = shutdown_moved_.prepare();
+    {
+      lock_guard guard(shutdown_lock_);
+      if (shutdown_over_) break;
+    }
+    if (!entered.has_value()) {
+      entered.emplace(wait_target{&covers_core, this}, &found);
+      if (entered->is_refused()) {
+        *refused = true;
+        return false;
+      }
+    }
+    if (platform::read_clock_ns(clock_id::steady) >= until_ns) return false;
+    shutdown_moved_.wait(ticket, until_ns);
+  }
+  return await_calls(platform::read_clock_ns(clock_id::steady), true, refused);
+}
+
+// --- The destructor -------------------------------------------------------------------------------------------------
+
+void core::print_still_running() const noexcept {
+#if DETENT_EXCEPTIONS
+  try {
+#endif
+    const std::uint32_t count = registry_.handed_out();
+    for (std::uint32_t i = 0; i < count; ++i) {
+      if (!state::is_calling(registry_.hot(i).state.load(std::memory_order_acquire))) continue;  // T13 <- T5.
+      const timer_name name = describe(i);
+      std::fprintf(stderr, "detent: the destructor of service '%s' waits for timer %u '%s' created at %s:%u\n",
+                   options_.name.c_str(), i, name.name.c_str(), name.place.file_name(), name.place.line());
+    }
+#if DETENT_EXCEPTIONS
+  } catch (...) {
+  }
+#endif
+}
+
+void core::stop_threads() noexcept {
+  stopping_.store(true, std::memory_order_release);  // Q1 -> Q2.
+  wake_driver();
+  watch_sleep_.notify();
+  if (pool_ != nullptr) pool_->stop();
+}
+
+// Joins every thread but the calling one, which ends by itself after its callback; with `let_go`, all of them do.
+bool core::join_threads(bool let_go) noexcept {
+  const auto end = [&](platform::thread& t) {
+    if (!t.is_running()) return;
+    if (let_go || t.is_self()) {
+      t.let_go();
+      threads_let_go_.fetch_add(1, std::memory_order_relaxed);
+    } else {
+      t.join();
+    }
+  };
+  end(driver_);
+  end(watchdog_);
+  if (pool_ == nullptr) return true;
+  if (let_go) {
+    pool_->let_all_go();
+  } else {
+    if (pool_->let_self_go()) threads_let_go_.fetch_add(1, std::memory_order_relaxed);
+    pool_->join_until(platform::forever_ns);
+  }
+  return true;
+}
+
+void core::destroy_service() noexcept {
+  if (is_gone()) return;  // A fork child: the threads do not exist here, and the core is left behind on purpose.
+  bool let_go = false;
+#if DETENT_EXCEPTIONS
+  try {
+#endif
+    static_cast<void>(shutdown(shutdown_policy::cancel_pending, 2'000'000'000));
+#if DETENT_EXCEPTIONS
+  } catch (...) {  // Only the report can have failed, for memory.
+  }
+#endif
+  for (;;) {
+    bool refused = false;
+    if (await_calls(add_ns(platform::read_clock_ns(clock_id::steady), 2'000'000'000), false, &refused)) break;
+    if (refused) {  // The deadlock handler came back: so do we, and nothing is joined.
+      let_go = true;
+      break;
+    }
+    print_still_running();
+  }
+  stop_threads();
+  if (manual_ != nullptr) manual_->leave(this);
+  join_threads(let_go);
+  unshare();
+}
+
+}  // namespace detent::inline v0::detail
