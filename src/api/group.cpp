@@ -1,6 +1,6 @@
-#include <detent/group.hpp>
-
 #include "engine/engine.hpp"
+
+#include <detent/group.hpp>
 
 namespace detent::inline v0 {
 

@@ -1,6 +1,5 @@
-#include <detent/outcome.hpp>
-
 #include <detent/observe.hpp>
+#include <detent/outcome.hpp>
 
 #include <bit>
 #include <cmath>

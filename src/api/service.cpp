@@ -1,6 +1,6 @@
-#include <detent/service.hpp>
-
 #include "engine/engine.hpp"
+
+#include <detent/service.hpp>
 
 #include <cstdio>
 #include <cstdlib>
@@ -26,7 +26,8 @@ timer_service::timer_service(service_options options) {
 #if DETENT_EXCEPTIONS
   throw std::system_error(error, std::string("detent: ") + operation);
 #else
-  std::fprintf(stderr, "detent: %s failed with error %d; use the form with std::error_code\n", operation, error.value());
+  std::fprintf(stderr, "detent: %s failed with error %d; use the form with std::error_code\n", operation,
+               error.value());
   std::abort();
 #endif
 }

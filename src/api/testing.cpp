@@ -1,6 +1,6 @@
-#include <detent/testing.hpp>
-
 #include "engine/engine.hpp"
+
+#include <detent/testing.hpp>
 
 namespace detent::inline v0 {
 

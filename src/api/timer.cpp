@@ -1,9 +1,8 @@
-#include <detent/timer.hpp>
-
 #include "engine/engine.hpp"
 
 #include <detent/group.hpp>
 #include <detent/service.hpp>
+#include <detent/timer.hpp>
 
 #include <cerrno>
 #include <new>
@@ -18,7 +17,8 @@ namespace {
   if (error == std::errc::not_enough_memory) throw std::bad_alloc();
   throw std::system_error(error, "detent: create a timer");
 #else
-  std::fprintf(stderr, "detent: a timer could not be created: error %d; use the form with std::error_code\n", error.value());
+  std::fprintf(stderr, "detent: a timer could not be created: error %d; use the form with std::error_code\n",
+               error.value());
   std::abort();
 #endif
 }

@@ -14,3 +14,5 @@
 #define DETENT_ACQUIRE(...) DETENT_ATTRIBUTE(acquire_capability(__VA_ARGS__))
 #define DETENT_RELEASE(...) DETENT_ATTRIBUTE(release_capability(__VA_ARGS__))
 #define DETENT_EXCLUDES(...) DETENT_ATTRIBUTE(locks_excluded(__VA_ARGS__))
+// Tells the compiler what it cannot follow: two names of one lock.
+#define DETENT_ASSERT_HELD(mutex) DETENT_ATTRIBUTE(assert_capability(mutex))

@@ -5,7 +5,7 @@ namespace detent::inline v0::detail {
 
 [[noreturn]] void fail(const char* sentence, const char* file, int line) noexcept;
 
-}  // namespace detent::detail
+}  // namespace detent::inline v0::detail
 
 // Always on, in release too.
 #define DETENT_CHECK(condition, sentence) \

@@ -125,4 +125,4 @@ void pool_threads::forget() noexcept {
   for (unsigned i = 0; i < count_; ++i) threads_[i].thread.forget();
 }
 
-}  // namespace detent::detail
+}  // namespace detent::inline v0::detail

@@ -33,7 +33,8 @@ class pool_threads {
   pool_threads(work w, unsigned threads) : work_(w), count_(threads), threads_(new worker[threads]) {}
 
   // Answers 0, or an error number with the operation; threads already started, counted in `*started`, then were joined.
-  int start(const std::string& name, platform::thread_traits traits, const char** operation, unsigned* started) noexcept;
+  int start(const std::string& name, platform::thread_traits traits, const char** operation,
+            unsigned* started) noexcept;
 
   // A chain of entries through `next_of`, ended by `none`.
   void post(std::uint32_t first, std::uint32_t last, std::uint32_t entries) noexcept DETENT_EXCLUDES(lock_);
@@ -75,4 +76,4 @@ class pool_threads {
   eventcount went_idle_;
 };
 
-}  // namespace detent::detail
+}  // namespace detent::inline v0::detail

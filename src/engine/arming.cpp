@@ -22,7 +22,7 @@ constexpr arm_result refusal(std::uint64_t s) noexcept {
 // T1, then whatever the driver has to be told.
 arm_result core::arm_word(std::uint32_t index, instant deadline, std::uint64_t guarded) noexcept {
   record& r = registry_.hot(index);
-  r.order.store(next_order(), std::memory_order_relaxed);  // Published by T1; a racing armer has no order with us.
+  r.order.store(next_order(), std::memory_order_relaxed);     // Published by T1; a racing armer has no order with us.
   std::uint64_t s = r.state.load(std::memory_order_relaxed);  // T1: a guess, the exchange decides.
   for (;;) {
     if (state::is_terminal(s)) return refusal(s);
@@ -52,7 +52,7 @@ void core::wake_driver_for(clock_id clock, instant at) noexcept {
 void core::wake_driver() noexcept {
   chaos(chaos_at::wake_S3);
   if (sleeps_in_poll_.load(std::memory_order_acquire)) poll_.notify();  // P1.
-  driver_sleep_.notify(1);                                             // S3 -> S4.
+  driver_sleep_.notify(1);                                              // S3 -> S4.
 }
 
 // The grid on which a tolerant timer fires: the largest power of two nanoseconds within its tolerance. Timers of like
@@ -85,7 +85,8 @@ arm_result core::arm_one_shot_locked(std::uint32_t index, std::int64_t at_ns) no
 arm_result core::arm_at(named timer, std::int64_t at_ns) noexcept {
   if (is_gone()) return arm_result::shut_down;
   if (timer.generation == 0) return arm_one_shot(timer.index, at_ns);
-  return with_record(timer, arm_result::closed, [&]() DETENT_REQUIRES(registry_.lock_of(timer.index)) {
+  return with_record(timer, arm_result::closed, [&] {
+    registry_.is_locked(timer.index);
     return arm_one_shot_locked(timer.index, at_ns);
   });
 }
@@ -128,38 +129,55 @@ arm_result core::arm_every(named timer, std::optional<std::int64_t> first_at_ns,
     lock_guard guard(registry_.lock_of(timer.index));
     return arm_series_locked(timer.index, first_at_ns, period_ns, options);
   }
-  return with_record(timer, arm_result::closed, [&]() DETENT_REQUIRES(registry_.lock_of(timer.index)) {
+  return with_record(timer, arm_result::closed, [&] {
+    registry_.is_locked(timer.index);
     return arm_series_locked(timer.index, first_at_ns, period_ns, options);
   });
 }
 
-// T2.
-cancel_result core::cancel_word(std::uint32_t index) noexcept {
+// T2; with `awaits` T7 in the same step (words.hpp, WAITING). `locked`: the caller holds the record's registry lock,
+// which both `awaits` and the withdrawal of a firing that somebody waits for need.
+cancel_result core::cancel_word(std::uint32_t index, bool awaits, bool locked) noexcept {
   record& r = registry_.hot(index);
+  const std::uint64_t wait_bit = awaits ? state::waited : 0;
   std::uint64_t s = r.state.load(std::memory_order_acquire);  // T13 <- T5.
   for (;;) {
     if (state::is_terminal(s)) return state::is_shut_down(s) ? cancel_result::shut_down : cancel_result::closed;
     const bool in_call = state::is_calling(s);
-    if (!state::is_pending(s)) return in_call ? cancel_result::running : cancel_result::idle;
-    const std::uint64_t next = in_call ? s & (state::calling | state::waited) : state::none;
+    const bool pending = state::is_pending(s);
+    if (!in_call && !pending) return cancel_result::idle;
+    const std::uint64_t next = in_call ? (s & (state::calling | state::waited)) | wait_bit : state::none;
+    if (next == s) return cancel_result::running;
+    if (state::is_waited(s) && !in_call && !locked) {
+      lock_guard guard(registry_.lock_of(index));
+      return cancel_word(index, awaits, true);
+    }
     chaos(chaos_at::cancel_T2);
     if (!compare_exchange(r.state, s, next, access_)) continue;  // T2 <- T5.
-    // Who waited for the firing that was withdrawn has to look again; a call in progress wakes them itself.
-    if (state::is_waited(s) && !in_call) bucket_of(index).notify();
+    if (state::is_waited(s) && !in_call) {
+      // Who waited for the firing is answered here; a call in progress answers its waiters itself.
+      registry_.is_locked(index);
+      count_end(index);
+    }
+    if (!pending) return cancel_result::running;
     return in_call ? cancel_result::cancelled_running : cancel_result::cancelled;
   }
 }
 
-// A timer that only its id names ends when nothing is pending: there is nobody left who would close it.
+// A timer that only its id names ends when it is cancelled: there is nobody left who would close it. Requires: nothing
+// pending; under the record's registry lock. Answers whether the caller has to end it.
+bool core::ends_when_cancelled(named timer) noexcept {
+  if (registry_.cold(timer.index).held_by == tenure::handle) return false;
+  return close_word(timer.index, state::closed | state::orphan_bit).ours_to_end;
+}
+
 cancel_result core::cancel(named timer) noexcept {
   if (is_gone()) return cancel_result::shut_down;
-  if (timer.generation == 0) return cancel_word(timer.index);
+  if (timer.generation == 0) return cancel_word(timer.index, false, false);
   bool ends = false;
   const cancel_result answer = with_record(timer, cancel_result::closed, [&] {
-    const cancel_result found = cancel_word(timer.index);
-    if (found == cancel_result::cancelled && registry_.cold(timer.index).held_by != tenure::handle) {
-      ends = close_word(timer.index, state::closed | state::orphan_bit).ours_to_end;
-    }
+    const cancel_result found = cancel_word(timer.index, false, true);
+    ends = found == cancel_result::cancelled && ends_when_cancelled(timer);
     return found;
   });
   if (ends) end_here(timer.index);
@@ -188,8 +206,8 @@ std::size_t core::cancel_all() noexcept {
 bool core::stop_call(std::uint32_t index) noexcept {
   record& r = registry_.hot(index);
   if (!state::is_calling(r.state.load(std::memory_order_acquire))) return false;  // T13 <- T4.
-  const std::uint32_t number = r.calls.load(std::memory_order_acquire) + 1;
-  registry_.cold(index).stopped_call.store(number, std::memory_order_release);  // K1 -> K2.
+  const std::uint32_t number = r.calls.load(std::memory_order_acquire);           // K2 <- K1.
+  registry_.cold(index).stopped_call.store(number, std::memory_order_release);    // B1 -> B2.
   return true;
 }
 
@@ -201,7 +219,7 @@ stop_result core::stop(named timer) noexcept {
 
 bool core::is_stop_asked(const call_frame& frame) noexcept {
   const auto& stopped = frame.owner->registry_.cold(frame.key.index).stopped_call;
-  return stopped.load(std::memory_order_acquire) == frame.number;  // K2 <- K1.
+  return stopped.load(std::memory_order_acquire) == frame.number;  // B2 <- B1.
 }
 
 }  // namespace detent::inline v0::detail

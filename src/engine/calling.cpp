@@ -8,7 +8,8 @@
 
 namespace detent::inline v0::detail {
 
-call_frame::call_frame(core* the_core, std::uint32_t index, const group_record* group, std::uint32_t call_number) noexcept
+call_frame::call_frame(core* the_core, std::uint32_t index, const group_record* group,
+                       std::uint32_t call_number) noexcept
     : owner(the_core), number(call_number) {
   key = {the_core, index, group, false};
   outer = current_calls();
@@ -16,7 +17,8 @@ call_frame::call_frame(core* the_core, std::uint32_t index, const group_record* 
   set_current_calls(this);
 }
 
-void call_frame::describe(std::int64_t deadline_ns, std::int64_t lateness_ns, std::uint64_t missed, timer_id id) noexcept {
+void call_frame::describe(std::int64_t deadline_ns, std::int64_t lateness_ns, std::uint64_t missed,
+                          timer_id id) noexcept {
   current.deadline_ns_ = deadline_ns;
   current.lateness_ns_ = lateness_ns < 0 ? 0 : lateness_ns;
   current.missed_ = missed;
@@ -50,6 +52,11 @@ void core::settle_entry(std::uint32_t index) noexcept {
   if (awake_by != never) wake_driver_for(clock, awake_by);
 }
 
+// Before T4, so that whoever sees `calling` sees the number of that call. A claim that is lost leaves a gap.
+void core::number_call(record& r) noexcept {
+  r.calls.store(r.calls.load(std::memory_order_relaxed) + 1, std::memory_order_release);  // K1 -> K2.
+}
+
 // T4. The one place where a firing is won.
 core::claim core::claim_firing(std::uint32_t index, const group_record* turn) noexcept {
   record& r = registry_.hot(index);
@@ -68,6 +75,7 @@ core::claim core::claim_firing(std::uint32_t index, const group_record* turn) no
       s = again;
       continue;
     }
+    number_call(r);
     chaos(chaos_at::claim_T4);
     if (compare_exchange(r.state, s, state::calling | (s & state::waited), access_)) {  // T4 <- T1, T5.
       return {true, to_ns(state::deadline(s)), start_ns, 0};
@@ -86,6 +94,7 @@ core::claim core::claim_guarded(std::uint32_t index, const group_record* turn, s
     claim won{true, c.series.due_ns, start_ns, 0};
     series_state after = c.series;
     const std::uint64_t next = after.period_ns == 0 ? state::none : next_tick(after, start_ns, won);
+    number_call(r);
     chaos(chaos_at::claim_T4);
     if (compare_exchange(r.state, s, next | state::calling | (s & state::waited), access_)) {  // T4 <- T1, T5.
       c.series = after;
@@ -118,7 +127,7 @@ std::uint64_t core::next_tick(series_state& series, std::int64_t at_ns, claim& w
 void core::call(std::uint32_t index, const claim& won) noexcept {
   record& r = registry_.hot(index);
   const cold_part& c = registry_.cold(index);
-  call_frame frame(this, index, c.group, r.calls.load(std::memory_order_relaxed) + 1);  // Written by the holder of `calling`.
+  call_frame frame(this, index, c.group, r.calls.load(std::memory_order_relaxed));  // Written before T4 by this thread.
   frame.describe(won.deadline_ns, won.start_ns - won.deadline_ns, won.missed, id_of(index));
   tallies_.fired.fetch_add(1, std::memory_order_relaxed);
   if (won.missed != 0) tallies_.missed.fetch_add(won.missed, std::memory_order_relaxed);
@@ -160,7 +169,7 @@ void core::note_lateness(std::int64_t lateness_ns) noexcept {
 void core::note_throw(std::uint32_t index, std::exception_ptr error) noexcept {
   tallies_.threw.fetch_add(1, std::memory_order_relaxed);
   report_error(callback_error::what::threw, index, std::move(error));
-  if (registry_.cold(index).throws == on_throw::end_series) static_cast<void>(cancel_word(index));
+  if (registry_.cold(index).throws == on_throw::end_series) static_cast<void>(cancel_word(index, false, false));
 }
 
 // T6. The call of a fixed-delay tick is over: its series goes on, unless somebody took it meanwhile.
@@ -200,24 +209,42 @@ void core::finish(std::uint32_t index) noexcept {
   record& r = registry_.hot(index);
   std::uint32_t continuations = no_index;
   bool destroyed = false;
-  bool counted = false;
   std::uint64_t s = r.state.load(std::memory_order_acquire);  // T13 <- T3.
   for (;;) {
     if (state::is_terminal(s) && !destroyed) {
       continuations = end_callable(index);
       destroyed = true;
     }
-    if (!counted) {
-      // Before T5, so that a later call in this record cannot be taken for this one.
-      r.calls.store(r.calls.load(std::memory_order_relaxed) + 1, std::memory_order_release);  // C1 -> C2.
-      counted = true;
-    }
     chaos(chaos_at::finish_T5);
-    if (compare_exchange(r.state, s, s & ~(state::calling | state::waited), access_)) break;  // T5 -> T2 T3 T4 T7.
+    if (state::is_waited(s)) {
+      if (finish_waited(index, destroyed, &s)) break;
+    } else if (compare_exchange(r.state, s, s & ~state::calling, access_)) {  // T5 -> T2 T3 T4 T7.
+      break;
+    }
   }
-  if (state::is_waited(s)) bucket_of(index).notify();
   if (state::is_orphan(s)) release(index);
   if (continuations != no_index) start_continuations(continuations);
+}
+
+// T5 of a call that somebody waits for: one step with the count of its end (words.hpp, WAITING). Answers false, with
+// the word found, when the callable has to be destroyed first.
+bool core::finish_waited(std::uint32_t index, bool destroyed, std::uint64_t* found) noexcept {
+  record& r = registry_.hot(index);
+  lock_guard guard(registry_.lock_of(index));
+  *found = r.state.load(std::memory_order_acquire);  // T13 <- T3, T7.
+  do {
+    if (state::is_terminal(*found) && !destroyed) return false;
+  } while (!compare_exchange(r.state, *found, *found & ~(state::calling | state::waited), access_));  // T5 -> T7.
+  count_end(index);
+  return true;
+}
+
+// Answers everybody who waits for what has just ended in this record.
+void core::count_end(std::uint32_t index) noexcept {
+  sync_atomic<std::uint32_t>& ends = registry_.cold(index).ends;
+  ends.store(ends.load(std::memory_order_relaxed) + 1,
+             std::memory_order_release);  // X1 -> X2; the lock orders writers.
+  bucket_of(index).notify();
 }
 
 // --- Serial groups: one member's entry at a time, in the order handed out. ------------------------------------------
@@ -280,7 +307,7 @@ void core::drop_entry(std::uint32_t index) noexcept {
         if (!goes_on && c.held_by != tenure::handle) {
           ends = close_word(index, state::closed | state::orphan_bit).ours_to_end;
         }
-        if (state::is_waited(s)) bucket_of(index).notify();
+        if (state::is_waited(s)) count_end(index);
         break;
       }
     }

@@ -93,7 +93,8 @@ std::uint64_t core::publish(std::uint32_t index, std::uint64_t born, timer_id& i
   c.reported = false;
   c.series = {};
   c.then_first = c.then_last = c.then_next = no_index;
-  if (refusing_.load(std::memory_order_acquire) && c.held_by != tenure::continuation) born = state::shut_down;  // U2 <- U1.
+  if (refusing_.load(std::memory_order_acquire) && c.held_by != tenure::continuation)
+    born = state::shut_down;  // U2 <- U1.
   if (born != state::none) born |= state::calling | (c.held_by == tenure::handle ? 0 : state::orphan_bit);
   r.state.store(born, std::memory_order_release);  // T8 -> T1, T4. Nobody else writes a record between two tenants.
   id = {index, registry_.generation(index)};
@@ -150,8 +151,7 @@ ending core::close_word(std::uint32_t index, std::uint64_t terminal) noexcept {
 void core::end_here(std::uint32_t index) noexcept {
   share();  // A capture may own the last handle, or the service.
   {
-    record& r = registry_.hot(index);
-    call_frame frame(this, index, registry_.cold(index).group, r.calls.load(std::memory_order_relaxed) + 1);
+    call_frame frame(this, index, registry_.cold(index).group, 0);
     finish(index);
   }
   unshare();
@@ -165,7 +165,8 @@ void core::end_chain(std::uint32_t first) noexcept {
   }
 }
 
-// Destroys the callable and answers the continuations that are due now. Requires: `calling` held under a terminal value.
+// Destroys the callable and answers the continuations that are due now. Requires: `calling` held under a terminal
+// value.
 std::uint32_t core::end_callable(std::uint32_t index) noexcept {
   record& r = registry_.hot(index);
   cold_part& c = registry_.cold(index);
@@ -204,21 +205,25 @@ void core::close_from_call(call_frame& frame) noexcept {
 void core::detach_call(call_frame& frame) noexcept {
   if (frame.key.detached) return;
   frame.key.detached = true;
-  record& r = registry_.hot(frame.key.index);
-  registry_.cold(frame.key.index).detached_call.store(frame.number, std::memory_order_release);  // A1 -> A2.
-  // Waiters that slept before are woken; later ones see A1 through this read-modify-write.
-  std::uint64_t s = r.state.load(std::memory_order_relaxed);  // T7: a guess, the exchange decides.
-  while (!compare_exchange(r.state, s, s & ~state::waited, access_)) {  // T7 in reverse.
+  const std::uint32_t index = frame.key.index;
+  lock_guard guard(registry_.lock_of(index));
+  registry_.cold(index).detached_call.store(frame.number, std::memory_order_release);  // A1 -> A2.
+  record& r = registry_.hot(index);
+  std::uint64_t s = r.state.load(std::memory_order_acquire);  // T13 <- T7.
+  while (state::is_waited(s)) {
+    if (!compare_exchange(r.state, s, s & ~state::waited, access_)) continue;  // T5 without the end of the call.
+    count_end(index);
+    return;
   }
-  if (state::is_waited(s)) bucket_of(frame.key.index).notify();
 }
 
 // The handle's destructor: close, wait unless inside the timer's own callback, give the record back.
 void core::destroy(std::uint32_t index) noexcept {
-  if (is_gone()) return;  // A fork child: calls that were in progress left their captures behind; nothing is waited for.
+  if (is_gone())
+    return;  // A fork child: calls that were in progress left their captures behind; nothing is waited for.
   const ending found = close_word(index, state::closed);
   if (found.ours_to_end) end_here(index);
-  static_cast<void>(await_call({index, 0}, wait_for::end, 0, platform::forever_ns, false));
+  static_cast<void>(await_call({index, 0}, platform::forever_ns, false));
   abandon(index);  // Inside the callback, after a detached part, or past the deadlock handler: a call still runs.
 }
 

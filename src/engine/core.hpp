@@ -3,8 +3,8 @@
 // Bodies by topic: arming.cpp, calling.cpp (the way of one firing), closing.cpp (the end of a timer), waiting.cpp,
 // driver.cpp, grouping.cpp, shutdown.cpp, observing.cpp, process.cpp (birth, death, fork).
 //
-// Threads: verbs any. What is marked "driver role" belongs to the thread that holds that role: the driver, or whoever is
-// inside `run_due` or a manual clock's move.
+// Threads: verbs any. What is marked "driver role" belongs to the thread that holds that role: the driver, or whoever
+// is inside `run_due` or a manual clock's move.
 #pragma once
 
 #include "base/base.hpp"
@@ -43,7 +43,7 @@ struct call_frame : call_node {
   void describe(std::int64_t deadline_ns, std::int64_t lateness_ns, std::uint64_t missed, timer_id id) noexcept;
 
   core* const owner;
-  const std::uint32_t number;  // record::calls + 1 while this call is in progress
+  const std::uint32_t number;  // record::calls while this call is in progress; 0 for the end of a callable
   firing current;
 
   // The watchdog's list; guarded by its lock.
@@ -72,7 +72,9 @@ class core {
   void share() noexcept { shares_.fetch_add(1, std::memory_order_relaxed); }  // N1: a share is held.
   void unshare() noexcept;
 
-  bool is_gone() const noexcept { return forked_.load(std::memory_order_relaxed); }  // No partner: set in a one-thread child.
+  bool is_gone() const noexcept {
+    return forked_.load(std::memory_order_relaxed);
+  }  // No partner: set in a one-thread child.
 
   // --- creating (closing.cpp) ---
   std::uint32_t reserve(group_record* group, clock_kind clock, const timer_options& options, std::source_location place,
@@ -108,7 +110,9 @@ class core {
 
   // --- groups (grouping.cpp) ---
   group_record* make_group(group_record* parent, const group_options& options);
-  static void share_group(group_record* group) noexcept { group->shares.fetch_add(1, std::memory_order_relaxed); }  // N1
+  static void share_group(group_record* group) noexcept {
+    group->shares.fetch_add(1, std::memory_order_relaxed);
+  }  // N1
   static void unshare_group(group_record* group) noexcept;
   static std::size_t cancel_group(group_record* group) noexcept;
   static std::size_t close_group(group_record* group) noexcept;
@@ -149,6 +153,10 @@ class core {
   timer_id id_of(std::uint32_t index) const noexcept {
     // The handle keeps the generation still; a call in progress does too.
     return {index, registry_.generation(index)};
+  }
+  std::uint32_t generation_of(std::uint32_t index) const noexcept {
+    lock_guard guard(registry_.lock_of(index));
+    return registry_.generation(index);
   }
   const cold_part& cold(std::uint32_t index) const noexcept { return registry_.cold(index); }
 
@@ -216,7 +224,8 @@ class core {
   void announce_slowly(std::uint32_t index, instant deadline) noexcept;
   void wake_driver_for(clock_id clock, instant at) noexcept;
   void wake_driver() noexcept;
-  cancel_result cancel_word(std::uint32_t index) noexcept;
+  cancel_result cancel_word(std::uint32_t index, bool awaits, bool locked) noexcept;
+  bool ends_when_cancelled(named timer) noexcept;
   bool stop_call(std::uint32_t index) noexcept;
 
   // calling.cpp
@@ -231,6 +240,9 @@ class core {
   void resume_series(std::uint32_t index) noexcept;
   void end_if_spent(std::uint32_t index) noexcept;
   void finish(std::uint32_t index) noexcept;
+  bool finish_waited(std::uint32_t index, bool destroyed, std::uint64_t* found) noexcept;
+  void count_end(std::uint32_t index) noexcept DETENT_REQUIRES(registry_.lock_of(index));
+  static void number_call(record& r) noexcept;
   void settle_entry(std::uint32_t index) noexcept;
   std::uint32_t pass_turn(group_record* group) noexcept;
   void hand_over(std::uint32_t index) noexcept;
@@ -252,24 +264,21 @@ class core {
   std::uint64_t publish(std::uint32_t index, std::uint64_t born, timer_id& id) noexcept;
 
   // waiting.cpp
-  enum class wait_for : std::uint8_t { call, end };
-  wait_result await_call(named timer, wait_for what, std::uint32_t calls_seen, std::int64_t until_ns,
-                         bool can_refuse) noexcept;
+  struct awaited;
+  bool await_locked(std::uint32_t index, bool pending_too, bool detached_counts) noexcept
+      DETENT_REQUIRES(registry_.lock_of(index));
+  wait_result sleep_until_over(const awaited& call, std::int64_t until_ns, bool can_refuse) noexcept;
+  wait_result await_call(named timer, std::int64_t until_ns, bool can_refuse) noexcept;
   bool is_detached(std::uint32_t index) const noexcept;
-  bool await_bit(std::uint32_t index, bool pending_too) noexcept;
+  bool is_driven_here() const noexcept;
   static std::int64_t until(std::int64_t limit_ns) noexcept;
-  static bool covers_record(const void* context, const call_key& call) noexcept;
   static bool covers_group(const void* context, const call_key& call) noexcept;
   static bool covers_core(const void* context, const call_key& call) noexcept;
+  static bool never_over(const void* context) noexcept;
   bool inside_own_callback() const noexcept;
-  // Sleeps until the call in progress of `index` has ended or `until_ns`. Requires: T7 done, ticket taken before it.
-  template <class Over>
-  void sleep_for_end(std::uint32_t index, eventcount::ticket ticket, std::int64_t until_ns, Over over) noexcept {
-    bucket_of(index).wait_watched(ticket, until_ns, tallies_.rescues, over);
-  }
-  // The calls in progress from `from` on that `accepts`; no_index when there is none.
-  template <class Accepts>
-  std::uint32_t next_calling(std::uint32_t from, Accepts accepts) noexcept;
+  bool makes_call(std::uint32_t index, bool detached_counts) noexcept;
+  std::uint32_t next_calling_member(group_record* group, std::uint32_t from) noexcept
+      DETENT_REQUIRES(group->tree->lock);
 
   // driver.cpp; all of it driver role
   static void drive_main(void* self);
@@ -327,15 +336,16 @@ class core {
   alignas(64) driver_mail mail_;
   alignas(64) std::array<sleep_instant, platform::clock_count> sleepers_;
   eventcount driver_sleep_;
-  std::atomic<bool> sleeps_in_poll_{false};  // P1: stored by the driver before S1, read after S2: by I3 and I1 in order.
-  platform::poll_set poll_;                  // opened under wheel_lock_, once, then P3
-  std::atomic<bool> poll_ready_{false};      // P3 -> P2
+  std::atomic<bool> sleeps_in_poll_{
+      false};                            // P1: stored by the driver before S1, read after S2: by I3 and I1 in order.
+  platform::poll_set poll_;              // opened under wheel_lock_, once, then P3
+  std::atomic<bool> poll_ready_{false};  // P3 -> P2
 
   alignas(64) std::array<std::atomic<record_wheel*>, platform::clock_count> wheels_{};  // W2 -> W1, then driver role
-  std::atomic<bool> driving_{false};                  // D1, D2: who holds the driver role
-  std::atomic<std::uint64_t> driving_thread_{0};      // relaxed: compared with the asking thread's own only
-  std::int64_t wall_offset_ns_ = 0;                   // before W2 the creator's, then driver role
-  std::uint32_t batch_first_ = no_index;              // driver role: entries to post to the pool together
+  std::atomic<bool> driving_{false};              // D1, D2: who holds the driver role
+  std::atomic<std::uint64_t> driving_thread_{0};  // relaxed: compared with the asking thread's own only
+  std::int64_t wall_offset_ns_ = 0;               // before W2 the creator's, then driver role
+  std::uint32_t batch_first_ = no_index;          // driver role: entries to post to the pool together
   std::uint32_t batch_last_ = no_index;
   std::uint32_t batch_count_ = 0;
 
@@ -355,7 +365,7 @@ class core {
   eventcount watch_sleep_;
 
   // Shutdown. `refusing_` is written once, then every registry lock is passed: creation looks at it under that lock.
-  std::atomic<bool> refusing_{false};       // U1 -> U2
+  std::atomic<bool> refusing_{false};        // U1 -> U2
   std::atomic<bool> after_shutdown_{false};  // U3 -> U4: who arms a continuation now runs it himself
   mutable mutex shutdown_lock_;
   bool shutdown_begun_ DETENT_GUARDED_BY(shutdown_lock_) = false;

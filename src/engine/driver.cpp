@@ -33,8 +33,8 @@ void core::drive() noexcept {
   }
 }
 
-// One look: what arrived is filed, then what is due by one reading of each clock is handed out in order. Answers how many
-// firings were handed out.
+// One look: what arrived is filed, then what is due by one reading of each clock is handed out in order. Answers how
+// many firings were handed out.
 std::size_t core::look(std::size_t limit) noexcept {
   file_inbox();
   std::size_t handed = 0;
@@ -163,9 +163,9 @@ void core::awake() noexcept {
 }
 
 void core::sleep_until_due() noexcept {
-  const bool in_poll = poll_ready_.load(std::memory_order_acquire);  // P2 <- P3.
-  sleeps_in_poll_.store(in_poll, std::memory_order_release);  // P1: before S1.
-  const eventcount::ticket ticket = driver_sleep_.prepare();  // S4 <- S3.
+  const bool in_poll = poll_ready_.load(std::memory_order_acquire);     // P2 <- P3.
+  sleeps_in_poll_.store(in_poll, std::memory_order_release);            // P1: before S1.
+  const eventcount::ticket ticket = driver_sleep_.prepare();            // S4 <- S3.
   if (publish_sleep() && !stopping_.load(std::memory_order_acquire)) {  // Q2 <- Q1.
     if (in_poll) {
       set_alarms();

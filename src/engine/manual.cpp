@@ -69,10 +69,11 @@ std::size_t manual_state::move(clock_set moving, std::int64_t by_ns) {
         name = service->name_of_earliest();
         service->unshare();
       }
-      std::fprintf(stderr,
-                   "detent: a manual clock fired more than %zu times at one instant and stopped: %s re-arms itself with no "
-                   "delay, so time would never move. Give it a delay, or stop it.\n",
-                   manual_clock::limit_per_instant, name.c_str());
+      std::fprintf(
+          stderr,
+          "detent: a manual clock fired more than %zu times at one instant and stopped: %s re-arms itself with no "
+          "delay, so time would never move. Give it a delay, or stop it.\n",
+          manual_clock::limit_per_instant, name.c_str());
       std::abort();
     }
     if (now != 0) continue;

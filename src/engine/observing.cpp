@@ -58,7 +58,7 @@ std::optional<timer_info> core::info(named timer) const {
     told.due_in = duration(__builtin_sub_overflow(at, now, &ahead) ? ns_max : ahead);
   }
   if (state::is_guarded(s)) told.period = duration(c.series.period_ns);
-  told.calls = r.calls.load(std::memory_order_acquire) - c.calls_before;  // C2 <- C1.
+  told.calls = r.calls.load(std::memory_order_acquire) - c.calls_before;  // K2 <- K1.
   return told;
 }
 
@@ -139,8 +139,9 @@ void core::report_error(callback_error::what kind, std::uint32_t index, std::exc
       }
     }
 #endif
-    std::fprintf(stderr, "detent: timer %u '%s' created at %s:%u: %s%s (told once; set on_error to hear of all)\n", index,
-                 told.timer.name.c_str(), told.timer.place.file_name(), told.timer.place.line(), what, said.c_str());
+    std::fprintf(stderr, "detent: timer %u '%s' created at %s:%u: %s%s (told once; set on_error to hear of all)\n",
+                 index, told.timer.name.c_str(), told.timer.place.file_name(), told.timer.place.line(), what,
+                 said.c_str());
 #if DETENT_EXCEPTIONS
   } catch (...) {
     // The handler threw, or memory is short: contained as well (G12). The count was taken before.

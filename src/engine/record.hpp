@@ -25,7 +25,7 @@ struct alignas(64) record {
   const callback_ops* ops = nullptr;                // creator before T8; then whoever holds `calling`
   unsigned char storage[inline_bytes]{};            // as ops
   sync_atomic<std::uint32_t> inbox_next{0};         // handoff.hpp
-  sync_atomic<std::uint32_t> calls{0};              // calls that ended in this record; never reset; written before T5
+  sync_atomic<std::uint32_t> calls{0};  // calls of this record so far; written by the entry's holder before T4
 };
 static_assert(sizeof(record) == 64);
 
@@ -59,13 +59,13 @@ struct cold_part {
   platform::clock_id clock = platform::clock_id::steady;
 
   // Guarded by the record's registry lock.
-  bool ended = true;                     // the callable of this tenant is destroyed
-  bool reported = false;                 // an error of this tenant was printed
+  bool ended = true;      // the callable of this tenant is destroyed
+  bool reported = false;  // an error of this tenant was printed
   series_state series{};
-  std::uint32_t then_first = no_index;   // continuations of close_then, in order
+  std::uint32_t then_first = no_index;  // continuations of close_then, in order
   std::uint32_t then_last = no_index;
-  std::uint32_t then_next = no_index;    // this record's place in such a list
-  std::uint32_t end_next = no_index;     // a closer of many: the next one it has to end; owned by whoever holds `calling`
+  std::uint32_t then_next = no_index;  // this record's place in such a list
+  std::uint32_t end_next = no_index;   // a closer of many: the next one it has to end; owned by whoever holds `calling`
 
   // Guarded by the group's lock.
   std::uint32_t group_prev = no_index;
@@ -74,9 +74,12 @@ struct cold_part {
   // Owned by the driver, then by the holder of the entry.
   group_record* handed_for = nullptr;  // counted: the serial group whose turn this entry has
 
-  // The number of the call that was asked to stop, or that detached itself: `record::calls` + 1 while it is in progress.
+  // Written under the record's registry lock: ends of calls that somebody waited for; never reset (words.hpp, WAITING).
+  sync_atomic<std::uint32_t> ends{0};
+
+  // The number, as in `record::calls`, of the call that was asked to stop, and of the call that detached itself.
   sync_atomic<std::uint32_t> stopped_call{0};
   sync_atomic<std::uint32_t> detached_call{0};
 };
 
-}  // namespace detent::detail
+}  // namespace detent::inline v0::detail

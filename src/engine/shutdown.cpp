@@ -11,7 +11,8 @@
 
 namespace detent::inline v0::detail {
 
-// U1, then every registry lock once: a creation that did not see U1 has published its timer (T8), and `resolve` finds it.
+// U1, then every registry lock once: a creation that did not see U1 has published its timer (T8), and `resolve` finds
+// it.
 void core::refuse() noexcept {
   refusing_.store(true, std::memory_order_release);  // U1 -> U2.
   for (std::uint32_t i = 0; i < record_registry::lock_count * 16; i += 16) {
@@ -39,9 +40,10 @@ void core::run_what_is_due(std::int64_t until_ns) noexcept {
       } else if (inside) {
         break;  // The executor may be this very thread: it runs after the callback, or is withdrawn.
       } else {
-        const eventcount::ticket ticket = bucket_of(i).prepare();
-        if (!is_due() || !await_bit(i, true)) break;
-        bucket_of(i).wait(ticket, add_ns(platform::read_clock_ns(clock_id::steady), 1'000'000));
+        const std::uint32_t generation = generation_of(i);
+        if (!is_due()) break;
+        const std::int64_t left_ns = until_ns - platform::read_clock_ns(clock_id::steady);
+        static_cast<void>(wait({i, generation}, until_ns == platform::forever_ns ? ns_max : left_ns));
       }
     }
   }
@@ -177,7 +179,7 @@ bool core::await_shutdown(std::int64_t until_ns, bool* refused) noexcept {
       if (shutdown_over_) break;
     }
     if (!entered.has_value()) {
-      entered.emplace(wait_target{&covers_core, this}, &found);
+      entered.emplace(wait_target{&covers_core, &never_over, this}, &found);
       if (entered->is_refused()) {
         *refused = true;
         return false;

@@ -1,32 +1,38 @@
 // waiting: sleeping until a call has ended, without hiding a deadlock (G08).
 //
-// A verb takes its effect first, then comes here. What it waits for is the call that was in progress then: for `call` told
-// by the call number, for `end` (after a close) by `calling` alone, because no later call can begin.
+// A verb takes its effect first, then waits for the call that was in progress at that moment and for no other: see
+// WAITING in words.hpp. What is waited for is always the end of one call; groups and shutdown wait for one after the
+// other.
 #include "engine/core.hpp"
 
 namespace detent::inline v0::detail {
 
-namespace {
-
-struct record_name {
-  const core* owner;
+// One call as a waiter sees it. Lives on the waiter's stack.
+struct core::awaited {
+  core* owner;
   std::uint32_t index;
+  std::uint32_t ends;    // the record's count when `waited` was set
+  bool detached_counts;  // groups and shutdown wait for detached calls too
+
+  bool is_over() const noexcept {
+    return owner->registry_.cold(index).ends.load(std::memory_order_acquire) != ends;  // X2 <- X1.
+  }
+  static bool covers(const void* context, const call_key& call) noexcept {
+    const auto& self = *static_cast<const awaited*>(context);
+    return call.core == self.owner && call.index == self.index && (self.detached_counts || !call.detached);
+  }
+  static bool over(const void* context) noexcept { return static_cast<const awaited*>(context)->is_over(); }
 };
 
-}  // namespace
-
-bool core::covers_record(const void* context, const call_key& call) noexcept {
-  const auto& target = *static_cast<const record_name*>(context);
-  return call.core == target.owner && call.index == target.index && !call.detached;
-}
-
-bool core::covers_group(const void* context, const call_key& call) noexcept {
-  return static_cast<const group_record*>(context)->holds(static_cast<const group_record*>(call.group));
-}
-
 bool core::covers_core(const void* context, const call_key& call) noexcept { return call.core == context; }
+bool core::never_over(const void*) noexcept { return false; }
 
-bool core::inside_own_callback() const noexcept { return covers_own_call({&covers_core, this}); }
+bool core::inside_own_callback() const noexcept { return covers_own_call({&covers_core, &never_over, this}); }
+
+bool core::makes_call(std::uint32_t index, bool detached_counts) noexcept {
+  const awaited call{this, index, 0, detached_counts};
+  return covers_own_call({&awaited::covers, &awaited::over, &call});
+}
 
 // The steady instant, on the operating system's clock, at which a wait of `limit_ns` ends.
 std::int64_t core::until(std::int64_t limit_ns) noexcept {
@@ -35,12 +41,14 @@ std::int64_t core::until(std::int64_t limit_ns) noexcept {
 }
 
 bool core::is_detached(std::uint32_t index) const noexcept {
-  const std::uint32_t number = registry_.hot(index).calls.load(std::memory_order_acquire) + 1;  // C2 <- C1.
-  return registry_.cold(index).detached_call.load(std::memory_order_acquire) == number;         // A2 <- A1.
+  const std::uint32_t number = registry_.hot(index).calls.load(std::memory_order_acquire);  // K2 <- K1.
+  return registry_.cold(index).detached_call.load(std::memory_order_acquire) == number;     // A2 <- A1.
 }
 
-// T7. Answers whether there is something to wait for; then whoever ends it will wake this record's bucket.
-bool core::await_bit(std::uint32_t index, bool pending_too) noexcept {
+// T7. From here on the call in progress (or, with `pending_too`, what ends the firing) counts an end or wakes the
+// bucket.
+bool core::await_locked(std::uint32_t index, bool pending_too, bool detached_counts) noexcept {
+  if (!detached_counts && is_detached(index)) return false;
   record& r = registry_.hot(index);
   std::uint64_t s = r.state.load(std::memory_order_acquire);  // T13 <- T5.
   for (;;) {
@@ -50,45 +58,71 @@ bool core::await_bit(std::uint32_t index, bool pending_too) noexcept {
   }
 }
 
-wait_result core::await_call(named timer, wait_for what, std::uint32_t calls_seen, std::int64_t until_ns,
-                             bool can_refuse) noexcept {
-  const record& r = registry_.hot(timer.index);
-  const record_name name{this, timer.index};
-  const wait_target target{&covers_record, &name};
-  const auto is_over = [&] {
-    if (!state::is_calling(r.state.load(std::memory_order_acquire))) return true;                        // T13 <- T5.
-    if (what == wait_for::call && r.calls.load(std::memory_order_acquire) != calls_seen) return true;    // C2 <- C1.
-    if (timer.generation != 0 && registry_.has_passed(timer.index, timer.generation)) return true;
-    return is_detached(timer.index);
-  };
-  if (is_over()) return wait_result::quiet;
-  if (!busted(bug::self_wait) && covers_own_call(target)) return wait_result::from_callback;
+// Sleeps until the call is over. Refuses a wait that would close a cycle.
+wait_result core::sleep_until_over(const awaited& call, std::int64_t until_ns, bool can_refuse) noexcept {
+  if (call.is_over()) return wait_result::quiet;
   cycle found;
-  std::optional<registered_wait> entered;
+  const registered_wait entered({&awaited::covers, &awaited::over, &call}, &found);
+  if (entered.is_refused()) {
+    report_deadlock(found, can_refuse);
+    return wait_result::would_deadlock;
+  }
+  eventcount& ended = bucket_of(call.index);
   for (;;) {
-    const eventcount::ticket ticket = bucket_of(timer.index).prepare();
-    if (is_over() || !await_bit(timer.index, false) || is_detached(timer.index)) return wait_result::quiet;
-    if (!entered.has_value()) {
-      entered.emplace(target, &found);
-      if (entered->is_refused()) {
-        report_deadlock(found, can_refuse);
-        return wait_result::would_deadlock;
-      }
-    }
+    const eventcount::ticket ticket = ended.prepare();
+    if (call.is_over()) return wait_result::quiet;
     if (until_ns != platform::forever_ns && platform::read_clock_ns(clock_id::steady) >= until_ns) {
       return wait_result::timed_out;
     }
-    sleep_for_end(timer.index, ticket, until_ns, is_over);
+    ended.wait_watched(ticket, until_ns, tallies_.rescues, [&] { return call.is_over(); });
   }
 }
 
+// Waits for the call in progress of a record that no later call can follow (closed), or whose `waited` bit was set
+// together with the verb's effect.
+wait_result core::await_call(named timer, std::int64_t until_ns, bool can_refuse) noexcept {
+  if (timer.generation != 0 && registry_.has_passed(timer.index, timer.generation)) return wait_result::quiet;
+  if (!busted(bug::self_wait) && makes_call(timer.index, false)) {
+    return state::is_calling(registry_.hot(timer.index).state.load(std::memory_order_acquire))  // T13 <- T5.
+               ? wait_result::from_callback
+               : wait_result::quiet;
+  }
+  awaited call{this, timer.index, 0, false};
+  {
+    lock_guard guard(registry_.lock_of(timer.index));
+    if (timer.generation != 0 && registry_.generation(timer.index) != timer.generation) return wait_result::quiet;
+    if (!await_locked(timer.index, false, false)) return wait_result::quiet;
+    call.ends = registry_.cold(timer.index).ends.load(std::memory_order_relaxed);  // The lock orders it.
+  }
+  return sleep_until_over(call, until_ns, can_refuse);
+}
+
 cancel_answer core::cancel_and_wait(named timer, std::int64_t limit_ns) noexcept {
+  if (is_gone()) return {cancel_result::shut_down, wait_result::quiet};
+  if (!registry_.exists(timer.index)) return {cancel_result::closed, wait_result::quiet};
   const std::int64_t until_ns = until(limit_ns);
-  const cancel_result outcome = cancel(timer);
-  if (outcome == cancel_result::closed && timer.generation != 0) return {outcome, wait_result::quiet};
-  if (is_gone()) return {outcome, wait_result::quiet};
-  const std::uint32_t calls = registry_.hot(timer.index).calls.load(std::memory_order_acquire);  // C2 <- C1.
-  return {outcome, await_call(timer, wait_for::call, calls, until_ns, true)};
+  const bool from_callback = makes_call(timer.index, false);
+  awaited call{this, timer.index, 0, false};
+  cancel_result outcome = cancel_result::closed;
+  bool waits = false;
+  bool ends_timer = false;
+  {
+    lock_guard guard(registry_.lock_of(timer.index));
+    if (timer.generation != 0 && registry_.generation(timer.index) != timer.generation) {
+      return {outcome, wait_result::quiet};
+    }
+    outcome = cancel_word(timer.index, !from_callback, true);
+    ends_timer = outcome == cancel_result::cancelled && ends_when_cancelled(timer);
+    const bool in_call = outcome == cancel_result::running || outcome == cancel_result::cancelled_running;
+    const bool terminal = outcome == cancel_result::closed || outcome == cancel_result::shut_down;
+    if (!from_callback && (in_call || terminal)) {
+      waits = terminal ? await_locked(timer.index, false, false) : !is_detached(timer.index);
+      call.ends = registry_.cold(timer.index).ends.load(std::memory_order_relaxed);  // The lock orders it.
+    }
+  }
+  if (ends_timer) end_here(timer.index);
+  if (from_callback) return {outcome, wait_result::from_callback};
+  return {outcome, waits ? sleep_until_over(call, until_ns, true) : wait_result::quiet};
 }
 
 cancel_answer core::close_and_wait(named timer, std::int64_t limit_ns) noexcept {
@@ -99,96 +133,93 @@ cancel_answer core::close_and_wait(named timer, std::int64_t limit_ns) noexcept 
   }
   const cancel_result outcome = close(timer);
   if (is_gone() || !registry_.exists(timer.index)) return {outcome, wait_result::quiet};
-  if (timer.generation != 0 && registry_.has_passed(timer.index, timer.generation)) return {outcome, wait_result::quiet};
-  return {outcome, await_call(timer, wait_for::end, 0, until_ns, true)};
+  return {outcome, await_call(timer, until_ns, true)};
 }
 
-// Waits for what is pending and for the call in progress, but for no later arming: the calls it has seen coming are
-// counted off.
+// Waits for what is pending and for the call in progress. A timer that arms itself again cannot keep the waiter: it
+// waits for one call for each of the two.
 wait_result core::wait(named timer, std::int64_t limit_ns) noexcept {
   if (is_gone() || !registry_.exists(timer.index)) return wait_result::quiet;
   const std::int64_t until_ns = until(limit_ns);
-  const record& r = registry_.hot(timer.index);
-  const std::uint32_t calls_before = r.calls.load(std::memory_order_acquire);  // C2 <- C1.
-  const std::uint64_t seen = r.state.load(std::memory_order_acquire);          // T13 <- T1, T4.
-  if (timer.generation != 0 && registry_.has_passed(timer.index, timer.generation)) return wait_result::quiet;
-  if (!state::is_pending(seen)) return await_call(timer, wait_for::call, calls_before, until_ns, true);
-  const record_name name{this, timer.index};
-  if (inside_own_callback()) return wait_result::from_callback;
-  const bool driven_here = !driver_.is_running() && !clocks_.is_manual() &&
-                           driving_thread_.load(std::memory_order_relaxed) == platform::this_thread();
-  if (driven_here) return wait_result::would_deadlock;  // Only this thread could run what it would wait for.
-
-  const std::uint32_t enough = state::is_calling(seen) ? 2 : 1;
-  const auto is_over = [&] {
-    const std::uint64_t s = r.state.load(std::memory_order_acquire);  // T13 <- T2, T5.
-    if (!state::is_pending(s) && !state::is_calling(s)) return true;
-    if (timer.generation != 0 && registry_.has_passed(timer.index, timer.generation)) return true;
-    return r.calls.load(std::memory_order_acquire) - calls_before >= enough;  // C2 <- C1.
-  };
-  cycle found;
-  std::optional<registered_wait> entered;
-  for (;;) {
-    const eventcount::ticket ticket = bucket_of(timer.index).prepare();
-    if (is_over() || !await_bit(timer.index, true)) return wait_result::quiet;
-    if (!entered.has_value()) {
-      entered.emplace(wait_target{&covers_record, &name}, &found);
-      if (entered->is_refused()) {
-        report_deadlock(found, true);
-        return wait_result::would_deadlock;
-      }
+  int calls_left = 0;
+  for (bool first = true;; first = false) {
+    awaited call{this, timer.index, 0, false};
+    bool in_call = false;
+    bool pending = false;
+    {
+      lock_guard guard(registry_.lock_of(timer.index));
+      if (timer.generation != 0 && registry_.generation(timer.index) != timer.generation) return wait_result::quiet;
+      const std::uint64_t s = registry_.hot(timer.index).state.load(std::memory_order_acquire);  // T13 <- T1, T5.
+      in_call = state::is_calling(s) && !is_detached(timer.index);
+      pending = state::is_pending(s);
+      if (first) calls_left = (in_call ? 1 : 0) + (pending ? 1 : 0);
+      if (!in_call && !pending) return wait_result::quiet;
+      call.ends = registry_.cold(timer.index).ends.load(std::memory_order_relaxed);  // The lock orders it.
+      if (!pending && makes_call(timer.index, false)) return wait_result::from_callback;
+      if (pending && inside_own_callback()) return wait_result::from_callback;
+      if (!in_call && is_driven_here()) return wait_result::would_deadlock;  // Only this thread could run it.
+      if (!await_locked(timer.index, true, false)) continue;
     }
-    if (until_ns != platform::forever_ns && platform::read_clock_ns(clock_id::steady) >= until_ns) {
-      return wait_result::timed_out;
-    }
-    sleep_for_end(timer.index, ticket, until_ns, is_over);
+    const wait_result answer = sleep_until_over(call, until_ns, true);
+    if (answer != wait_result::quiet || --calls_left == 0) return answer;
   }
 }
 
-template <class Accepts>
-std::uint32_t core::next_calling(std::uint32_t from, Accepts accepts) noexcept {
-  const std::uint32_t count = registry_.handed_out();
-  for (std::uint32_t i = from; i < count; ++i) {
-    if (state::is_calling(registry_.hot(i).state.load(std::memory_order_acquire)) && accepts(i)) return i;  // T13 <- T5.
-  }
-  return no_index;
+bool core::is_driven_here() const noexcept {
+  return !driver_.is_running() && !clocks_.is_manual() &&
+         driving_thread_.load(std::memory_order_relaxed) == platform::this_thread();
 }
 
 // Waits, one after the other, for the calls in progress of the whole service. A call that begins later in a record
 // already passed is not waited for: after `resolve` there are none.
 bool core::await_calls(std::int64_t until_ns, bool can_refuse, bool* refused) noexcept {
-  const auto not_ours = [this](std::uint32_t index) {
-    for (const call_node* c = current_calls(); c != nullptr; c = c->outer) {
-      if (c->key.core == this && c->key.index == index) return false;
+  const std::uint32_t count = registry_.handed_out();
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (!state::is_calling(registry_.hot(i).state.load(std::memory_order_acquire))) continue;  // T13 <- T5.
+    if (makes_call(i, true)) continue;
+    awaited call{this, i, 0, true};
+    {
+      lock_guard guard(registry_.lock_of(i));
+      if (!await_locked(i, false, true)) continue;
+      call.ends = registry_.cold(i).ends.load(std::memory_order_relaxed);  // The lock orders it.
     }
-    return true;
-  };
-  cycle found;
-  std::optional<registered_wait> entered;
-  for (std::uint32_t at = next_calling(0, not_ours); at != no_index;) {
-    const record& r = registry_.hot(at);
-    const std::uint32_t calls = r.calls.load(std::memory_order_acquire);  // C2 <- C1.
-    const auto is_over = [&] {
-      return !state::is_calling(r.state.load(std::memory_order_acquire)) ||  // T13 <- T5.
-             r.calls.load(std::memory_order_acquire) != calls;               // C2 <- C1.
-    };
-    const eventcount::ticket ticket = bucket_of(at).prepare();
-    if (is_over() || !await_bit(at, false)) {
-      at = next_calling(at + (is_over() ? 1U : 0U), not_ours);
-      continue;
+    switch (sleep_until_over(call, until_ns, can_refuse)) {
+      case wait_result::quiet: break;
+      case wait_result::would_deadlock: *refused = true; return false;
+      case wait_result::from_callback:
+      case wait_result::timed_out: return false;
     }
-    if (!entered.has_value()) {
-      entered.emplace(wait_target{&covers_core, this}, &found);
-      if (entered->is_refused()) {
-        report_deadlock(found, can_refuse);
-        *refused = true;
-        return false;
-      }
-    }
-    if (platform::read_clock_ns(clock_id::steady) >= until_ns) return false;
-    sleep_for_end(at, ticket, until_ns, is_over);
   }
   return true;
+}
+
+// As await_calls, for one group: by ascending index, each member at most once, so that one that arms itself again
+// cannot keep the waiter. Calls of this thread are left out and answered for.
+wait_result core::wait_group(group_record* group, std::int64_t limit_ns) noexcept {
+  core* owner = group->owner;
+  if (owner->is_gone()) return wait_result::quiet;
+  const std::int64_t until_ns = until(limit_ns);
+  const wait_target members{&covers_group, &never_over, group};
+  const wait_result good = covers_own_call(members) ? wait_result::from_callback : wait_result::quiet;
+  for (std::uint32_t from = 0;;) {
+    awaited call{owner, no_index, 0, true};
+    {
+      lock_guard guard(group->tree->lock);
+      call.index = owner->next_calling_member(group, from);
+      if (call.index == no_index) return good;
+      from = call.index + 1;
+      // A member stays listed until its record is free, so under the tree's lock it is still this tenant's call.
+      lock_guard record_guard(owner->registry_.lock_of(call.index));
+      if (!owner->await_locked(call.index, false, true)) continue;
+      call.ends = owner->registry_.cold(call.index).ends.load(std::memory_order_relaxed);  // The lock orders it.
+    }
+    const wait_result answer = owner->sleep_until_over(call, until_ns, true);
+    if (answer != wait_result::quiet) return answer;
+  }
+}
+
+bool core::covers_group(const void* context, const call_key& call) noexcept {
+  return static_cast<const group_record*>(context)->holds(static_cast<const group_record*>(call.group));
 }
 
 }  // namespace detent::inline v0::detail

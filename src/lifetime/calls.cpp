@@ -38,7 +38,7 @@ struct wait_graph {
       return true;
     }
     for (registered_wait* w = waits; w != nullptr; w = w->next_) {
-      if (w->visited_) continue;
+      if (w->visited_ || w->target_.is_over(w->target_.context)) continue;
       const call_node* blocked = covered(target, w->calls_);
       if (blocked == nullptr) continue;
       w->visited_ = true;
@@ -92,4 +92,4 @@ void forget_waits_in_child() noexcept DETENT_EXCLUDES(graph.lock) {
   graph.waits = nullptr;
 }
 
-}  // namespace detent::detail
+}  // namespace detent::inline v0::detail

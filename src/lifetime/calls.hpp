@@ -4,8 +4,8 @@
 // everyone who waits for it: so only those waits are entered in the graph, and a cycle is looked for at the moment the
 // wait would close it (G08). The graph spans all services of the process.
 //
-// Threads: frames belong to their thread; the graph is guarded by one lock of the process. What a blocked thread's frames
-// say does not change while it is blocked, so the walk reads them under that lock.
+// Threads: frames belong to their thread; the graph is guarded by one lock of the process. What a blocked thread's
+// frames say does not change while it is blocked, so the walk reads them under that lock.
 #pragma once
 
 #include "base/base.hpp"
@@ -33,9 +33,11 @@ struct call_node {
 call_node* current_calls() noexcept;
 void set_current_calls(call_node* innermost) noexcept;
 
-// What a thread waits for: every call that `covers` accepts.
+// What a thread waits for: a call that `covers` accepts. `is_over` says, also under the graph's lock, that the wait has
+// been answered although its thread has not woken yet: such a wait holds nobody up.
 struct wait_target {
   bool (*covers)(const void* context, const call_key& call) noexcept;
+  bool (*is_over)(const void* context) noexcept;
   const void* context;
 };
 
@@ -59,9 +61,9 @@ class registered_wait {
  private:
   friend struct wait_graph;
   wait_target target_;
-  call_node* calls_;                  // of the waiting thread
-  registered_wait* next_ = nullptr;   // guarded by the graph's lock
-  bool visited_ = false;              // guarded by the graph's lock
+  call_node* calls_;                 // of the waiting thread
+  registered_wait* next_ = nullptr;  // guarded by the graph's lock
+  bool visited_ = false;             // guarded by the graph's lock
   bool entered_ = false;
   bool refused_ = false;
 };
@@ -72,4 +74,4 @@ bool covers_own_call(wait_target target) noexcept;
 // In a fork child the other waiters no longer exist.
 void forget_waits_in_child() noexcept;
 
-}  // namespace detent::detail
+}  // namespace detent::inline v0::detail

@@ -1,5 +1,5 @@
-// handoff: how "look at this record" travels between armers, executor entries and the driver, without a lock and without
-// getting lost. The ids are those of words.hpp; nothing here knows a wheel, a clock or a callable.
+// handoff: how "look at this record" travels between armers, executor entries and the driver, without a lock and
+// without getting lost. The ids are those of words.hpp; nothing here knows a wheel, a clock or a callable.
 #pragma once
 
 #include "lifetime/words.hpp"
@@ -29,9 +29,9 @@ struct mail_words {
 };
 
 enum class lowering : std::uint8_t {
-  needless,     // the driver looks early enough already
-  must_push,    // this thread set `on inbox` and has to push the record
-  on_its_way,   // it is on the inbox, or another thread is about to push it
+  needless,    // the driver looks early enough already
+  must_push,   // this thread set `on inbox` and has to push the record
+  on_its_way,  // it is on the inbox, or another thread is about to push it
 };
 
 // H1. Makes the hint promise a look at `deadline` or before.
@@ -52,7 +52,7 @@ inline void push(driver_mail& mail, mail_words w, access who) noexcept {
   chaos(chaos_at::push_I1);
   std::uint64_t head = mail.inbox.load(memory_order_relaxed);  // I1: a guess, the exchange decides.
   do {
-    w.inbox_next.store(static_cast<std::uint32_t>(head), memory_order_relaxed);  // Published by I1.
+    w.inbox_next.store(static_cast<std::uint32_t>(head), memory_order_relaxed);    // Published by I1.
   } while (!compare_exchange(mail.inbox, head, std::uint64_t{w.index} + 1, who));  // I1 -> I2, I3.
 }
 
@@ -113,7 +113,7 @@ enum class visited_from : std::uint8_t { wheel, inbox };
 
 // The driver looks at a record. With `now` at instant 0 nothing is due: the record is only filed.
 inline visit_answer visit_record(mail_words w, visited_from where, instant now, access who) noexcept {
-  const std::uint64_t keep = where == visited_from::inbox ? hint::special : hint::special | hint::on_inbox;
+  std::uint64_t keep = where == visited_from::inbox ? hint::special : hint::special | hint::on_inbox;
   std::uint64_t h = w.hint.load(memory_order_acquire);  // H7 <- H1 H4.
   for (;;) {
     const std::uint64_t kept = h & keep;
@@ -131,6 +131,7 @@ inline visit_answer visit_record(mail_words w, visited_from where, instant now, 
     }
     chaos(chaos_at::file_H2);
     if (!compare_exchange(w.hint, h, look | kept, who)) continue;  // H2 -> H7 of an armer, by T9.
+    keep |= hint::on_inbox;  // Cleared once: if the bit is set again, it is an armer's who is about to push.
     chaos(chaos_at::confirm_T9);
     const std::uint64_t confirmed = read_in_order(w.state, who);  // T9 <- T1 (SB-A).
     if (state::look_at(confirmed) >= look) return {visit::filed, look};
@@ -156,11 +157,11 @@ inline instant settle(driver_mail& mail, mail_words w, access who) noexcept {
   if (confirmed < look) {
     const lowering again = lower_hint(w, confirmed, who);
     look = confirmed;
-    // The bit is ours to push for if either step set it.
-    if (how == lowering::needless) how = again;
+    // The bit is ours to push for if either step set it: the driver may have taken the record in between.
+    if (how == lowering::needless || again == lowering::must_push) how = again;
     if (how == lowering::needless) return never;
   }
   return send(mail, w, look, how, who);
 }
 
-}  // namespace detent::detail
+}  // namespace detent::inline v0::detail

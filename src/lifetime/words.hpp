@@ -1,7 +1,8 @@
 // words: the two words of a record that decide, without a lock, what becomes of a firing.
 //
-// PROMISE. Of the parties that compete for a firing (the runner, a canceller, a closer, an armer) exactly one wins, each
-// learns from the value it replaced what it ended, and a closer that was told "no call" shares no memory with a runner.
+// PROMISE. Of the parties that compete for a firing (the runner, a canceller, a closer, an armer) exactly one wins,
+// each learns from the value it replaced what it ended, and a closer that was told "no call" shares no memory with a
+// runner.
 //
 // TWO WORDS, TWO QUESTIONS. `state` decides: is something pending, until when, is a call in progress, is this the end.
 // `hint` directs: where will the engine look at this record next. The hint never decides who won.
@@ -39,9 +40,9 @@
 //  T2 cancel    any thread     not terminal: none; keeps calling            acq_rel   T5              what the last call did
 //  T3 close     any thread     terminal; if no call: + calling (it ends it) acq_rel   T5, T4          what the last call did
 //  T4 claim     runner         due: none|next|held, + calling               acq_rel   T1, T5          armer's writes
-//  T5 finish    runner, ender  - calling - waited                           acq_rel   T2 T3 T4 T7     what the call did; destroyed callable
+//  T5 finish    runner, ender  - calling - waited; waited: under the lock   acq_rel   T2 T3 T4 T7     what the call did; destroyed callable
 //  T6 resume    runner         held -> next (only held)                     acq_rel   T9              -
-//  T7 await     waiter         calling or pending: + waited                 acq_rel   T5              -
+//  T7 await     waiter         calling or pending: + waited, under the lock acq_rel   T5              -
 //  T8 open      creator        terminal -> none (or stays: born closed)     release   T1 T4           callable, cold part
 //  T9 confirm   driver, runner no change (adds 0)                           acq_rel   T1              hint raised before it (SB-A)
 //  T10 abandon  owner          calling: + orphan                            acq_rel   T5              the owner's last use
@@ -51,7 +52,7 @@
 //
 // TRANSITIONS of hint.
 //  H1 lower     armer          hint later than its deadline: instant, + on inbox            acq_rel   H2, I1
-//  H2 file      driver         instant = where a token now stands; from the inbox: - on inbox               acq_rel   T9 (before it), H1
+//  H2 file      driver         instant = where a token stands; taken from the inbox: - on inbox, once               acq_rel   T9 (before it), H1
 //  H3 hand      driver         due: instant 0, + in hand                                    acq_rel   H4
 //  H4 settle    entry's holder - in hand; something pending: its instant, + on inbox        acq_rel   T9 (before it), H1, H3
 //  H5 recheck   armer          no change (adds 0), after I1                                 acq_rel   H1 of a second armer
@@ -68,8 +69,15 @@
 //  S4 epoch     driver         load before S1; the OS sleep compares it                     acquire   S3
 //  S5 awake     driver         sleep instant 0                                              release   -
 //
+// WAITING. A waiter takes the record's registry lock, sets `waited` (T7; a cancel in the same step as T2) while a call
+// is in progress, and reads the record's count of ends. A T5 that finds `waited` takes the lock too and counts one end
+// with it. So the end that the waiter sees is the end of the very call that was in progress when its verb took effect:
+// neither a call that begins later nor the next tenant can keep it. Calls nobody waits for take no lock and count no
+// end.
+//
 // WHY NO LOST TIMER: the two store-buffering pairs, without seq_cst and without fences.
-//  SB-A. The driver raises the hint (H2 or H4), then confirms the state with a read-modify-write (T9). An armer writes the
+//  SB-A. The driver raises the hint (H2 or H4), then confirms the state with a read-modify-write (T9). An armer writes
+//  the
 //     state (T1), then loads the hint (H7). In the modification order of `state` either T1 is before T9: T9 reads the new
 //     deadline and the driver lowers its own hint. Or T9 is before T1: T1 reads from T9 or from a read-modify-write after
 //     it (a release sequence), so the raised hint happens before the armer's load, and the armer lowers it (H1).
@@ -89,7 +97,8 @@
 //  R-SERIES   cancel inside the callback of a series. The claim left `next`, or `held`, in the word: T2 finds it.
 //  R-PERIOD   two arm_every. Period and phase are written together with T1 under the record's registry lock.
 //  R-KIND     arm_after over a series being claimed. T4 of a series holds that lock and still is a compare-and-swap.
-//  R-STRANGER verb by id against reuse. The generation is checked and the word changed under the record's registry lock.
+//  R-STRANGER verb by id against reuse. The generation is checked and the word changed under the record's registry
+//  lock.
 //  R-REUSE    a record reused while in hand and on an inbox. Entry and inbox only say "look at record i"; hint outlives tenants.
 //  R-ENDERS   close against close. T3 that found no call took `calling`: the second closer waits for the destruction.
 //  R-DROP     a dropped task against arm and cancel: T12 takes only what is due, then H4.
@@ -159,9 +168,7 @@ constexpr instant deadline(std::uint64_t s) noexcept { return s & ~flag_mask; }
 constexpr bool is_pending(std::uint64_t s) noexcept { return !is_terminal(s) && (s & ~(calling | waited)) != 0; }
 
 // Where the engine has to look at the record for the sake of this word.
-constexpr instant look_at(std::uint64_t s) noexcept {
-  return is_terminal(s) || deadline(s) == 0 ? never : deadline(s);
-}
+constexpr instant look_at(std::uint64_t s) noexcept { return is_terminal(s) || deadline(s) == 0 ? never : deadline(s); }
 
 constexpr bool is_due(std::uint64_t s, instant now) noexcept {
   return !is_terminal(s) && deadline(s) != 0 && deadline(s) <= now;
@@ -185,4 +192,4 @@ constexpr bool is_on_inbox(std::uint64_t h) noexcept { return (h & on_inbox) != 
 
 }  // namespace hint
 
-}  // namespace detent::detail
+}  // namespace detent::inline v0::detail

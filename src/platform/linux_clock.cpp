@@ -1,5 +1,6 @@
 // Why these calls: CLOCK_MONOTONIC is what std::chrono::steady_clock reads and what an absolute futex wait counts by;
-// CLOCK_BOOTTIME also counts suspend; CLOCK_REALTIME is the wall clock. The first and last are read without a system call.
+// CLOCK_BOOTTIME also counts suspend; CLOCK_REALTIME is the wall clock. The first and last are read without a system
+// call.
 #include "platform/platform.hpp"
 
 #include <sys/mman.h>
@@ -37,4 +38,4 @@ void* allocate_pages(std::size_t bytes) noexcept {
 
 void free_pages(void* pages, std::size_t bytes) noexcept { munmap(pages, bytes); }
 
-}  // namespace detent::detail::platform
+}  // namespace detent::inline v0::detail::platform

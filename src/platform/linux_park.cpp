@@ -33,4 +33,4 @@ void unpark(const std::atomic<std::uint32_t>& word, int count) noexcept {
 
 void yield() noexcept { sched_yield(); }
 
-}  // namespace detent::detail::platform
+}  // namespace detent::inline v0::detail::platform

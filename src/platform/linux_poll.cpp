@@ -1,5 +1,5 @@
-// One epoll descriptor over an eventfd and a timerfd for each clock. The wall clock's timerfd is cancelled by the kernel
-// when somebody sets that clock: that is how a step is noticed without looking again and again.
+// One epoll descriptor over an eventfd and a timerfd for each clock. The wall clock's timerfd is cancelled by the
+// kernel when somebody sets that clock: that is how a step is noticed without looking again and again.
 #include "platform/platform.hpp"
 
 #include <cerrno>
@@ -95,4 +95,4 @@ bool poll_set::drain() noexcept {
   return stepped;
 }
 
-}  // namespace detent::detail::platform
+}  // namespace detent::inline v0::detail::platform

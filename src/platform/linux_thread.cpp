@@ -119,4 +119,4 @@ int on_fork(void (*before)(), void (*parent)(), void (*child)()) noexcept {
   return pthread_atfork(before, parent, child);
 }
 
-}  // namespace detent::detail::platform
+}  // namespace detent::inline v0::detail::platform

@@ -112,4 +112,4 @@ void free_pages(void* pages, std::size_t bytes) noexcept;
 // Answers 0 or an error number.
 int on_fork(void (*before)(), void (*parent)(), void (*child)()) noexcept;
 
-}  // namespace detent::detail::platform
+}  // namespace detent::inline v0::detail::platform

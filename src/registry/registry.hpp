@@ -6,8 +6,9 @@
 //
 // Free lists are kept by kind: an index given back as one kind is reused only as that kind (a kind is a clock).
 //
-// Threads: `hot`, `cold`, `link` any, without a lock, for an index that was handed out. The generation is guarded by `lock_of(index)`, and
-// changes when an index is given back; 0 is never used, and an index whose generation saturates is retired.
+// Threads: `hot`, `cold`, `link` any, without a lock, for an index that was handed out. The generation is guarded by
+// `lock_of(index)`, and changes when an index is given back; 0 is never used, and an index whose generation saturates
+// is retired.
 #pragma once
 
 #include "base/base.hpp"
@@ -66,6 +67,9 @@ class registry {
   }
 
   mutex& lock_of(std::uint32_t index) const noexcept { return locks_[index / 16 % lock_count].m; }
+
+  // For code that runs under `lock_of(index)`, taken under another name.
+  void is_locked(std::uint32_t index) const noexcept DETENT_ASSERT_HELD(lock_of(index)) { static_cast<void>(index); }
 
   // Guarded by lock_of(index).
   std::uint32_t generation(std::uint32_t index) const noexcept {
@@ -153,7 +157,8 @@ class registry {
 
   static place place_of(std::uint32_t index) noexcept {
     const std::uint64_t moved = std::uint64_t{index} + first_chunk;
-    const auto k = static_cast<std::size_t>(std::bit_width(moved)) - static_cast<std::size_t>(std::bit_width(first_chunk));
+    const auto k =
+        static_cast<std::size_t>(std::bit_width(moved)) - static_cast<std::size_t>(std::bit_width(first_chunk));
     return {k, static_cast<std::uint32_t>(moved - (std::uint64_t{first_chunk} << k))};
   }
 
@@ -191,4 +196,4 @@ class registry {
   std::uint32_t in_use_ DETENT_GUARDED_BY(free_lock_) = 0;
 };
 
-}  // namespace detent::detail
+}  // namespace detent::inline v0::detail

@@ -17,14 +17,14 @@ using std::memory_order_acquire;
 using std::memory_order_relaxed;
 using std::memory_order_release;
 
-}  // namespace detent::detail
+}  // namespace detent::inline v0::detail
 
 #endif
 
 namespace detent::inline v0::detail {
 
-// Whether other threads may touch a service's words. `alone` is the promise of `sharing::one_thread`: the same algorithm
-// with plain loads and stores, which cost a quarter.
+// Whether other threads may touch a service's words. `alone` is the promise of `sharing::one_thread`: the same
+// algorithm with plain loads and stores, which cost a quarter.
 enum class access : bool { shared, alone };
 
 template <class T>
@@ -49,4 +49,4 @@ T read_in_order(sync_atomic<T>& word, access who) noexcept {
   return word.fetch_add(T{0}, memory_order_acq_rel);
 }
 
-}  // namespace detent::detail
+}  // namespace detent::inline v0::detail

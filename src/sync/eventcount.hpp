@@ -24,8 +24,8 @@ class eventcount {
   // Returns when notified since `prepare`, at `until_ns` of the steady clock, or for no reason.
   void wait(ticket seen, std::int64_t until_ns) noexcept { platform::park(epoch_, seen, until_ns); }
 
-  // As `wait`, and in proof builds never longer than a safety limit: a sleeper that finds its condition true then, while
-  // nobody moves the epoch for a whole second more, was rescued: somebody forgot to wake it.
+  // As `wait`, and in proof builds never longer than a safety limit: a sleeper that finds its condition true then,
+  // while nobody moves the epoch for a whole second more, was rescued: somebody forgot to wake it.
   template <class Condition>
   void wait_watched(ticket seen, std::int64_t until_ns, std::atomic<std::uint64_t>& rescues, Condition holds) noexcept {
     if constexpr (!proof_build) {
@@ -53,4 +53,4 @@ class eventcount {
   std::atomic<std::uint32_t> epoch_{0};
 };
 
-}  // namespace detent::detail
+}  // namespace detent::inline v0::detail

@@ -1,5 +1,5 @@
-// mutex: a lock of four bytes, constant-initialised and trivially destructible, so that static objects and fork children
-// may use it. States: 0 free, 1 held, 2 held and somebody sleeps.
+// mutex: a lock of four bytes, constant-initialised and trivially destructible, so that static objects and fork
+// children may use it. States: 0 free, 1 held, 2 held and somebody sleeps.
 #pragma once
 
 #include "base/base.hpp"
@@ -18,7 +18,8 @@ class DETENT_CAPABILITY("mutex") mutex {
 
   void lock() noexcept DETENT_ACQUIRE() {
     std::uint32_t free = 0;
-    if (word_.compare_exchange_strong(free, 1, std::memory_order_acquire, std::memory_order_relaxed)) return;  // M1 <- M2.
+    if (word_.compare_exchange_strong(free, 1, std::memory_order_acquire, std::memory_order_relaxed))
+      return;  // M1 <- M2.
     lock_slowly();
   }
 
@@ -39,7 +40,8 @@ class DETENT_CAPABILITY("mutex") mutex {
         return;
       }
     }
-    while (word_.exchange(2, std::memory_order_acquire) != 0) platform::park(word_, 2, platform::forever_ns);  // M1 <- M2.
+    while (word_.exchange(2, std::memory_order_acquire) != 0)
+      platform::park(word_, 2, platform::forever_ns);  // M1 <- M2.
   }
 
   std::atomic<std::uint32_t> word_{0};
@@ -56,4 +58,4 @@ class DETENT_SCOPED_CAPABILITY lock_guard {
   mutex& mutex_;
 };
 
-}  // namespace detent::detail
+}  // namespace detent::inline v0::detail

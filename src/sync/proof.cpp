@@ -53,6 +53,6 @@ bool busted(bug which) noexcept {
 
 #endif
 
-}  // namespace detent::detail
+}  // namespace detent::inline v0::detail
 
 #endif

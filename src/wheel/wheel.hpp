@@ -1,14 +1,14 @@
 // wheel: finds the earliest deadlines of very many, and forgets nothing.
 //
-// A radix wheel: eleven levels of 64 slots over 61-bit keys. A token stands at the level of the highest 6-bit digit in which
-// its key differs from `current_`, in the slot of that digit. So the first slot of the lowest level in use holds the
-// earliest key, level 0 slots hold exactly one key each, and no deadline is too far. Time only opens slots: opening one
-// moves its tokens down to where they differ from the earliest of them, at most once per level.
+// A radix wheel: eleven levels of 64 slots over 61-bit keys. A token stands at the level of the highest 6-bit digit in
+// which its key differs from `current_`, in the slot of that digit. So the first slot of the lowest level in use holds
+// the earliest key, level 0 slots hold exactly one key each, and no deadline is too far. Time only opens slots: opening
+// one moves its tokens down to where they differ from the earliest of them, at most once per level.
 //
 // Every slot keeps a lower bound of its keys, so the driver sleeps to the exact next deadline without opening anything.
 //
-// One token per index, linked through `Links`: filing again moves it. So there are no stale tokens, nothing is allocated,
-// and memory is bounded by the number of records, whatever an adversary arms.
+// One token per index, linked through `Links`: filing again moves it. So there are no stale tokens, nothing is
+// allocated, and memory is bounded by the number of records, whatever an adversary arms.
 //
 // Threads: none; one owner. Knows no clock: `now` is a parameter. Invariants:
 //   I1  current_ <= every key, but for keys that were filed late: these stand in the slot of current_.
@@ -267,4 +267,4 @@ class wheel {
   std::array<std::array<slot, 64>, levels> slots_{};
 };
 
-}  // namespace detent::detail
+}  // namespace detent::inline v0::detail
