@@ -7,8 +7,8 @@
 
 namespace detent::cli {
 
-/// A trace never names HZ, but it shows the jiffies counter beside the clock: in `expires` minus `timeout` of each start and in
-/// `now` of each expiry. Two readings far enough apart leave only one of the usual rates.
+/// A trace never names HZ, but it shows the jiffies counter beside the clock: in `expires` minus `timeout` of each
+/// start and in `now` of each expiry. Two readings far enough apart leave only one of the usual rates.
 class jiffies_rate {
  public:
   void add(std::int64_t time_ns, std::int64_t jiffies);

@@ -9,7 +9,7 @@ namespace detent::cli {
 namespace {
 
 /// Samples further than this from the median of all belong to a timer on another clock, not to drift.
-constexpr std::int64_t same_clock_ns = 1'000'000'000;
+constexpr std::uint64_t same_clock_ns = 1'000'000'000;
 
 std::int64_t median_of(std::vector<std::int64_t>& values) {
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
@@ -32,8 +32,10 @@ void ktime_offset::settle() {
   offsets_ns.reserve(samples_.size());
   for (const sample& one : samples_) offsets_ns.push_back(one.offset_ns);
   const std::int64_t overall_ns = median_of(offsets_ns);
+  // In unsigned numbers, which wrap, because a broken file may hold offsets at the ends of the type.
   std::erase_if(samples_, [overall_ns](const sample& one) {
-    return one.offset_ns < overall_ns - same_clock_ns || one.offset_ns > overall_ns + same_clock_ns;
+    const std::uint64_t apart = static_cast<std::uint64_t>(one.offset_ns) - static_cast<std::uint64_t>(overall_ns);
+    return apart + same_clock_ns > 2 * same_clock_ns;
   });
   std::ranges::stable_sort(samples_, {}, &sample::time_ns);
 

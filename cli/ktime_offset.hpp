@@ -6,9 +6,9 @@
 
 namespace detent::cli {
 
-/// Each hrtimer expiry shows both clocks: the trace's in its time stamp and the timer's in `now=`. Most hrtimers are on the
-/// monotonic clock, so the median over all of them is that clock's offset, whatever a few timers on the wall clock say.
-/// The trace's default clock drifts against it; so one median is kept for every `window_ns`.
+/// Each hrtimer expiry shows both clocks: the trace's in its time stamp and the timer's in `now=`. Most hrtimers are on
+/// the monotonic clock, so the median over all of them is that clock's offset, whatever a few timers on the wall clock
+/// say. The trace's default clock drifts against it; so one median is kept for every `window_ns`.
 class ktime_offset {
  public:
   static constexpr std::int64_t window_ns = 1'000'000'000;

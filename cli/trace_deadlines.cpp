@@ -1,6 +1,7 @@
 #include "trace_deadlines.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <ranges>
 
 namespace detent::cli {
@@ -27,12 +28,28 @@ std::int64_t wheel_delay(std::int64_t timeout_jiffies, std::uint32_t hz, deadlin
   return clamp_delay(std::clamp(timeout_jiffies, -most_jiffies, most_jiffies) * jiffy_ns, counts);
 }
 
+/// Stops at the ends of the type: a broken file may hold any two numbers, and that far apart all are absurd alike.
+std::int64_t difference(std::int64_t left, std::int64_t right) {
+  std::int64_t result = 0;
+  if (!__builtin_sub_overflow(left, right, &result)) return result;
+  return right > 0 ? std::numeric_limits<std::int64_t>::min() : std::numeric_limits<std::int64_t>::max();
+}
+
 /// What the trace itself shows of a deadline that cannot be read: it lay at the expiry, or beyond whatever ended the
 /// arming before. How far beyond is not known; as far again keeps the order of magnitude, and the timer unfired.
 std::int64_t delay_from_end(std::int64_t armed_at_ns, const recorded_end& end) {
   if (!end.seen) return trace_deadlines::longest_delay_ns;
-  const std::int64_t until_end_ns = end.time_ns - armed_at_ns;
+  const std::int64_t until_end_ns = std::min(end.time_ns - armed_at_ns, trace_deadlines::longest_delay_ns / 2);
   return end.by_expiry ? until_end_ns : until_end_ns * 2;
+}
+
+/// `read_ns` is what the deadline says if it is on the monotonic clock, `shown_ns` what the arming's end shows.
+std::int64_t hrtimer_delay(std::int64_t read_ns, std::int64_t shown_ns, deadline_counts& counts) {
+  if (read_ns >= -trace_deadlines::clock_jitter_ns && read_ns <= trace_deadlines::longest_delay_ns) {
+    return clamp_delay(read_ns, counts);
+  }
+  ++counts.foreign_clock;
+  return shown_ns;
 }
 
 }  // namespace
@@ -67,21 +84,11 @@ deadline_counts trace_deadlines::convert(std::vector<operation>& operations, con
   for (operation& one : operations | std::views::reverse) {
     recorded_end& end = ends[one.timer];
     if (is_arming(one)) {
-      if (timers[one.timer].family == timer_family::wheel) {
-        one.delay_ns = wheel_delay(one.delay_ns, hz, counts);
-      } else {
-        const std::int64_t trace_time_ns = started_at_ns + one.time_ns;
-        const std::int64_t now_ns = trace_time_ns + offset_.at(trace_time_ns);
-        // An instant near either end of the clock would overflow the difference; it is absurd in any case.
-        const bool readable = one.delay_ns > now_ns - ns_per_s && one.delay_ns <= now_ns + longest_delay_ns;
-        const std::int64_t delay_ns = readable ? one.delay_ns - now_ns : -ns_per_s;
-        if (delay_ns >= -clock_jitter_ns) {
-          one.delay_ns = clamp_delay(delay_ns, counts);
-        } else {
-          ++counts.foreign_clock;
-          one.delay_ns = delay_from_end(one.time_ns, end);
-        }
-      }
+      const bool wheel = timers[one.timer].family == timer_family::wheel;
+      const std::int64_t now_ns = started_at_ns + one.time_ns;
+      one.delay_ns = wheel ? wheel_delay(one.delay_ns, hz, counts)
+                           : hrtimer_delay(difference(difference(one.delay_ns, offset_.at(now_ns)), now_ns),
+                                           delay_from_end(one.time_ns, end), counts);
     }
     end = {one.time_ns, one.kind != operation_kind::arm, one.kind == operation_kind::expiry};
   }

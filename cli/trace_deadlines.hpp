@@ -24,8 +24,8 @@ class unknown_jiffies_rate : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// A delay needs the length of a jiffy and the offset of the hrtimers' clock, which are known only after the last event. So
-/// operations first carry the deadline as the trace has it, and all are converted at the end.
+/// A delay needs the length of a jiffy and the offset of the hrtimers' clock, which are known only after the last
+/// event. So operations first carry the deadline as the trace has it, and all are converted at the end.
 class trace_deadlines {
  public:
   /// Readings of two clocks in one event can be this far apart.
@@ -39,7 +39,8 @@ class trace_deadlines {
   /// The rate to use: `given`, else the derived one; 0 when no wheel timer was seen. Throws `unknown_jiffies_rate`.
   std::uint32_t jiffies_per_second(std::optional<std::uint32_t> given) const;
 
-  /// Replaces the raw deadline in `delay_ns` of every arming (wheel: the timeout in jiffies, hrtimer: ns on its own clock).
+  /// Replaces the raw deadline in `delay_ns` of every arming (wheel: the timeout in jiffies, hrtimer: ns on its own
+  /// clock).
   deadline_counts convert(std::vector<operation>& operations, const std::vector<traced_timer>& timers, std::uint32_t hz,
                           std::int64_t started_at_ns);
 

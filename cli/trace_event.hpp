@@ -23,9 +23,9 @@ struct trace_event {
   std::int64_t time_ns = 0;  ///< on the trace's own clock
   std::uint64_t address = 0;
   std::string_view function;  ///< empty for a cancel, which does not name one
-  /// start: the instant asked for. Wheel: jiffies. Hrtimer: ns on the timer's own clock, always absolute (the kernel adds
-  /// "now" before it traces, also for mode=REL); the soft limit where the line has one, for that is what the caller asked for
-  /// and the hard limit only adds the caller's slack.
+  /// start: the instant asked for. Wheel: jiffies. Hrtimer: ns on the timer's own clock, always absolute (the kernel
+  /// adds "now" before it traces, also for mode=REL); the soft limit where the line has one, for that is what the
+  /// caller asked for and the hard limit only adds the caller's slack.
   std::int64_t expires = 0;
   std::int64_t timeout_jiffies = 0;  ///< wheel start: `expires` minus the jiffies counter at this event
   std::int64_t now = 0;              ///< expire_entry: jiffies (wheel) or ns on the timer's own clock (hrtimer)

@@ -56,9 +56,9 @@ struct rebuilt_trace {
   std::int64_t started_at_ns = 0;  ///< the first event's time on the trace's clock
 };
 
-/// Takes the events in the order of the file and folds them: the kernel writes a cancel also before every expiry and inside
-/// every re-arm. What a cancel was is therefore known only when the same timer's next event comes; until then it is
-/// the timer's last operation and may still be turned into something else.
+/// Takes the events in the order of the file and folds them: the kernel writes a cancel also before every expiry and
+/// inside every re-arm. What a cancel was is therefore known only when the same timer's next event comes; until then it
+/// is the timer's last operation and may still be turned into something else.
 class trace_life {
  public:
   /// A cancel and a start of one timer on one CPU this close together are one re-arm.
@@ -67,7 +67,8 @@ class trace_life {
   void add(const trace_event& event);
   void add(const lost_marker& marker);
 
-  /// Once, at the end. Throws `unknown_jiffies_rate` if the trace has wheel timers, `hz` is empty and the rate cannot be derived.
+  /// Once, at the end. Throws `unknown_jiffies_rate` if the trace has wheel timers, `hz` is empty and the rate cannot
+  /// be derived.
   rebuilt_trace finish(std::optional<std::uint32_t> hz);
 
  private:

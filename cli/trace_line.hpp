@@ -21,7 +21,8 @@ struct trace_line {
 /// Nothing when the line is not of that shape.
 std::optional<trace_line> split_trace_line(std::string_view line);
 
-/// `CPU:1 [LOST 123 EVENTS]` as the kernel, `CPU:1 [123 EVENTS DROPPED]` as trace-cmd words it; the number may be missing.
+/// `CPU:1 [LOST 123 EVENTS]` as the kernel, `CPU:1 [123 EVENTS DROPPED]` as trace-cmd words it; the number may be
+/// missing.
 std::optional<lost_marker> parse_lost_marker(std::string_view line);
 
 /// Comments, empty lines, and what trace-cmd prints before the events.

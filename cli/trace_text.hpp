@@ -28,19 +28,20 @@ enum class text_end {
   damaged,    ///< the .zst file holds bytes that are not zstd data; `damage()` says what zstd made of them
 };
 
-/// Reads a file line by line. Whether it is compressed is seen from its first bytes, not from its name, so that a renamed
-/// or piped file works too ("-" is the standard input). Memory is bounded: a line keeps its first `longest_line` bytes.
+/// Reads a file line by line. Whether it is compressed is seen from its first bytes, not from its name, so that a
+/// renamed or piped file works too ("-" is the standard input). Memory is bounded: a line keeps its first
+/// `longest_line` bytes.
 ///
-/// One thread at a time. The constructor throws `std::system_error` when the file cannot be opened, `next` when it cannot be
-/// read any further.
+/// One thread at a time. The constructor throws `std::system_error` when the file cannot be opened, `next` when it
+/// cannot be read any further.
 class trace_text {
  public:
   static constexpr std::size_t longest_line = 64 * 1024;
 
   explicit trace_text(const std::filesystem::path& file);
 
-  /// The next line, or nothing at the end. LF and CRLF end a line; the last line needs no end, except in a file that was
-  /// cut short: half a line there is what the cut left of it, and is dropped.
+  /// The next line, or nothing at the end. LF and CRLF end a line; the last line needs no end, except in a file that
+  /// was cut short: half a line there is what the cut left of it, and is dropped.
   std::optional<text_line> next();
 
   text_end end() const noexcept { return end_; }

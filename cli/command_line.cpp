@@ -1,0 +1,119 @@
+#include "command_line.hpp"
+
+#include <iostream>
+#include <sstream>
+
+#include <CLI/CLI.hpp>
+
+namespace detent::cli {
+namespace {
+
+constexpr auto replay_description = "Replay a recorded kernel timer trace against a live timer service";
+
+constexpr auto replay_footer =
+    "Reads what the Linux kernel's own timers did on some machine (the text of ftrace or of\n"
+    "`trace-cmd report`, plain or .zst), rebuilds each timer's life, and does the same to timers\n"
+    "of this library: one thread for each recorded CPU, events of one timer in recorded order.\n"
+    "At the end it tells how every arming ended, and how late the firings were beside a bare\n"
+    "sleep on this machine in the same seconds.\n\n"
+    "Examples:\n"
+    "  detent replay data/nginx-wrk.ftrace.zst                 at recorded pace\n"
+    "  detent replay my.trace --html report.html               and make a page with plots\n"
+    "  detent replay my.trace --speed 4 --timers-times 10      ten times the timers, four times as fast\n"
+    "  trace-cmd report | detent replay - --json report.json   from a pipe, for another program\n\n"
+    "Exit status: 0 all in order; 1 an arming was lost, fired early, or does not add up;\n"
+    "2 the file or the arguments cannot be used. How such a trace is recorded: data/README.md.";
+
+constexpr auto torture_description = "Try to break the library for a while";
+
+constexpr auto torture_footer =
+    "Threads create, arm, re-arm, cancel, close and destroy timers, from outside and from\n"
+    "callbacks, as fast as they can. Every arming carries a key, a generation and a hash, and\n"
+    "every answer is kept: at the end all armings must be accounted for, none early, none stale,\n"
+    "none twice.\n\n"
+    "Examples:\n"
+    "  detent torture --seconds 3600              an hour, for a doubter\n"
+    "  detent torture --threads 8 --seed 42       the same choices as another run with seed 42\n\n"
+    "Exit status: 0 no violation; 1 a violation, printed with the seed; 2 bad arguments.";
+
+/// Unlike CLI::Range this refuses "nan", and keeps its limits out of the help text: all they do is to catch slips.
+template <class Number>
+CLI::Validator between(Number low, Number high) {
+  const auto complaint = [low, high](const std::string& text) {
+    Number value{};
+    if (CLI::detail::lexical_cast(text, value) && value >= low && value <= high) return std::string{};
+    std::ostringstream words;
+    words << "'" << text << "' is not a number between " << low << " and " << high;
+    return words.str();
+  };
+  return {complaint, ""};
+}
+
+void add_replay(CLI::App& app, replay_options& options) {
+  CLI::App* const replay = app.add_subcommand("replay", replay_description);
+  replay->footer(replay_footer);
+  replay->add_option("FILE", options.file, "The recorded trace; - is the standard input")->required()->type_name("");
+  replay->add_option("--speed", options.speed, "How many times faster than recorded; below 1 is slower")
+      ->type_name("F")
+      ->check(between(0.001, 1e6))
+      ->capture_default_str();
+  replay->add_option("--repeat", options.repeat, "How often the recording is replayed, one time after the other")
+      ->type_name("N")
+      ->check(between(1U, 1'000'000U))
+      ->capture_default_str();
+  replay->add_option("--timers-times", options.timers_times, "Timers that live each recorded timer's life at once")
+      ->type_name("K")
+      ->check(between(1U, 100'000U))
+      ->capture_default_str();
+  replay
+      ->add_option("--hz", options.hz,
+                   "The recording kernel's jiffies per second (derived from the trace if not given)")
+      ->type_name("N")
+      ->check(between(1U, 100'000U));
+  replay->add_option("--json", options.json_file, "Write the report as JSON")->type_name("FILE");
+  replay->add_option("--html", options.html_file, "Write the report as one self-contained page with plots")
+      ->type_name("FILE");
+}
+
+void add_torture(CLI::App& app, torture_options& options) {
+  CLI::App* const torture = app.add_subcommand("torture", torture_description);
+  torture->footer(torture_footer);
+  torture->add_option("--seconds", options.seconds, "How long")
+      ->type_name("S")
+      ->check(between(0.001, 1e7))
+      ->capture_default_str();
+  torture->add_option("--threads", options.threads, "Threads that use the timers (two for each CPU if not given)")
+      ->type_name("N")
+      ->check(between(1U, 1024U));
+  torture->add_option("--seed", options.seed, "Seed of all random choices (a new one if not given; it is printed)")
+      ->type_name("X");
+}
+
+}  // namespace
+
+request parse_command_line(int argument_count, const char* const* arguments, const std::string& version) {
+  CLI::App app{"Timers that can be destroyed from any thread: the library's own workloads."};
+  app.name("detent");
+  app.set_version_flag("--version", version);
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(26);
+  app.footer("`detent COMMAND --help` explains a command, with examples.");
+  replay_options replay;
+  torture_options torture;
+  add_replay(app, replay);
+  add_torture(app, torture);
+  if (argument_count < 2) {
+    std::cerr << app.help();
+    return nothing_to_do{exit_status::cannot_begin};
+  }
+  try {
+    app.parse(argument_count, arguments);
+  } catch (const CLI::ParseError& reason) {
+    const bool asked_for = app.exit(reason) == 0;  // help and version come as exceptions as well
+    return nothing_to_do{asked_for ? exit_status::in_order : exit_status::cannot_begin};
+  }
+  if (app.got_subcommand("replay")) return replay;
+  return torture;
+}
+
+}  // namespace detent::cli

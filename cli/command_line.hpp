@@ -1,0 +1,43 @@
+// What the user asked the program to do.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+
+namespace detent::cli {
+
+/// Exit statuses of the program, the same for all its commands.
+enum class exit_status : int {
+  in_order = 0,
+  violation = 1,     ///< a promise of the library was broken
+  cannot_begin = 2,  ///< bad arguments, or a file that cannot be used
+};
+
+struct replay_options {
+  std::string file;
+  double speed = 1;
+  std::uint32_t repeat = 1;
+  std::uint32_t timers_times = 1;
+  std::optional<std::uint32_t> hz;
+  std::string json_file;  ///< empty: none
+  std::string html_file;  ///< empty: none
+};
+
+struct torture_options {
+  double seconds = 10;
+  std::uint32_t threads = 0;  ///< 0: two for each CPU
+  std::optional<std::uint64_t> seed;
+};
+
+/// The program has said all there is to say (help, version, or what is wrong with the arguments).
+struct nothing_to_do {
+  exit_status status = exit_status::in_order;
+};
+
+using request = std::variant<nothing_to_do, replay_options, torture_options>;
+
+request parse_command_line(int argument_count, const char* const* arguments, const std::string& version);
+
+}  // namespace detent::cli

@@ -1,0 +1,53 @@
+// The `detent` program: one function per command, and the exit status.
+#include "command_line.hpp"
+#include "page_report.hpp"
+#include "trace_recording.hpp"
+
+#include <detent/version.hpp>
+
+#include <exception>
+#include <iostream>
+#include <string>
+#include <variant>
+
+namespace {
+
+using namespace detent::cli;
+
+std::string version() {
+  return std::to_string(DETENT_VERSION_MAJOR) + "." + std::to_string(DETENT_VERSION_MINOR) + "." +
+         std::to_string(DETENT_VERSION_PATCH);
+}
+
+struct command_runner {
+  exit_status operator()(const nothing_to_do& done) const { return done.status; }
+
+  exit_status operator()(const replay_options& options) const {
+    if (!options.html_file.empty() && !why_no_page().empty()) {
+      std::cerr << "detent: --html: " << why_no_page() << "\n";
+      return exit_status::cannot_begin;
+    }
+    const trace_recording recording = read_recording(options.file, options.hz);
+    for (const std::string& remark : recording.remarks()) std::cerr << "detent: " << remark << "\n";
+    std::cerr << "detent: " << recording.file << ": " << recording.trace.operations.size()
+              << " operations read; this build has no live replay yet\n";
+    return exit_status::cannot_begin;
+  }
+
+  exit_status operator()(const torture_options&) const {
+    std::cerr << "detent: this build has no torture yet\n";
+    return exit_status::cannot_begin;
+  }
+};
+
+}  // namespace
+
+int main(int argument_count, char** arguments) {
+  try {
+    return static_cast<int>(
+        std::visit(command_runner{}, parse_command_line(argument_count, arguments, "detent " + version())));
+  } catch (const std::exception& reason) {
+    std::cerr << "detent: " << reason.what() << "\n";
+    return static_cast<int>(exit_status::cannot_begin);
+  }
+}
