@@ -73,12 +73,14 @@ class DETENT_EXPORT timer_service {
   timer_service() : timer_service(service_options{}) {}
   // Throws std::system_error naming the operation the OS refused.
   explicit timer_service(service_options options);
+  // The same without exceptions: on failure `error` is set, and the object may only be asked for its bool and destroyed.
   timer_service(service_options options, std::error_code& error) noexcept;
   explicit timer_service(manual_clock& clock);
   timer_service(const timer_service&) = delete;
   timer_service& operator=(const timer_service&) = delete;
   // shutdown(cancel_pending), then joins every thread however long it takes, naming what it waits for every 2 s.
   ~timer_service();
+  explicit operator bool() const noexcept { return core_ != nullptr; }
 
   // --- Timers by id: fire-and-forget, and threads that may come too late. -------------------------------------------
 

@@ -75,12 +75,6 @@ class DETENT_EXPORT timer_base {
   timer_base(const timer_base&) = delete;
   timer_base& operator=(const timer_base&) = delete;
 
-  // Replaces what is pending by a firing in `d`; zero and negative are due at once, the largest duration means never.
-  template <class Rep, class Period>
-  arm_result arm_after(std::chrono::duration<Rep, Period> d) noexcept {
-    return arm_after_ns(ceil_ns(d));
-  }
-
   // A series: first after `options.first` (default: one period), then every `period`.
   template <class Rep, class Period>
   arm_result arm_every(std::chrono::duration<Rep, Period> period, series_options options = {}) noexcept {
@@ -153,7 +147,7 @@ class DETENT_EXPORT timer_base {
   }
 
   arm_result arm_at_ns(std::int64_t at_ns) noexcept;
-  arm_result arm_after_ns(std::int64_t delay_ns) noexcept;
+  arm_result arm_after_ns(clock_kind kind, std::int64_t delay_ns) noexcept;
   arm_result arm_every_ns(std::int64_t period_ns, const series_options& options) noexcept;
   arm_result arm_every_at_ns(std::int64_t first_at_ns, std::int64_t period_ns, const series_options& options) noexcept;
 
@@ -258,7 +252,11 @@ class basic_timer : public detail::timer_base {
     return arm_at_ns(detail::epoch_ns(at));
   }
 
-  using timer_base::arm_after;
+  // Replaces what is pending by a firing in `d`; zero and negative are due at once, the largest duration means never.
+  template <class Rep, class Period>
+  arm_result arm_after(std::chrono::duration<Rep, Period> d) noexcept {
+    return arm_after_ns(kind, detail::ceil_ns(d));
+  }
 
   // The caller's own reading of the clock saves one: `now` is trusted to be in the past.
   template <class Rep, class Period, class Duration>

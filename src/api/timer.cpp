@@ -80,8 +80,9 @@ arm_result timer_base::arm_at_ns(std::int64_t at_ns) noexcept {
   return core_ == nullptr ? arm_result::closed : core_->arm_at(by_handle(id_), at_ns);
 }
 
-arm_result timer_base::arm_after_ns(std::int64_t delay_ns) noexcept {
-  return core_ == nullptr ? arm_result::closed : core_->arm_after(by_handle(id_), delay_ns);
+arm_result timer_base::arm_after_ns(clock_kind kind, std::int64_t delay_ns) noexcept {
+  if (core_ == nullptr) return arm_result::closed;
+  return core_->arm_after(by_handle(id_), static_cast<clock_id>(kind), delay_ns);
 }
 
 arm_result timer_base::arm_every_ns(std::int64_t period_ns, const series_options& options) noexcept {

@@ -52,7 +52,7 @@ void core::wake_driver_for(clock_id clock, instant at) noexcept {
 void core::wake_driver() noexcept {
   chaos(chaos_at::wake_S3);
   if (sleeps_in_poll_.load(std::memory_order_acquire)) poll_.notify();  // P1.
-  driver_sleep_.notify(1);                                              // S3 -> S4.
+  if (own_thread_) driver_sleep_.notify(1);                             // S3 -> S4.
 }
 
 // The grid on which a tolerant timer fires: the largest power of two nanoseconds within its tolerance. Timers of like
@@ -83,6 +83,7 @@ arm_result core::arm_one_shot_locked(std::uint32_t index, std::int64_t at_ns) no
 }
 
 arm_result core::arm_at(named timer, std::int64_t at_ns) noexcept {
+  check_thread();
   if (is_gone()) return arm_result::shut_down;
   if (timer.generation == 0) return arm_one_shot(timer.index, at_ns);
   return with_record(timer, arm_result::closed, [&] {
@@ -98,8 +99,12 @@ arm_result core::arm_at_on(named timer, clock_id clock, std::int64_t at_ns) noex
 
 arm_result core::arm_after(named timer, std::int64_t delay_ns) noexcept {
   if (is_gone()) return arm_result::shut_down;
-  if (timer.generation != 0 && !registry_.exists(timer.index)) return arm_result::closed;
-  const std::int64_t now = now_ns(clock_of(timer.index));
+  if (!registry_.exists(timer.index)) return arm_result::closed;
+  return arm_after(timer, clock_of(timer.index), delay_ns);
+}
+
+arm_result core::arm_after(named timer, clock_id clock, std::int64_t delay_ns) noexcept {
+  const std::int64_t now = now_ns(clock);
   // The largest delay means never, also on a clock before its epoch.
   return arm_at(timer, delay_ns == ns_max ? ns_max : add_ns(now, delay_ns < 0 ? 0 : delay_ns));
 }
@@ -123,6 +128,7 @@ arm_result core::arm_series_locked(std::uint32_t index, std::optional<std::int64
 
 arm_result core::arm_every(named timer, std::optional<std::int64_t> first_at_ns, std::int64_t period_ns,
                            const series_options& options) noexcept {
+  check_thread();
   if (is_gone()) return arm_result::shut_down;
   if (period_ns <= 0) return arm_result::refused;
   if (timer.generation == 0) {
@@ -172,6 +178,7 @@ bool core::ends_when_cancelled(named timer) noexcept {
 }
 
 cancel_result core::cancel(named timer) noexcept {
+  check_thread();
   if (is_gone()) return cancel_result::shut_down;
   if (timer.generation == 0) return cancel_word(timer.index, false, false);
   bool ends = false;

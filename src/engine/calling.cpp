@@ -93,7 +93,7 @@ core::claim core::claim_guarded(std::uint32_t index, const group_record* turn, s
     if (c.serial && c.group != turn) return {};
     claim won{true, c.series.due_ns, start_ns, 0};
     series_state after = c.series;
-    const std::uint64_t next = after.period_ns == 0 ? state::none : next_tick(after, start_ns, won);
+    const std::uint64_t next = after.period_ns == 0 ? state::none : next_tick(c, after, start_ns, won);
     number_call(r);
     chaos(chaos_at::claim_T4);
     if (compare_exchange(r.state, s, next | state::calling | (s & state::waited), access_)) {  // T4 <- T1, T5.
@@ -105,7 +105,7 @@ core::claim core::claim_guarded(std::uint32_t index, const group_record* turn, s
 }
 
 // The word of the tick after this one, and how many ticks this one stands for. The phase is kept in whole nanoseconds.
-std::uint64_t core::next_tick(series_state& series, std::int64_t at_ns, claim& won) noexcept {
+std::uint64_t core::next_tick(const cold_part& c, series_state& series, std::int64_t at_ns, claim& won) const noexcept {
   if (series.phase == pace::fixed_delay) return state::held;
   const auto behind = static_cast<std::uint64_t>(at_ns) - static_cast<std::uint64_t>(series.due_ns);
   const auto period = static_cast<std::uint64_t>(series.period_ns);
@@ -121,7 +121,7 @@ std::uint64_t core::next_tick(series_state& series, std::int64_t at_ns, claim& w
     const bool too_far = __builtin_mul_overflow(ticks, period, &ahead);
     series.due_ns = add_ns(series.due_ns, too_far ? ns_max : ahead);
   }
-  return to_instant_rounded_up(series.due_ns) | state::guarded;
+  return tolerated(c, to_instant_rounded_up(series.due_ns)) | state::guarded;
 }
 
 void core::call(std::uint32_t index, const claim& won) noexcept {
@@ -296,7 +296,7 @@ void core::drop_entry(std::uint32_t index) noexcept {
       claim unused;
       series_state after = c.series;
       const bool goes_on = state::is_guarded(s) && after.period_ns != 0;
-      std::uint64_t next = goes_on ? next_tick(after, at_ns, unused) : state::none;
+      std::uint64_t next = goes_on ? next_tick(c, after, at_ns, unused) : state::none;
       if (next == state::held) {  // No call will end: a fixed-delay series counts from now.
         after.due_ns = add_ns(at_ns, after.period_ns);
         next = to_instant_rounded_up(after.due_ns) | state::guarded;

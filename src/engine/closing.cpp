@@ -32,6 +32,7 @@ char* copy_name(std::string_view name) noexcept {
 
 std::uint32_t core::reserve(group_record* group, clock_kind kind, const timer_options& options,
                             std::source_location place, tenure held_by, std::error_code& error) noexcept {
+  check_thread();
   const clock_id clock = id_of_kind(kind);
   char* name = nullptr;
   if (!options.name.empty() && (name = copy_name(options.name)) == nullptr) {
@@ -182,6 +183,7 @@ std::uint32_t core::end_callable(std::uint32_t index) noexcept {
 }
 
 cancel_result core::close(named timer) noexcept {
+  check_thread();
   if (is_gone()) return cancel_result::shut_down;
   ending found{cancel_result::closed, false};
   if (timer.generation == 0) {
@@ -219,8 +221,14 @@ void core::detach_call(call_frame& frame) noexcept {
 
 // The handle's destructor: close, wait unless inside the timer's own callback, give the record back.
 void core::destroy(std::uint32_t index) noexcept {
-  if (is_gone())
-    return;  // A fork child: calls that were in progress left their captures behind; nothing is waited for.
+  if (is_gone()) {
+    // A fork child: one thread, nothing to wait for. A call that was in progress leaves its captures behind on purpose.
+    record& r = registry_.hot(index);
+    const bool in_call = state::is_calling(r.state.load(std::memory_order_acquire));  // T13: alone.
+    const callback_ops* ops = in_call ? nullptr : std::exchange(r.ops, nullptr);
+    if (ops != nullptr) ops->destroy(r.storage);
+    return;
+  }
   const ending found = close_word(index, state::closed);
   if (found.ours_to_end) end_here(index);
   static_cast<void>(await_call({index, 0}, platform::forever_ns, false));

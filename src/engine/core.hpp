@@ -90,6 +90,7 @@ class core {
   // By an id, whose clock the caller only claims to know: an instant of another clock is refused.
   arm_result arm_at_on(named timer, clock_id clock, std::int64_t at_ns) noexcept;
   arm_result arm_after(named timer, std::int64_t delay_ns) noexcept;
+  arm_result arm_after(named timer, clock_id clock, std::int64_t delay_ns) noexcept;
   arm_result arm_every(named timer, std::optional<std::int64_t> first_at_ns, std::int64_t period_ns,
                        const series_options& options) noexcept;
   cancel_result cancel(named timer) noexcept;
@@ -208,6 +209,14 @@ class core {
   }
   eventcount& bucket_of(std::uint32_t index) noexcept { return buckets_[index % buckets_.size()].ended; }
 
+  // `sharing::one_thread` is a promise of the user's; checked builds hold him to it.
+  void check_thread() const noexcept {
+#if defined(DETENT_CHECKED) || !defined(NDEBUG)
+    if (access_ == access::alone && platform::this_thread() != creator_) fail_on_wrong_thread();
+#endif
+  }
+  [[noreturn]] void fail_on_wrong_thread() const noexcept;
+
   // Runs `body` on the record of an id while its generation holds, or answers `gone`.
   template <class Answer, class Body>
   Answer with_record(named timer, Answer gone, Body body) noexcept;
@@ -232,7 +241,7 @@ class core {
   std::uint32_t run_one(std::uint32_t index) noexcept;
   claim claim_firing(std::uint32_t index, const group_record* turn) noexcept;
   claim claim_guarded(std::uint32_t index, const group_record* turn, std::int64_t start_ns) noexcept;
-  std::uint64_t next_tick(series_state& series, std::int64_t now_ns, claim& won) noexcept;
+  std::uint64_t next_tick(const cold_part& c, series_state& series, std::int64_t at_ns, claim& won) const noexcept;
   void call(std::uint32_t index, const claim& won) noexcept;
   void call_user(record& r, call_frame& frame) noexcept;
   void note_lateness(std::int64_t lateness_ns) noexcept;
@@ -328,7 +337,9 @@ class core {
   const service_options options_;
   manual_state* const manual_;
   const clock_source clocks_;
+  const bool own_thread_;
   const std::uint64_t creator_;
+  char creator_name_[16] = {};
 
   record_registry registry_;
 

@@ -198,7 +198,7 @@ bool core::ensure_wheel(clock_id clock) noexcept {
   if (place.load(std::memory_order_acquire) != nullptr) return true;  // W1 <- W2.
   lock_guard guard(wheel_lock_);
   if (place.load(std::memory_order_relaxed) != nullptr) return true;  // Written under this lock only.
-  if (clock != clock_id::steady && driver_.is_running()) {
+  if (clock != clock_id::steady && own_thread_) {
     if (const int error = poll_.open(); error != 0) {
       errno = error;
       return false;
@@ -246,7 +246,7 @@ std::int64_t core::step_since_last_look() noexcept {
 // --- Driven by the user ---------------------------------------------------------------------------------------------
 
 run_answer core::run_due() noexcept {
-  if (driver_.is_running() || clocks_.is_manual() || is_gone() || !take_role()) return {run_answer::kind::busy, 0};
+  if (own_thread_ || clocks_.is_manual() || is_gone() || !take_role()) return {run_answer::kind::busy, 0};
   share();  // A callback may destroy the service.
   driving_thread_.store(platform::this_thread(), std::memory_order_relaxed);
   awake();
@@ -264,7 +264,7 @@ run_answer core::run_due() noexcept {
 std::int64_t core::next_deadline_ns() noexcept {
   if (is_gone()) return ns_max;
   // Inside a callback or beside a running look the answer is "now": look again.
-  if (driver_.is_running() || !take_role()) return driver_.is_running() ? ns_max : now_ns(clock_id::steady);
+  if (own_thread_ || !take_role()) return own_thread_ ? ns_max : now_ns(clock_id::steady);
   driving_thread_.store(platform::this_thread(), std::memory_order_relaxed);
   std::int64_t wait_ns = ns_max;
   do {
@@ -294,7 +294,7 @@ std::int64_t core::until_next_ns(unsigned clock_set) noexcept {
 }
 
 int core::descriptor() noexcept {
-  if (driver_.is_running() || clocks_.is_manual() || is_gone()) return -1;
+  if (own_thread_ || clocks_.is_manual() || is_gone()) return -1;
   {
     lock_guard guard(wheel_lock_);
     if (poll_.open() != 0) return -1;

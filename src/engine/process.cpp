@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <new>
 
 namespace detent::inline v0::detail {
@@ -54,7 +55,21 @@ core::core(service_options&& options, manual_state* manual) noexcept
       options_(std::move(options)),
       manual_(manual),
       clocks_(manual == nullptr ? nullptr : &manual->readings()),
-      creator_(platform::this_thread()) {}
+      own_thread_(options_.drive == drive::own_thread && manual == nullptr),
+      creator_(platform::this_thread()) {
+  platform::name_this_thread(creator_name_);
+}
+
+void core::fail_on_wrong_thread() const noexcept {
+  char name[16];
+  platform::name_this_thread(name);
+  std::fprintf(
+      stderr,
+      "detent: service '%s' was created with sharing::one_thread on thread '%s' and is used on thread '%s'; use "
+      "sharing::any_thread, or stay on one thread\n",
+      options_.name.c_str(), creator_name_, name);
+  std::abort();
+}
 
 core::~core() {
   for (auto& tokens : wheels_) delete tokens.load(std::memory_order_relaxed);  // The last share is gone: alone.
@@ -115,7 +130,7 @@ int core::start(const char** operation) noexcept {
       return error;
     }
   }
-  if (options_.drive == drive::own_thread && !clocks_.is_manual()) {
+  if (own_thread_) {
     std::snprintf(driver_name_, sizeof driver_name_, "%.8s-driver", options_.name.c_str());
     traits.name = driver_name_;
     traits.exact_sleeps = true;

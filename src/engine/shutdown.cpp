@@ -33,7 +33,7 @@ void core::run_what_is_due(std::int64_t until_ns) noexcept {
       return state::is_due(r.state.load(std::memory_order_acquire), by);  // T13 <- T1, T4.
     };
     while (is_due() && platform::read_clock_ns(clock_id::steady) < until_ns) {
-      if (!driver_.is_running() && take_role()) {
+      if (!own_thread_ && take_role()) {
         look(SIZE_MAX);
         leave_role();
         if (pool_ != nullptr || options_.executor.which() == executor_choice::kind::custom) platform::yield();

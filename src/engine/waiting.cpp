@@ -166,7 +166,7 @@ wait_result core::wait(named timer, std::int64_t limit_ns) noexcept {
 }
 
 bool core::is_driven_here() const noexcept {
-  return !driver_.is_running() && !clocks_.is_manual() &&
+  return !own_thread_ && !clocks_.is_manual() &&
          driving_thread_.load(std::memory_order_relaxed) == platform::this_thread();
 }
 

@@ -115,6 +115,10 @@ std::uint64_t this_thread() noexcept {
   return handle;
 }
 
+void name_this_thread(char (&name)[16]) noexcept {
+  if (pthread_getname_np(pthread_self(), name, sizeof name) != 0) name[0] = '\0';
+}
+
 int on_fork(void (*before)(), void (*parent)(), void (*child)()) noexcept {
   return pthread_atfork(before, parent, child);
 }

@@ -66,6 +66,7 @@ class thread {
 
 // Identifies the calling thread for as long as it lives.
 std::uint64_t this_thread() noexcept;
+void name_this_thread(char (&name)[16]) noexcept;
 
 // --- Waking a poll, and sleeping in one ------------------------------------------------------------------------------
 
