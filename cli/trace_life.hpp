@@ -33,7 +33,7 @@ struct life_counts {
   family_counts hrtimer;
   std::uint64_t first_seen_by_cancel = 0;  ///< armed before the recording began; nothing to replay
   std::uint64_t first_seen_by_expiry = 0;
-  std::uint64_t cancelled_while_idle = 0;  ///< the start must have been lost; nothing to replay
+  std::uint64_t cancelled_while_idle = 0;  ///< no start was recorded; nothing to replay
   std::uint64_t expired_while_idle = 0;
   std::uint64_t ends_not_seen = 0;     ///< armed again with another function without an end; counted as a cancel
   std::uint64_t addresses_reused = 0;  ///< armed with another function after its end: another timer in the same memory

@@ -480,8 +480,8 @@ function writeRecording() {
   const names = {
     first_seen_by_cancel: 'timers first seen by a cancel',
     first_seen_by_expiry: 'timers first seen by an expiry',
-    cancelled_while_idle: 'cancelled while idle: the start was lost',
-    expired_while_idle: 'expired while idle: the start was lost',
+    cancelled_while_idle: 'cancelled while idle: no start was recorded',
+    expired_while_idle: 'expired while idle: no start was recorded',
     ends_not_seen: 'armed anew for another function, end not seen',
     addresses_reused: 'addresses re-used by another timer',
     armed_at_end: 'timers still armed when the recording ends',

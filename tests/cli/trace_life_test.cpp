@@ -131,7 +131,7 @@ TEST(trace_life, timers_first_seen_by_their_end_are_counted_and_not_replayed) {
   EXPECT_EQ(trace.counts.expired_while_idle, 0U);
 }
 
-TEST(trace_life, ends_of_idle_timers_tell_of_lost_starts) {
+TEST(trace_life, ends_of_idle_timers_are_counted_and_not_replayed) {
   const auto trace = rebuild({wheel_start_at_1s, "0 1.1: timer_cancel: timer=a", "0 1.2: timer_cancel: timer=a",
                               "0 1.3: timer_cancel: timer=a", "0 1.3: timer_expire_entry: timer=a function=f now=130"});
   EXPECT_EQ(story(trace), "arm0 cancel0");
