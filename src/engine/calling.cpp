@@ -91,7 +91,7 @@ core::claim core::claim_guarded(std::uint32_t index, const group_record* turn, s
   std::uint64_t s = r.state.load(std::memory_order_acquire);  // T13 <- T1.
   while (state::is_guarded(s) && state::is_due(s, to_instant_rounded_down(start_ns))) {
     if (c.serial && c.group != turn) return {};
-    claim won{true, c.series.due_ns, start_ns, 0};
+    claim won{true, to_ns(state::deadline(s)), start_ns, 0};
     series_state after = c.series;
     const std::uint64_t next = after.period_ns == 0 ? state::none : next_tick(c, after, start_ns, won);
     number_call(r);
