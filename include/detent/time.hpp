@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdint>
 #include <limits>
+#include <numeric>
 #include <type_traits>
 
 DETENT_BEGIN_NAMESPACE
@@ -65,29 +66,21 @@ constexpr std::int64_t ceil_ns(std::chrono::duration<Rep, Period> d) noexcept {
     const auto whole = static_cast<std::int64_t>(ns);
     return static_cast<long double>(whole) < ns ? whole + 1 : whole;
   } else {
-    using ratio = std::ratio_divide<Period, std::nano>;
-    // A count whose type is wider than 64 bits is narrowed by saturation first.
-    std::int64_t count = 0;
-    if (d.count() > 0 && static_cast<std::uintmax_t>(d.count()) > static_cast<std::uintmax_t>(ns_max)) {
-      count = ns_max;
-    } else {
-      count = static_cast<std::int64_t>(d.count());
-    }
-    if constexpr (ratio::den == 1) {
-      std::int64_t ns = 0;
-      if (__builtin_mul_overflow(count, static_cast<std::int64_t>(ratio::num), &ns)) return count > 0 ? ns_max : ns_min;
-      return ns;
-    } else {
-      // Finer than a nanosecond, or a ratio such as 1/3: exact in 128 bits, then rounded up.
-      __extension__ using wide = __int128;
-      const wide product = static_cast<wide>(count) * static_cast<wide>(ratio::num);
-      const wide den = static_cast<wide>(ratio::den);
-      wide ns = product / den;
-      if (product > 0 && product % den != 0) ns += 1;
-      if (ns > static_cast<wide>(ns_max)) return ns_max;
-      if (ns < static_cast<wide>(ns_min)) return ns_min;
-      return static_cast<std::int64_t>(ns);
-    }
+    // Exact in 128 bits, whatever the ratio and however wide the count, then rounded up.
+    __extension__ using wide = __int128;
+    constexpr std::intmax_t shared = std::gcd(std::intmax_t{1'000'000'000}, Period::type::den);
+    constexpr wide num = static_cast<wide>(Period::type::num) * (1'000'000'000 / shared);
+    constexpr wide den = Period::type::den / shared;
+    constexpr wide most = ((static_cast<wide>(1) << 126) - 1) / num * 2;
+    const auto count = static_cast<wide>(d.count());
+    if (d.count() > 0 && (count < 0 || count > most)) return ns_max;
+    if (count < -most) return ns_min;
+    const wide product = count * num;
+    wide ns = product / den;
+    if (product > 0 && product % den != 0) ns += 1;
+    if (ns > static_cast<wide>(ns_max)) return ns_max;
+    if (ns < static_cast<wide>(ns_min)) return ns_min;
+    return static_cast<std::int64_t>(ns);
   }
 }
 

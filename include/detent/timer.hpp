@@ -1,5 +1,5 @@
-// timer: the movable handle that owns a timer. When its destructor has returned, the callback is not running, will never
-// run, and all it captured has been destroyed.
+// timer: the movable handle that owns a timer. When its destructor has returned, the callback is not running, will
+// never run, and all it captured has been destroyed.
 #pragma once
 
 #include <detent/detail/callback.hpp>
@@ -64,6 +64,7 @@ class DETENT_EXPORT creation {
 
 template <class F>
 timer_id open_with(creation& record, F&& f, bool owned) {
+  if (!record) return {};  // In a fork child: the service exists in the parent only.
   using traits = callback_traits<std::decay_t<F>>;
   traits::construct(record.storage(), std::forward<F>(f));
   return record.open(traits::ops, owned);
@@ -160,18 +161,20 @@ class DETENT_EXPORT timer_base {
   timer_id id_{};
 };
 
+// Whether this is a fork child, and the core its parent's.
+DETENT_EXPORT bool is_left_behind(const core* owner) noexcept;
 // Builds a `creation` for a continuation in `place`; false, and nothing built, when memory is short.
 DETENT_EXPORT bool reserve_continuation(core* owner, void* place) noexcept;
 DETENT_EXPORT void commit_continuation(core* owner, timer_id target, timer_id continuation, bool owned) noexcept;
 
-// Makes the continuation `f` for `target` of `owner`, or leaves everything untouched. `owned` says that the caller is the
-// target's handle; an id may be stale, and its continuation then is due at once.
+// Makes the continuation `f` for `target` of `owner`, or leaves everything untouched. `owned` says that the caller is
+// the target's handle; an id may be stale, and its continuation then is due at once.
 template <class F>
 then_result close_then_on(core* owner, timer_id target, bool owned, F&& f) noexcept {
   using function = std::decay_t<F>;
   static_assert(std::is_nothrow_constructible_v<function, F>,
                 "close_then moves its function in before it touches the timer: the move must not throw");
-  if (owner == nullptr) {  // An empty handle has no executor: the caller runs what was due to run after "closed".
+  if (owner == nullptr || is_left_behind(owner)) {  // No executor: the caller runs what was due to run after "closed".
     function now(std::forward<F>(f));
     static_cast<void>(now());
     return then_result::accepted;

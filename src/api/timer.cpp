@@ -28,6 +28,8 @@ namespace {
 // --- creation -------------------------------------------------------------------------------------------------------
 
 void creation::reserve(const home& where, clock_kind clock, const timer_options& options, std::source_location place) {
+  index_ = no_index;
+  if (where.core_->is_gone()) return;  // The handle stays empty and answers `closed`.
   std::error_code error;
   index_ = where.core_->reserve(static_cast<group_record*>(where.group_), clock, options, place, tenure::handle, error);
   if (index_ == no_index) refuse_creation(error);
@@ -40,6 +42,8 @@ creation::creation(const home& where, clock_kind clock, const timer_options& opt
 
 creation::creation(const home& where, clock_kind clock, const timer_options& options, std::source_location place,
                    std::error_code& error) noexcept {
+  index_ = no_index;
+  if (where.core_->is_gone()) return;
   index_ = where.core_->reserve(static_cast<group_record*>(where.group_), clock, options, place, tenure::handle, error);
   if (index_ != no_index) core_ = where.core_;
 }
@@ -55,6 +59,8 @@ timer_id creation::open(const callback_ops& ops, bool owned) noexcept {
   if (owned) core_->share();
   return core_->open(index, ops, owned);
 }
+
+bool is_left_behind(const core* owner) noexcept { return owner->is_gone(); }
 
 bool reserve_continuation(core* owner, void* place) noexcept {
   std::error_code error;

@@ -26,8 +26,7 @@ void pool_threads::main(void* self) {
   pool_threads* pool = w->pool;
   const work work = pool->work_;  // `on_end` may free the pool.
   work.on_start(work.context, w->name);
-  pool->work_off();
-  work.on_end(work.context);
+  if (pool->work_off()) work.on_end(work.context);
 }
 
 void pool_threads::post(std::uint32_t first, std::uint32_t last, std::uint32_t entries) noexcept {
@@ -44,7 +43,7 @@ void pool_threads::post(std::uint32_t first, std::uint32_t last, std::uint32_t e
   if (to_wake != 0) work_came_.notify(static_cast<int>(to_wake));
 }
 
-void pool_threads::work_off() noexcept {
+bool pool_threads::work_off() noexcept {
   lock_.lock();
   for (;;) {
     if (first_ != none) {
@@ -52,7 +51,7 @@ void pool_threads::work_off() noexcept {
       first_ = work_.next_of(work_.context, entry);
       ++running_;
       lock_.unlock();
-      work_.run(work_.context, entry);
+      if (!work_.run(work_.context, entry)) return false;
       lock_.lock();
       --running_;
       continue;
@@ -69,6 +68,7 @@ void pool_threads::work_off() noexcept {
   }
   lock_.unlock();
   went_idle_.notify();
+  return true;
 }
 
 void pool_threads::wait_idle() noexcept {

@@ -25,7 +25,7 @@ class pool_threads {
   struct work {
     void* context;
     std::uint32_t& (*next_of)(void* context, std::uint32_t entry) noexcept;
-    void (*run)(void* context, std::uint32_t entry) noexcept;
+    bool (*run)(void* context, std::uint32_t entry) noexcept;  // false: a fork child, the thread ends at once
     void (*on_start)(void* context, const char* thread_name) noexcept;
     void (*on_end)(void* context) noexcept;
   };
@@ -60,7 +60,7 @@ class pool_threads {
   };
 
   static void main(void* self);
-  void work_off() noexcept DETENT_EXCLUDES(lock_);
+  bool work_off() noexcept DETENT_EXCLUDES(lock_);
 
   const work work_;
   const unsigned count_;

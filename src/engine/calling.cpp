@@ -38,6 +38,7 @@ std::uint32_t core::run_one(std::uint32_t index) noexcept {
     const claim won = claim_firing(index, turn);
     if (won.won) call(index, won);
   }
+  if (is_gone()) return no_index;
   settle_entry(index);
   if (turn == nullptr) return no_index;
   const std::uint32_t next = pass_turn(turn);
@@ -136,6 +137,7 @@ void core::call(std::uint32_t index, const claim& won) noexcept {
   const bool watched = options_.call_limit.count() > 0;
   if (watched) watch(frame);
   call_user(r, frame);
+  if (is_gone()) return;  // The callback forked and this is the child: nothing here is anybody's any more.
   if (watched) unwatch(frame);
   resume_series(index);
   end_if_spent(index);
@@ -216,7 +218,7 @@ void core::finish(std::uint32_t index) noexcept {
       destroyed = true;
     }
     chaos(chaos_at::finish_T5);
-    if (state::is_waited(s)) {
+    if (state::is_waited(s) || is_detached(index)) {
       if (finish_waited(index, destroyed, &s)) break;
     } else if (compare_exchange(r.state, s, s & ~state::calling, access_)) {  // T5 -> T2 T3 T4 T7.
       break;
@@ -235,6 +237,8 @@ bool core::finish_waited(std::uint32_t index, bool destroyed, std::uint64_t* fou
   do {
     if (state::is_terminal(*found) && !destroyed) return false;
   } while (!compare_exchange(r.state, *found, *found & ~(state::calling | state::waited), access_));  // T5 -> T7.
+  // Forgotten with the call: a wait for the destruction of the callable, which is no call of its own, does count.
+  registry_.cold(index).detached_call.store(0, std::memory_order_release);  // A1 -> A2.
   count_end(index);
   return true;
 }

@@ -325,7 +325,7 @@ class core {
   // process.cpp
   int start(const char** operation) noexcept;
   static std::uint32_t& next_entry(void* self, std::uint32_t entry) noexcept;
-  static void run_pool_entry(void* self, std::uint32_t entry) noexcept;
+  static bool run_pool_entry(void* self, std::uint32_t entry) noexcept;
   static void pool_thread_starts(void* self, const char* name) noexcept;
   static void pool_thread_ends(void* self) noexcept;
   static void watch_main(void* self);

@@ -22,13 +22,13 @@ void core::drive_main(void* self) {
   c->thread_starts(c->driver_name_);
   c->driving_.store(true, std::memory_order_relaxed);  // D1: for as long as the thread lives.
   c->drive();
-  c->unshare();
+  if (!c->is_gone()) c->unshare();
 }
 
 void core::drive() noexcept {
   for (;;) {
     look(SIZE_MAX);
-    if (stopping_.load(std::memory_order_acquire)) return;  // Q2 <- Q1.
+    if (stopping_.load(std::memory_order_acquire) || is_gone()) return;  // Q2 <- Q1.
     sleep_until_due();
   }
 }
@@ -93,6 +93,7 @@ std::size_t core::hand_due(clock_id clock, std::size_t limit) noexcept {
       if (answer.what == visit::due) {
         ++handed;
         hand(index);
+        if (is_gone()) return handed;  // The callback forked: this is the child.
       } else if (answer.at != never) {
         tokens->file(index, key_of(answer.at));
       }

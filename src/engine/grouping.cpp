@@ -59,6 +59,8 @@ group_record* core::make_group(group_record* parent, const group_options& option
     group->tree = parent->tree;
     group->tree->groups.fetch_add(1, std::memory_order_relaxed);  // N1
     share_group(parent);
+  }
+  if (parent != nullptr && !is_gone()) {
     lock_guard guard(group->tree->lock);
     shares_tree_lock(parent);
     group->closed = parent->closed;
@@ -144,6 +146,7 @@ std::size_t core::stop_group(group_record* group) noexcept {
 }
 
 std::size_t core::group_size(group_record* group) noexcept {
+  if (group->owner->is_gone()) return 0;
   lock_guard guard(group->tree->lock);
   return count_members(group);
 }
@@ -161,11 +164,9 @@ std::uint32_t core::next_calling_member(group_record* group, std::uint32_t from)
 }
 
 void core::destroy_group(group_record* group) noexcept {
-  core* owner = group->owner;
-  if (!owner->is_gone()) {
-    static_cast<void>(close_group(group));
-    static_cast<void>(wait_group(group, ns_max));
-  }
+  if (group->owner->is_gone()) return;  // A fork child: the locks' holders may not exist; the record is left behind.
+  static_cast<void>(close_group(group));
+  static_cast<void>(wait_group(group, ns_max));
   unshare_group(group);
 }
 

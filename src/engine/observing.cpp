@@ -102,7 +102,7 @@ service_counters core::counters() const {
   told.wakeups = read(tallies_.wakeups);
   told.rescues = read(tallies_.rescues);
   told.clock_steps = read(tallies_.clock_steps);
-  told.alive = registry_.in_use();
+  if (!is_gone()) told.alive = registry_.in_use();  // In a fork child the lock's holder may not exist.
   told.lateness.max_ns = read(tallies_.lateness_max_ns);
   told.lateness.buckets.reserve(lateness_histogram::bucket_count);
   for (const auto& count_of : tallies_.lateness) {

@@ -153,7 +153,10 @@ std::uint32_t& core::next_entry(void* self, std::uint32_t entry) noexcept {
   return static_cast<core*>(self)->registry_.link(entry).next;
 }
 
-void core::run_pool_entry(void* self, std::uint32_t entry) noexcept { static_cast<core*>(self)->run_entry(entry); }
+bool core::run_pool_entry(void* self, std::uint32_t entry) noexcept {
+  static_cast<core*>(self)->run_entry(entry);
+  return !static_cast<core*>(self)->is_gone();
+}
 
 void core::pool_thread_starts(void* self, const char* name) noexcept { static_cast<core*>(self)->thread_starts(name); }
 

@@ -41,8 +41,8 @@ std::int64_t core::until(std::int64_t limit_ns) noexcept {
 }
 
 bool core::is_detached(std::uint32_t index) const noexcept {
-  const std::uint32_t number = registry_.hot(index).calls.load(std::memory_order_acquire);  // K2 <- K1.
-  return registry_.cold(index).detached_call.load(std::memory_order_acquire) == number;     // A2 <- A1.
+  const std::uint32_t detached = registry_.cold(index).detached_call.load(std::memory_order_acquire);  // A2 <- A1.
+  return detached != 0 && registry_.hot(index).calls.load(std::memory_order_acquire) == detached;      // K2 <- K1.
 }
 
 // T7. From here on the call in progress (or, with `pending_too`, what ends the firing) counts an end or wakes the
