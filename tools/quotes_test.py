@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""quotes.py by example: what it finds, and what it lets pass."""
+
+import unittest
+
+import quotes
+
+EXAMPLE = "int a;\n  // [readme]\n  int b;\n\n    int c;\n  // [/readme]\nint d;\n"
+FILES = {"examples/x.cpp": EXAMPLE, "docs": "", "docs/a.md": "a"}
+
+
+def found(text, path="README.md"):
+    return [line for line, _ in quotes.check(path, text, FILES.get)]
+
+
+def page(code, file="examples/x.cpp"):
+    return f"Words.\n\n<!-- quote {file} -->\n```cpp\n{code}```\n\nMore words.\n"
+
+
+class Quotes(unittest.TestCase):
+    def test_lines_that_agree_but_for_their_common_indentation(self):
+        self.assertEqual(found(page("int b;\n\n  int c;\n")), [])
+
+    def test_lines_that_differ(self):
+        self.assertEqual(found(page("int b;\n\n  int d;\n")), [3])
+
+    def test_a_file_or_a_part_that_is_not_there(self):
+        self.assertEqual(found(page("int b;\n", "examples/y.cpp")), [3])
+        self.assertEqual(found(page("int b;\n", "examples/x.cpp other")), [3])
+
+    def test_links(self):
+        self.assertEqual(found("[a](docs/a.md) [b](docs) [c](https://example.org/x) [d](#e) [f](docs/a.md#g)\n"), [])
+        self.assertEqual(found("[a](docs/b.md)\n"), [1])
+        self.assertEqual(found("[a](a.md)\n", "docs/b.md"), [])
+        self.assertEqual(found("```\nf[0](x);\n```\n[a](b)\n"), [4])
+
+    def test_lengths(self):
+        self.assertEqual(found("\n" * 150), [])
+        self.assertEqual(found("\n" * 151), [151])
+        self.assertEqual(found("\n" * 61, "docs/decisions/0001-a-word.md"), [61])
+
+
+if __name__ == "__main__":
+    unittest.main()
