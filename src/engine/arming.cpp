@@ -105,8 +105,10 @@ arm_result core::arm_after(named timer, std::int64_t delay_ns) noexcept {
 
 arm_result core::arm_after(named timer, clock_id clock, std::int64_t delay_ns) noexcept {
   const std::int64_t now = now_ns(clock);
+  // Due at once, also by a clock that stands between two multiples of the resolution.
+  if (delay_ns <= 0) return arm_at(timer, to_ns(to_instant_rounded_down(now)));
   // The largest delay means never, also on a clock before its epoch.
-  return arm_at(timer, delay_ns == ns_max ? ns_max : add_ns(now, delay_ns < 0 ? 0 : delay_ns));
+  return arm_at(timer, delay_ns == ns_max ? ns_max : add_ns(now, delay_ns));
 }
 
 arm_result core::arm_series_locked(std::uint32_t index, std::optional<std::int64_t> first_at_ns, std::int64_t period_ns,

@@ -118,9 +118,12 @@ std::uint64_t core::next_tick(const cold_part& c, series_state& series, std::int
   if (series.missed == missed_ticks::delay && won.missed != 0) {
     series.due_ns = add_ns(at_ns, series.period_ns);
   } else {
-    std::int64_t ahead = 0;
-    const bool too_far = __builtin_mul_overflow(ticks, period, &ahead);
-    series.due_ns = add_ns(series.due_ns, too_far ? ns_max : ahead);
+    // Unsigned: from the first instant to the last is more than a signed distance holds.
+    const auto due = static_cast<std::uint64_t>(series.due_ns);
+    std::uint64_t ahead = 0;
+    const bool too_far =
+        __builtin_mul_overflow(ticks, period, &ahead) || ahead > static_cast<std::uint64_t>(ns_max) - due;
+    series.due_ns = too_far ? ns_max : static_cast<std::int64_t>(due + ahead);
   }
   return tolerated(c, to_instant_rounded_up(series.due_ns)) | state::guarded;
 }
