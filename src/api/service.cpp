@@ -13,7 +13,8 @@ static_assert(timer_service::resolution.count() == static_cast<std::int64_t>(det
 
 namespace {
 
-constexpr named by_id(timer_id id) noexcept { return {id.index, id.generation}; }
+// The id of no timer must not be taken for a handle, whose generation is not asked for.
+constexpr named by_id(timer_id id) noexcept { return id ? named{id.index, id.generation} : named{detail::no_index, 1}; }
 
 }  // namespace
 

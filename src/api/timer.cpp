@@ -71,7 +71,12 @@ bool reserve_continuation(core* owner, void* place) noexcept {
 }
 
 void commit_continuation(core* owner, timer_id target, timer_id continuation, bool owned) noexcept {
-  owner->continue_with({target.index, owned ? 0 : target.generation}, continuation);
+  // The id of no timer must not be taken for a handle.
+  const named absent{no_index, 1};
+  owner->continue_with(owned    ? named{target.index, 0}
+                       : target ? named{target.index, target.generation}
+                                : absent,
+                       continuation);
 }
 
 // --- timer_base -----------------------------------------------------------------------------------------------------
