@@ -295,6 +295,7 @@ void core::drop_entry(std::uint32_t index) noexcept {
   record& r = registry_.hot(index);
   bool dropped = false;
   bool ends = false;
+  timer_name dropped_timer;
   {
     lock_guard guard(registry_.lock_of(index));
     const std::int64_t at_ns = now_ns(c.clock);
@@ -311,6 +312,7 @@ void core::drop_entry(std::uint32_t index) noexcept {
       if (compare_exchange(r.state, s, next, access_)) {  // T12 <- T1.
         c.series = after;
         dropped = true;
+        dropped_timer = name_locked(index);  // Its owner may end it as soon as the lock is free.
         if (!goes_on && c.held_by != tenure::handle) {
           ends = close_word(index, state::closed | state::orphan_bit).ours_to_end;
         }
@@ -321,7 +323,7 @@ void core::drop_entry(std::uint32_t index) noexcept {
   }
   if (dropped) {
     tallies_.dropped.fetch_add(1, std::memory_order_relaxed);
-    report_error(callback_error::what::dropped, index, nullptr);
+    report_error(callback_error::what::dropped, index, nullptr, &dropped_timer);
   }
   if (ends) end_here(index);
   settle_entry(index);

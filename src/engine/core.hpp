@@ -145,6 +145,7 @@ class core {
   // --- observing (observing.cpp) ---
   timer_state status(named timer) const noexcept;
   timer_name describe(std::uint32_t index) const;
+  timer_name name_locked(std::uint32_t index) const noexcept DETENT_REQUIRES(registry_.lock_of(index));
   std::optional<timer_info> info(named timer) const;
   std::vector<timer_info> snapshot() const;
   std::vector<timer_id> active() const;
@@ -255,7 +256,8 @@ class core {
   void settle_entry(std::uint32_t index) noexcept;
   std::uint32_t pass_turn(group_record* group) noexcept;
   void hand_over(std::uint32_t index) noexcept;
-  void report_error(callback_error::what kind, std::uint32_t index, std::exception_ptr error) noexcept;
+  void report_error(callback_error::what kind, std::uint32_t index, std::exception_ptr error,
+                    const timer_name* known = nullptr) noexcept;
   void watch(call_frame& frame) noexcept DETENT_EXCLUDES(watch_lock_);
   void unwatch(call_frame& frame) noexcept DETENT_EXCLUDES(watch_lock_);
   void watch_calls() noexcept DETENT_EXCLUDES(watch_lock_);

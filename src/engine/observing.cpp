@@ -34,6 +34,21 @@ timer_name core::describe(std::uint32_t index) const {
   return name;
 }
 
+// For a caller who holds the record's lock: of an open timer. Without its name when memory is short.
+timer_name core::name_locked(std::uint32_t index) const noexcept {
+  const cold_part& c = registry_.cold(index);
+  timer_name name{{index, registry_.generation(index)}, {}, c.place};
+#if DETENT_EXCEPTIONS
+  try {
+    if (c.name != nullptr) name.name = c.name;
+  } catch (...) {
+  }
+#else
+  if (c.name != nullptr) name.name = c.name;
+#endif
+  return name;
+}
+
 std::optional<timer_info> core::info(named timer) const {
   if (is_gone() || !registry_.exists(timer.index)) return std::nullopt;
   timer_info told;
@@ -114,11 +129,12 @@ service_counters core::counters() const {
 
 // --- Reports --------------------------------------------------------------------------------------------------------
 
-void core::report_error(callback_error::what kind, std::uint32_t index, std::exception_ptr error) noexcept {
+void core::report_error(callback_error::what kind, std::uint32_t index, std::exception_ptr error,
+                        const timer_name* known) noexcept {
 #if DETENT_EXCEPTIONS
   try {
 #endif
-    callback_error told{kind, describe(index), std::move(error)};
+    callback_error told{kind, known != nullptr ? *known : describe(index), std::move(error)};
     if (options_.on_error) {
       options_.on_error(told);
       return;
