@@ -1,6 +1,7 @@
 #include "command_line.hpp"
 
 #include <iostream>
+#include <map>
 #include <sstream>
 
 #include <CLI/CLI.hpp>
@@ -87,6 +88,11 @@ void add_torture(CLI::App& app, torture_options& options) {
       ->check(between(1U, 1024U));
   torture->add_option("--seed", options.seed, "Seed of all random choices (a new one if not given; it is printed)")
       ->type_name("X");
+  const std::map<std::string, storm_executor> executors{
+      {"driver", storm_executor::driver}, {"pool", storm_executor::pool}, {"mixed", storm_executor::mixed}};
+  torture->add_option("--executor", options.executor, "Where callbacks run: driver, pool, or mixed (all kinds in turn)")
+      ->transform(CLI::CheckedTransformer(executors).description(""))
+      ->type_name("E");
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // What the user asked the program to do.
 #pragma once
 
+#include "storm.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -29,6 +31,7 @@ struct torture_options {
   double seconds = 10;
   std::uint32_t threads = 0;  ///< 0: two for each CPU
   std::optional<std::uint64_t> seed;
+  storm_executor executor = storm_executor::mixed;
 };
 
 /// The program has said all there is to say (help, version, or what is wrong with the arguments).

@@ -1,6 +1,7 @@
 // The `detent` program: one function per command, and the exit status.
 #include "command_line.hpp"
 #include "page_report.hpp"
+#include "torture.hpp"
 #include "trace_recording.hpp"
 
 #include <detent/version.hpp>
@@ -34,9 +35,8 @@ struct command_runner {
     return exit_status::cannot_begin;
   }
 
-  exit_status operator()(const torture_options&) const {
-    std::cerr << "detent: this build has no torture yet\n";
-    return exit_status::cannot_begin;
+  exit_status operator()(const torture_options& options) const {
+    return static_cast<exit_status>(run_torture(options));
   }
 };
 
