@@ -50,13 +50,32 @@ CLI::Validator between(Number low, Number high) {
   return {complaint, ""};
 }
 
+/// A factor, or "max", which the program keeps as 0.
+CLI::Validator a_speed() {
+  const auto complaint = [](std::string& text) {
+    constexpr double slowest = 0.001;
+    constexpr double fastest = 1e6;
+    if (text == "max") text = "0";
+    double value{};
+    if (CLI::detail::lexical_cast(text, value) && (value == 0 || (value >= slowest && value <= fastest)))
+      return std::string{};
+    return "'" + text + "' is neither a number between 0.001 and 1000000 nor max";
+  };
+  return {complaint, ""};
+}
+
 void add_replay(CLI::App& app, replay_options& options) {
+  const std::map<std::string, replay_executor> executors{{"driver", replay_executor::driver},
+                                                         {"pool", replay_executor::pool}};
   CLI::App* const replay = app.add_subcommand("replay", replay_description);
   replay->footer(replay_footer);
   replay->add_option("FILE", options.file, "The recorded trace; - is the standard input")->required()->type_name("");
-  replay->add_option("--speed", options.speed, "How many times faster than recorded; below 1 is slower")
+  replay
+      ->add_option("--speed", options.speed,
+                   "How many times faster than recorded, delays included; below 1 is slower. max or 0: without any "
+                   "pause, and with the recorded delays")
       ->type_name("F")
-      ->check(between(0.001, 1e6))
+      ->transform(a_speed())
       ->capture_default_str();
   replay->add_option("--repeat", options.repeat, "How often the recording is replayed, one time after the other")
       ->type_name("N")
@@ -66,6 +85,10 @@ void add_replay(CLI::App& app, replay_options& options) {
       ->type_name("K")
       ->check(between(1U, 100'000U))
       ->capture_default_str();
+  replay->add_option("--executor", options.executor, "Where callbacks run: on the driver thread, or on a pool of two")
+      ->type_name("driver|pool")
+      ->transform(CLI::CheckedTransformer(executors).description(""))
+      ->default_str("driver");
   replay
       ->add_option("--hz", options.hz,
                    "The recording kernel's jiffies per second (derived from the trace if not given)")

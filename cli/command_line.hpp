@@ -17,11 +17,14 @@ enum class exit_status : int {
   cannot_begin = 2,  ///< bad arguments, or a file that cannot be used
 };
 
+enum class replay_executor { driver, pool };
+
 struct replay_options {
   std::string file;
-  double speed = 1;
+  double speed = 1;  ///< 0: as fast as possible
   std::uint32_t repeat = 1;
   std::uint32_t timers_times = 1;
+  replay_executor executor = replay_executor::driver;
   std::optional<std::uint32_t> hz;
   std::string json_file;  ///< empty: none
   std::string html_file;  ///< empty: none

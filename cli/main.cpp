@@ -1,8 +1,7 @@
 // The `detent` program: one function per command, and the exit status.
 #include "command_line.hpp"
-#include "page_report.hpp"
+#include "replay.hpp"
 #include "torture.hpp"
-#include "trace_recording.hpp"
 
 #include <detent/version.hpp>
 
@@ -23,17 +22,7 @@ std::string version() {
 struct command_runner {
   exit_status operator()(const nothing_to_do& done) const { return done.status; }
 
-  exit_status operator()(const replay_options& options) const {
-    if (!options.html_file.empty() && !why_no_page().empty()) {
-      std::cerr << "detent: --html: " << why_no_page() << "\n";
-      return exit_status::cannot_begin;
-    }
-    const trace_recording recording = read_recording(options.file, options.hz);
-    for (const std::string& remark : recording.remarks()) std::cerr << "detent: " << remark << "\n";
-    std::cerr << "detent: " << recording.file << ": " << recording.trace.operations.size()
-              << " operations read; this build has no live replay yet\n";
-    return exit_status::cannot_begin;
-  }
+  exit_status operator()(const replay_options& options) const { return run_replay(options); }
 
   exit_status operator()(const torture_options& options) const {
     return static_cast<exit_status>(run_torture(options));

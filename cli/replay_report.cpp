@@ -83,12 +83,16 @@ json recording_json(const recording_summary& recording) {
 
 json cost_json(const replay_cost& cost) {
   return {{"operations", cost.operations},
+          {"timed_operations", cost.timed_operations},
           {"ns_per_operation", cost.ns_per_operation},
+          {"p50_ns_per_operation", cost.p50_ns_per_operation},
+          {"p99_ns_per_operation", cost.p99_ns_per_operation},
           {"wall_ns", cost.wall_ns},
           {"user_cpu_ns", cost.user_cpu_ns},
           {"system_cpu_ns", cost.system_cpu_ns},
           {"peak_memory_bytes", cost.peak_memory_bytes},
-          {"trace_memory_bytes", cost.trace_memory_bytes}};
+          {"trace_memory_bytes", cost.trace_memory_bytes},
+          {"service_memory_bytes", cost.service_memory_bytes}};
 }
 
 json activity_json(const activity_series& activity) {
@@ -148,10 +152,15 @@ json report_json(const replay_report& report) {
       {"adds_up", account.adds_up()},
       {"lateness_ns", lateness_json(report.lateness)},
       {"bare_sleep_ns", lateness_json(report.bare_sleep)},
+      {"pace_ns", lateness_json(report.pace)},
+      {"interrupted", report.interrupted},
+      {"planned_operations", report.planned_operations},
       {"settings",
        {{"speed", report.settings.speed},
         {"repeat", report.settings.repeat},
-        {"timers_times", report.settings.timers_times}}},
+        {"timers_times", report.settings.timers_times},
+        {"executor", report.settings.executor},
+        {"threads", report.settings.threads}}},
       {"cost", cost_json(report.cost)},
       {"recording", recording_json(report.recording)},
       {"series",

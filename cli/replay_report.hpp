@@ -58,19 +58,25 @@ struct activity_series {
 };
 
 struct replay_settings {
-  double speed = 1;
+  double speed = 1;  ///< 0: as fast as possible
   std::uint32_t repeat = 1;
   std::uint32_t timers_times = 1;
+  std::string executor = "driver";
+  std::uint32_t threads = 0;  ///< that replay: one for each recorded CPU with operations
 };
 
 struct replay_cost {
-  std::uint64_t operations = 0;  ///< arm, rearm and cancel calls
-  double ns_per_operation = 0;   ///< mean time inside such a call
+  std::uint64_t operations = 0;        ///< arm, rearm and cancel calls
+  std::uint64_t timed_operations = 0;  ///< those of them that were timed
+  double ns_per_operation = 0;         ///< mean time inside such a call, interruptions by the machine included
+  std::int64_t p50_ns_per_operation = 0;
+  std::int64_t p99_ns_per_operation = 0;
   std::int64_t wall_ns = 0;
   std::int64_t user_cpu_ns = 0;
   std::int64_t system_cpu_ns = 0;
   std::uint64_t peak_memory_bytes = 0;
-  std::uint64_t trace_memory_bytes = 0;  ///< of the peak, what the trace in memory takes
+  std::uint64_t trace_memory_bytes = 0;    ///< of the peak, what the trace in memory takes
+  std::uint64_t service_memory_bytes = 0;  ///< of the peak, what came with the service, its timers and the threads
 };
 
 /// What of the recording is told again in the report.
@@ -91,13 +97,16 @@ struct recording_summary {
 recording_summary summarize(const trace_recording& recording);
 
 struct replay_report {
-  std::string version;     ///< of detent
-  std::string started_at;  ///< UTC, "2025-01-31 23:59:59"
+  std::string version;                   ///< of detent
+  std::string started_at;                ///< UTC, "2025-01-31 23:59:59"
+  bool interrupted = false;              ///< the user ended the replay early
+  std::uint64_t planned_operations = 0;  ///< more than `cost.operations` if it was
   recording_summary recording;
   replay_settings settings;
   arming_account account;
   lateness_record lateness;
   lateness_record bare_sleep;  ///< same machine, same seconds
+  lateness_record pace;        ///< begin of an operation minus its recorded instant; empty without a pace
   replay_cost cost;
   activity_series activity;
   std::vector<function_lifetimes> lifetimes;

@@ -28,6 +28,7 @@ TEST(command_line, replay_has_defaults) {
   EXPECT_EQ(options.speed, 1);
   EXPECT_EQ(options.repeat, 1U);
   EXPECT_EQ(options.timers_times, 1U);
+  EXPECT_EQ(options.executor, replay_executor::driver);
   EXPECT_EQ(options.hz, std::nullopt);
   EXPECT_EQ(options.json_file, "");
   EXPECT_EQ(options.html_file, "");
@@ -46,6 +47,12 @@ TEST(command_line, replay_takes_its_options) {
   EXPECT_EQ(options.html_file, "a.html");
 }
 
+TEST(command_line, the_greatest_speed_has_a_name) {
+  EXPECT_EQ(std::get<replay_options>(parse({"replay", "x", "--speed", "max"})).speed, 0);
+  EXPECT_EQ(std::get<replay_options>(parse({"replay", "x", "--speed", "0"})).speed, 0);
+  EXPECT_EQ(std::get<replay_options>(parse({"replay", "x", "--executor", "pool"})).executor, replay_executor::pool);
+}
+
 TEST(command_line, torture_takes_its_options) {
   const auto options = std::get<torture_options>(
       parse({"torture", "--seconds", "0.25", "--threads", "8", "--seed", "18446744073709551615"}));
@@ -59,8 +66,9 @@ TEST(command_line, slips_are_refused_with_status_2) {
        std::vector<std::vector<const char*>>{{},
                                              {"replay"},
                                              {"bogus"},
-                                             {"replay", "x", "--speed", "0"},
+                                             {"replay", "x", "--speed", "0.0001"},
                                              {"replay", "x", "--speed", "nan"},
+                                             {"replay", "x", "--executor", "none"},
                                              {"replay", "x", "--hz", "0"},
                                              {"replay", "x", "--repeat", "-1"},
                                              {"replay", "x", "y"},
