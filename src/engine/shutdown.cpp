@@ -49,21 +49,23 @@ void core::run_what_is_due(std::int64_t until_ns) noexcept {
   }
 }
 
-// T3 on every record: nothing can start any more. Answers how many firings were withdrawn.
+// T3 on every record: nothing can start any more. Answers how many firings were withdrawn. One record after the other:
+// a capture may own the handle of another timer, whose destructor would wait for ever if this thread held that one too.
 std::uint64_t core::resolve() noexcept {
   std::uint64_t withdrawn = 0;
-  std::uint32_t to_end = no_index;
   const std::uint32_t count = registry_.handed_out();
   for (std::uint32_t i = 0; i < count; ++i) {
     if (state::is_terminal(registry_.hot(i).state.load(std::memory_order_acquire))) continue;  // T13 <- T8.
-    lock_guard guard(registry_.lock_of(i));
-    cold_part& c = registry_.cold(i);
-    if (c.held_by == tenure::continuation) continue;
-    const ending found = close_word(i, state::shut_down | (c.held_by == tenure::handle ? 0 : state::orphan_bit));
+    ending found{};
+    {
+      lock_guard guard(registry_.lock_of(i));
+      const cold_part& c = registry_.cold(i);
+      if (c.held_by == tenure::continuation) continue;
+      found = close_word(i, state::shut_down | (c.held_by == tenure::handle ? 0 : state::orphan_bit));
+    }
     if (found.outcome == cancel_result::cancelled || found.outcome == cancel_result::cancelled_running) ++withdrawn;
-    if (found.ours_to_end) c.end_next = std::exchange(to_end, i);
+    if (found.ours_to_end) end_here(i);
   }
-  end_chain(to_end);
   return withdrawn;
 }
 
@@ -147,7 +149,7 @@ shutdown_report core::shutdown(shutdown_policy policy, std::int64_t limit_ns) {
     lock_guard guard(shutdown_lock_);
     fill_report(report, complete);
   }
-  if (report.still_running.empty()) report.complete = true;
+  report.complete = report.still_running.empty();  // Also of the calls that this caller cannot wait for: its own.
   unshare();
   return report;
 }
@@ -251,9 +253,9 @@ void core::destroy_service() noexcept {
   } catch (...) {  // Only the report can have failed, for memory.
   }
 #endif
-  for (;;) {
+  for (std::int64_t limit_ns = 0;; limit_ns = 2'000'000'000) {  // Shutdown has just waited as long.
     bool refused = false;
-    if (await_calls(add_ns(platform::read_clock_ns(clock_id::steady), 2'000'000'000), false, &refused)) break;
+    if (await_calls(add_ns(platform::read_clock_ns(clock_id::steady), limit_ns), false, &refused)) break;
     if (refused) {  // The deadlock handler came back: so do we, and nothing is joined.
       let_go = true;
       break;
