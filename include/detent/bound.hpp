@@ -10,8 +10,10 @@
 
 DETENT_BEGIN_NAMESPACE
 
-// A callback that promotes `owner` for the duration of each call and passes it on: f(owner), f(owner, firing), f(firing)
-// or f(). When the owner is gone, the engine closes the timer.
+// A callback that promotes `owner` for the duration of each call and passes it on: f(owner), f(owner, firing),
+// f(firing) or f(). When the owner is gone, the engine closes the timer at its next firing. An owner whose last other
+// reference goes during a call is destroyed at the end of that call, on its thread, where it may destroy the timer as
+// well (G04).
 template <class T, class F>
 class bound_callback {
  public:

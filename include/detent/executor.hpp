@@ -15,8 +15,14 @@ class core;
 }
 
 // "Look at record i": what the engine hands to an executor. Move-only, 16 bytes, at most one outstanding per timer.
-// Call it once, on any thread, at any time, also after the service is gone (it then does nothing). A task destroyed
-// without being called ends the firing as `dropped`; the timer stays usable.
+//
+//   Verbs        block                  threads   inside a callback   errors
+//   call         runs the callback      any       legal               none; what the callback throws is contained (G12)
+//   destructor   never                  any       legal               uncalled: the firing ends as `dropped`
+//   moving       never                  one       legal               none
+//
+//   Visibility: the callback sees what happened before its timer was armed, whatever the executor does in between. Call
+//   it once, at any time: for a firing that was withdrawn meanwhile, and after the service is gone, it does nothing.
 class DETENT_EXPORT task {
  public:
   task(task&& other) noexcept : core_(std::exchange(other.core_, nullptr)), index_(other.index_) {}
@@ -36,8 +42,9 @@ class DETENT_EXPORT task {
   std::uint32_t index_;
 };
 
-// What a user's executor must offer. `post` is called with no lock of the library held; it may run the task inline, keep
-// it for as long as it likes, throw, or let the task go out of scope to refuse it. The executor outlives the service.
+// What a user's executor must offer. `post` is called with no lock of the library held; it may run the task inline,
+// keep it for as long as it likes, throw, or let the task go out of scope to refuse it. The executor outlives the
+// service.
 template <class E>
 concept executor = requires(E& e, task t) { e.post(std::move(t)); };
 
@@ -49,18 +56,20 @@ struct pool {
   unsigned threads = 2;
 };
 
+// One of the three, as `service_options::executor` holds it. A custom executor is referred to, not owned.
 class executor_choice {
  public:
   enum class kind : std::uint8_t { driver, pool, custom };
 
   executor_choice() noexcept : executor_choice(pool{}) {}
-  executor_choice(on_driver) noexcept : kind_(kind::driver) {}                             // NOLINT: meant to convert
-  executor_choice(pool p) noexcept : kind_(p.threads == 0 ? kind::driver : kind::pool), threads_(p.threads) {}  // NOLINT
+  executor_choice(on_driver) noexcept : kind_(kind::driver) {}  // NOLINT: meant to convert
+  executor_choice(pool p) noexcept
+      : kind_(p.threads == 0 ? kind::driver : kind::pool), threads_(p.threads) {}  // NOLINT
   template <executor E>
   executor_choice(E& custom) noexcept  // NOLINT: meant to convert
-      : kind_(kind::custom), self_(&custom), post_([](void* self, task&& t) {
-          static_cast<void>(static_cast<E*>(self)->post(std::move(t)));
-        }) {}
+      : kind_(kind::custom),
+        self_(&custom),
+        post_([](void* self, task&& t) { static_cast<void>(static_cast<E*>(self)->post(std::move(t))); }) {}
 
   kind which() const noexcept { return kind_; }
   unsigned threads() const noexcept { return threads_; }

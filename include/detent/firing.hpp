@@ -13,8 +13,9 @@ namespace detail {
 struct call_frame;
 }
 
-// Says whether the call in progress was asked to end early. It lives in the engine's frame of that call and allocates
-// nothing: use it on any thread, but only while the call lasts.
+// Says whether the call in progress was asked to end early: by `stop`, by a close, by shutdown or by a destructor; not
+// by cancel. It lives in the engine's frame of that call and allocates nothing: use it on any thread, but only while
+// the call lasts.
 class DETENT_EXPORT stop_token {
  public:
   bool stop_requested() const noexcept;
@@ -27,8 +28,10 @@ class DETENT_EXPORT stop_token {
 
 // One due occurrence, while its call is in progress. A callback takes it as `firing&`, or takes nothing.
 //
-//   Blocks:   nothing here blocks.
-//   Threads:  the thread of the call.
+//   Blocks:      nothing here blocks.
+//   Threads:     the thread of the call; `token()` may be handed to others.
+//   Errors:      none.
+//   Visibility:  what happened before the arming, and what the timer's earlier calls did, is visible here (G11).
 class DETENT_EXPORT firing {
  public:
   firing(const firing&) = delete;
@@ -49,6 +52,7 @@ class DETENT_EXPORT firing {
 
   timer_id id() const noexcept { return id_; }
 
+  // For a long call: ask it now and then, and return early.
   stop_token token() const noexcept { return stop_token(frame_); }
 
   // From here on the rest of this call no longer counts for waits on its timer; it still counts for G07, for its group

@@ -35,7 +35,11 @@ struct group_options {
 //   …_and_wait…, wait…        yes     any number at once       cover all *other* members, then     the result (G08)
 //                                                              answer `from_callback`
 //   destructor                yes     exclusive access         as close_and_wait                   deadlock handler
-//   construction              never   any                      legal                               throws
+//   construction              never   any                      legal                               throws std::bad_alloc
+//
+//   Visibility: what the members' callbacks did is visible after a wait that answered `quiet`. A moved-from group has no
+//   members: its verbs answer 0 and `quiet`. The group may be destroyed inside a member's callback, and before the
+//   handles of its members.
 class DETENT_EXPORT timer_group {
  public:
   explicit timer_group(timer_service& service, const group_options& options = {});
@@ -55,7 +59,7 @@ class DETENT_EXPORT timer_group {
     if (record_ != nullptr) destroy();
   }
 
-  // Withdraws every member's pending firing; the members stay open. Answers how many firings were withdrawn.
+  // Withdraws every member's pending firing; members with a handle stay open. Answers how many were withdrawn.
   std::size_t cancel() noexcept;
   // Closes every member, of child groups too, and refuses new ones. Answers how many firings were withdrawn.
   std::size_t close() noexcept;

@@ -49,14 +49,14 @@ struct lateness_histogram {
 };
 
 struct service_counters {
-  std::uint64_t fired = 0;     // calls begun by a firing
-  std::uint64_t dropped = 0;   // firings ended by an executor that refused them
-  std::uint64_t missed = 0;    // ticks of series that another firing stood for
-  std::uint64_t threw = 0;     // callbacks that threw
-  std::uint64_t early = 0;     // firings before their deadline: any value but 0 is a defect of Detent
-  std::uint64_t wakeups = 0;   // times the driver came back from a sleep
-  std::uint64_t rescues = 0;   // sleeps that only the safety limit ended (proof builds): must be 0
-  std::uint64_t alive = 0;     // timers that exist now
+  std::uint64_t fired = 0;    // calls begun by a firing
+  std::uint64_t dropped = 0;  // firings ended by an executor that refused them
+  std::uint64_t missed = 0;   // ticks of series that another firing stood for
+  std::uint64_t threw = 0;    // callbacks that threw
+  std::uint64_t early = 0;    // firings before their deadline: any value but 0 is a defect of Detent
+  std::uint64_t wakeups = 0;  // times the driver came back from a sleep
+  std::uint64_t rescues = 0;  // sleeps that only the safety limit ended (proof builds): must be 0
+  std::uint64_t alive = 0;    // timers that exist now
   std::uint64_t clock_steps = 0;
   lateness_histogram lateness;
 };
@@ -71,9 +71,9 @@ struct callback_error {
 
 // A wait that would never end, found at the moment it would have begun.
 struct deadlock_report {
-  bool refused = true;             // false: a destructor, which cannot refuse; if the handler returns, so does it
-  std::vector<timer_name> cycle;   // the calls in the cycle, in order
-  std::string text;                // the same as one line
+  bool refused = true;            // false: a destructor, which cannot refuse; if the handler returns, so does it
+  std::vector<timer_name> cycle;  // the calls in the cycle, in order
+  std::string text;               // the same as one line
 };
 
 // A call that exceeded the watchdog's limit, told once per call.

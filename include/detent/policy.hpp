@@ -9,14 +9,15 @@
 
 DETENT_BEGIN_NAMESPACE
 
-// What a series does about ticks whose time passed while it could not run (G15).
+// What a series does about ticks whose time passed while it could not run (G15). (Source: the three behaviours of
+// tokio's Interval, with another default.)
 enum class missed_ticks : std::uint8_t {
   skip,   // one firing stands for all of them; the phase is kept
   burst,  // each of them fires, one after the other, until the series has caught up
   delay,  // one firing stands for all of them; the phase restarts at that firing
 };
 
-// From where a series counts its next deadline.
+// From where a series counts its next deadline. (Source: the two schedules of Java's ScheduledExecutorService.)
 enum class pace : std::uint8_t {
   fixed_rate,   // from the deadline before
   fixed_delay,  // from the end of the call

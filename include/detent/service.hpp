@@ -44,11 +44,11 @@ struct service_options {
   manual_clock* clock = nullptr;  // replaces every clock, and the driver
 
   detail::hook<void(const std::string& thread_name)> on_thread_start{};
-  detail::hook<void(const callback_error&)> on_error{};       // default: print once per timer
-  detail::hook<void(const deadlock_report&)> on_deadlock{};   // default: print and abort where a destructor waits
-  detail::hook<void(duration by)> on_clock_step{};            // somebody set the wall clock
-  detail::hook<void(const slow_call&)> on_slow_call{};        // default: print
-  duration call_limit{0};                                     // above 0: a watchdog names calls that take longer
+  detail::hook<void(const callback_error&)> on_error{};      // default: print once per timer
+  detail::hook<void(const deadlock_report&)> on_deadlock{};  // default: print and abort where a destructor waits
+  detail::hook<void(duration by)> on_clock_step{};           // somebody set the wall clock
+  detail::hook<void(const slow_call&)> on_slow_call{};       // default: print
+  duration call_limit{0};                                    // above 0: a watchdog names calls that take longer
 };
 
 // What `run_due` did.
@@ -58,13 +58,21 @@ struct run_answer {
   std::size_t count = 0;  // firings handed out
 };
 
+// Clocks, wheels, a driver and an executor, and the timers made in it. Handles may outlive it (G20).
+//
 //   Verbs                   block   threads      inside a callback                     errors
 //   verbs on ids            as the same verbs of `timer`
 //   once, every             never   any          legal                                 throw std::bad_alloc; born closed
 //                                                                                      once shut down (id of 0)
 //   shutdown, destructor    yes     any          legal; do not wait for that call      the report
 //   run_due                 runs    one at once  `busy`                                the answer
-//   snapshot, counters      never   any          legal                                 may throw std::bad_alloc
+//   next_deadline, fd       never   any          legal                                 the answer
+//   snapshot, counters,     never   any          legal                                 may throw std::bad_alloc
+//   active, info
+//   construction            never   any          legal                                 throws, or sets the error_code
+//
+//   Visibility: as for `timer`; what every callback did is visible after a shutdown that was complete. With
+//   `sharing::one_thread` every verb belongs to the creating thread.
 class DETENT_EXPORT timer_service {
  public:
   // Deadlines are rounded up to this.
@@ -73,8 +81,10 @@ class DETENT_EXPORT timer_service {
   timer_service() : timer_service(service_options{}) {}
   // Throws std::system_error naming the operation the OS refused.
   explicit timer_service(service_options options);
-  // The same without exceptions: on failure `error` is set, and the object may only be asked for its bool and destroyed.
+  // The same without exceptions: on failure `error` is set, and the object may only be asked for its bool and
+  // destroyed.
   timer_service(service_options options, std::error_code& error) noexcept;
+  // On a manual clock, with `on_driver`: callbacks run inside the clock's moves.
   explicit timer_service(manual_clock& clock);
   timer_service(const timer_service&) = delete;
   timer_service& operator=(const timer_service&) = delete;
@@ -123,7 +133,8 @@ class DETENT_EXPORT timer_service {
   arm_result arm_every(timer_id id, std::chrono::duration<Rep, Period> period, const series_options& s = {}) noexcept {
     return arm_every_ns(id, detail::ceil_ns(period), s);
   }
-  // Withdraws what is pending. A timer that only its id names stays: arm it again, or close it.
+  // Withdraws what is pending. A timer that only its id names ends with that: nobody is left who would close it. One
+  // with a handle stays open.
   cancel_result cancel(timer_id id) noexcept;
   cancel_answer cancel_and_wait(timer_id id) noexcept { return cancel_and_wait_ns(id, detail::ns_max); }
   template <class Rep, class Period>
@@ -155,12 +166,12 @@ class DETENT_EXPORT timer_service {
 
   // --- Driven by the user. ------------------------------------------------------------------------------------------
 
-  // Works off what is due at one look at the clock. A second concurrent or nested call answers `busy`. In a service with
-  // a thread of its own it answers `busy` too.
+  // Works off what is due at one look at the clock. A second concurrent or nested call answers `busy`. In a service
+  // with a thread of its own it answers `busy` too.
   run_answer run_due() noexcept;
 
-  // The steady instant at which `run_due` should be called next; time_point::max() when nothing is pending. From then on
-  // an earlier arming on another thread makes `fd` readable.
+  // The steady instant at which `run_due` should be called next; time_point::max() when nothing is pending. From then
+  // on an earlier arming on another thread makes `fd` readable.
   steady_clock::time_point next_deadline() noexcept;
 
   // Becomes readable when `run_due` should be called: poll it, do not read it. -1 when the OS refused, or in a service
@@ -177,7 +188,7 @@ class DETENT_EXPORT timer_service {
 
   service_counters counters() const;
   std::vector<timer_info> snapshot() const;
-  // The pending timers' ids, in no order.
+  // The ids of timers with a pending firing, in no order.
   std::vector<timer_id> active() const;
   // The clock's reading as this service sees it (a manual clock included).
   template <class Clock = steady_clock>

@@ -13,11 +13,12 @@ namespace detail {
 class manual_state;
 }
 
-// All clocks of a service at once: steady, boottime and system. Callbacks run inside `advance`, on its thread, or on the
-// service's pool; with a pool, `advance` waits for the calls of one instant before it moves to the next.
+// All clocks of a service at once: steady, boottime and system. Callbacks run inside `advance`, on its thread, or on
+// the service's pool; with a pool, `advance` waits for the calls of one instant before it moves to the next.
 //
 //   Blocks:   now() never; the others until the callbacks they start are over.
-//   Threads:  now() any; the others one at a time. Inside a callback they do nothing and answer 0.
+//   Threads:  now() any; the others one at a time.
+//   Callback: inside one they do nothing and answer 0; now() is legal.
 //   Errors:   more than `limit_per_instant` firings at one instant print the timer's name and abort: it re-arms itself
 //             with no delay, and time would never move.
 class DETENT_EXPORT manual_clock {

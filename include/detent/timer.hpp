@@ -84,6 +84,8 @@ class DETENT_EXPORT timer_base {
 
   // Withdraws what is pending. The timer may be armed again and keeps its callable.
   cancel_result cancel() noexcept;
+  // Then waits for the call that was in progress when the cancel took effect, and for no later one. A limit is a
+  // duration of the steady clock, also under a manual clock.
   cancel_answer cancel_and_wait() noexcept;
   template <class Rep, class Period>
   cancel_answer cancel_and_wait_for(std::chrono::duration<Rep, Period> limit) noexcept {
@@ -117,9 +119,10 @@ class DETENT_EXPORT timer_base {
     return wait_ns(ceil_ns(limit));
   }
 
+  // What the timer is doing now; another thread may have changed it by the time the answer is looked at.
   timer_state status() const noexcept;
   timer_id id() const noexcept { return id_; }
-  std::string name() const;
+  std::string name() const;  // may throw std::bad_alloc
   duration tolerance() const noexcept;
   std::source_location place() const noexcept;
 

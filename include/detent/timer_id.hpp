@@ -13,9 +13,7 @@ struct timer_id {
   std::uint32_t generation = 0;  // 0 is no timer at all; a record whose generation saturates is retired
 
   constexpr explicit operator bool() const noexcept { return generation != 0; }
-  constexpr std::uint64_t value() const noexcept {
-    return (static_cast<std::uint64_t>(generation) << 32) | index;
-  }
+  constexpr std::uint64_t value() const noexcept { return (static_cast<std::uint64_t>(generation) << 32) | index; }
   friend constexpr auto operator<=>(const timer_id&, const timer_id&) noexcept = default;
 };
 
