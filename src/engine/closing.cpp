@@ -76,13 +76,30 @@ void core::give_up(std::uint32_t index) noexcept {
 // Requires: reserved. Answers whether the group took the timer in.
 bool core::join_group(std::uint32_t index, group_record* group) noexcept {
   if (group->closed) return false;
-  cold_part& c = registry_.cold(index);
-  c.group_prev = no_index;
-  c.group_next = group->first_member;
-  if (group->first_member != no_index) registry_.cold(group->first_member).group_prev = index;
-  group->first_member = index;
+  enter_list(index, &group->first_member);
+  registry_.cold(index).joined = true;
   ++group->member_count;
   return true;
+}
+
+// Requires: the tree's lock; `index` in no list.
+void core::enter_list(std::uint32_t index, std::uint32_t* first) noexcept {
+  cold_part& c = registry_.cold(index);
+  c.group_prev = no_index;
+  c.group_next = *first;
+  if (*first != no_index) registry_.cold(*first).group_prev = index;
+  *first = index;
+}
+
+// Does nothing for a record that is in neither list.
+void core::leave_list(std::uint32_t index, group_record* group) noexcept {
+  cold_part& c = registry_.cold(index);
+  if (c.group_prev != no_index) registry_.cold(c.group_prev).group_next = c.group_next;
+  else if (group->first_member == index) group->first_member = c.group_next;
+  else if (group->first_closed == index) group->first_closed = c.group_next;
+  else return;
+  if (c.group_next != no_index) registry_.cold(c.group_next).group_prev = c.group_prev;
+  c.group_prev = c.group_next = no_index;
 }
 
 // T8. Requires: what T8 publishes is in place. Answers the word the timer was born with; terminal: `calling` is ours.
@@ -156,14 +173,6 @@ void core::end_here(std::uint32_t index) noexcept {
     finish(index);
   }
   unshare();
-}
-
-void core::end_chain(std::uint32_t first) noexcept {
-  while (first != no_index) {
-    const std::uint32_t next = registry_.cold(first).end_next;
-    end_here(first);
-    first = next;
-  }
 }
 
 // Destroys the callable and answers the continuations that are due now. Requires: `calling` held under a terminal
@@ -251,13 +260,8 @@ void core::release(std::uint32_t index) noexcept {
   group_record* group = c.group;
   if (group != nullptr) {
     lock_guard guard(group->tree->lock);
-    const bool listed = c.group_prev != no_index || group->first_member == index;
-    if (listed) {
-      (c.group_prev == no_index ? group->first_member : registry_.cold(c.group_prev).group_next) = c.group_next;
-      if (c.group_next != no_index) registry_.cold(c.group_next).group_prev = c.group_prev;
-      --group->member_count;
-    }
-    c.group_prev = c.group_next = no_index;
+    leave_list(index, group);
+    if (std::exchange(c.joined, false)) --group->member_count;
   }
   const char* name = nullptr;
   {

@@ -266,12 +266,15 @@ class core {
   // closing.cpp
   ending close_word(std::uint32_t index, std::uint64_t terminal) noexcept;
   void end_here(std::uint32_t index) noexcept;
-  void end_chain(std::uint32_t first) noexcept;
   void abandon(std::uint32_t index) noexcept;
   void release(std::uint32_t index) noexcept;
   std::uint32_t end_callable(std::uint32_t index) noexcept;
   void start_continuations(std::uint32_t first) noexcept;
   bool join_group(std::uint32_t index, group_record* group) noexcept DETENT_REQUIRES(group->tree->lock);
+  void enter_list(std::uint32_t index, std::uint32_t* first) noexcept;
+  void leave_list(std::uint32_t index, group_record* group) noexcept DETENT_REQUIRES(group->tree->lock);
+  std::uint32_t close_members(group_record* group, std::size_t* withdrawn) noexcept DETENT_REQUIRES(group->tree->lock);
+  std::uint32_t close_one_spent(group_record* group) noexcept DETENT_REQUIRES(group->tree->lock);
   std::uint64_t publish(std::uint32_t index, std::uint64_t born, timer_id& id) noexcept;
 
   // waiting.cpp

@@ -12,6 +12,7 @@ namespace {
 template <class Visit>
 void for_each_member(core* owner, group_record* group, Visit& visit) noexcept DETENT_REQUIRES(group->tree->lock) {
   for (std::uint32_t i = group->first_member; i != no_index; i = owner->cold(i).group_next) visit(i);
+  for (std::uint32_t i = group->first_closed; i != no_index; i = owner->cold(i).group_next) visit(i);
   for (group_record* child = group->first_child; child != nullptr; child = child->next_sibling) {
     shares_tree_lock(child);
     for_each_member(owner, child, visit);
@@ -93,46 +94,77 @@ void core::unshare_group(group_record* group) noexcept {
   owner->unshare();
 }
 
+// Requires: the tree's lock. As for a single id: a member that only its id names ends when nothing is pending. Closes
+// one such member and answers it; no_index when there is none.
+std::uint32_t core::close_one_spent(group_record* group) noexcept {
+  std::uint32_t ours = no_index;
+  auto visit = [&](std::uint32_t i) {
+    if (ours != no_index || registry_.cold(i).held_by == tenure::handle) return;
+    const std::uint64_t s = registry_.hot(i).state.load(std::memory_order_acquire);  // T13 <- T2.
+    if (state::is_terminal(s) || state::is_pending(s) || state::is_calling(s)) return;
+    if (close_word(i, state::closed | state::orphan_bit).ours_to_end) ours = i;
+  };
+  for_each_member(this, group, visit);
+  return ours;
+}
+
 std::size_t core::cancel_group(group_record* group) noexcept {
   core* owner = group->owner;
   if (owner->is_gone()) return 0;
   std::size_t withdrawn = 0;
-  std::uint32_t to_end = no_index;
   {
     lock_guard guard(group->tree->lock);
     auto visit = [&](std::uint32_t i) {
-      const cancel_result found = owner->cancel_word(i, false, false);
-      if (withdrew(found)) ++withdrawn;
-      // As for a single id: what only its id names ends when nothing is pending.
-      if (found != cancel_result::cancelled || owner->cold(i).held_by == tenure::handle) return;
-      if (owner->close_word(i, state::closed | state::orphan_bit).ours_to_end) {
-        owner->registry_.cold(i).end_next = std::exchange(to_end, i);
-      }
+      if (withdrew(owner->cancel_word(i, false, false))) ++withdrawn;
     };
     for_each_member(owner, group, visit);
   }
-  owner->end_chain(to_end);
-  return withdrawn;
+  for (;;) {
+    std::uint32_t spent = no_index;
+    {
+      lock_guard guard(group->tree->lock);
+      spent = owner->close_one_spent(group);
+    }
+    if (spent == no_index) return withdrawn;
+    owner->end_here(spent);
+  }
+}
+
+// Requires: the tree's lock, `closed` set. Closes members until one is this thread's to end, and answers it; no_index
+// when all are closed. One at a time: a capture may own another member's handle, whose destructor would wait for ever
+// if this thread held that member too.
+std::uint32_t core::close_members(group_record* group, std::size_t* withdrawn) noexcept {
+  while (group->first_member != no_index) {
+    const std::uint32_t i = group->first_member;
+    const bool owned = registry_.cold(i).held_by == tenure::handle;
+    leave_list(i, group);
+    enter_list(i, &group->first_closed);
+    const ending found = close_word(i, state::closed | (owned ? 0 : state::orphan_bit));
+    if (withdrew(found.outcome)) ++*withdrawn;
+    if (found.ours_to_end) return i;
+  }
+  for (group_record* child = group->first_child; child != nullptr; child = child->next_sibling) {
+    shares_tree_lock(child);
+    const std::uint32_t i = close_members(child, withdrawn);
+    if (i != no_index) return i;
+  }
+  return no_index;
 }
 
 std::size_t core::close_group(group_record* group) noexcept {
   core* owner = group->owner;
   if (owner->is_gone()) return 0;
   std::size_t withdrawn = 0;
-  std::uint32_t to_end = no_index;
-  {
-    lock_guard guard(group->tree->lock);
-    mark_closed(group);
-    auto visit = [&](std::uint32_t i) {
-      const bool owned = owner->cold(i).held_by == tenure::handle;
-      const ending found = owner->close_word(i, state::closed | (owned ? 0 : state::orphan_bit));
-      if (withdrew(found.outcome)) ++withdrawn;
-      if (found.ours_to_end) owner->registry_.cold(i).end_next = std::exchange(to_end, i);
-    };
-    for_each_member(owner, group, visit);
+  for (;;) {
+    std::uint32_t to_end = no_index;
+    {
+      lock_guard guard(group->tree->lock);
+      mark_closed(group);
+      to_end = owner->close_members(group, &withdrawn);
+    }
+    if (to_end == no_index) return withdrawn;
+    owner->end_here(to_end);
   }
-  owner->end_chain(to_end);
-  return withdrawn;
 }
 
 std::size_t core::stop_group(group_record* group) noexcept {

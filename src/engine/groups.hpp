@@ -34,6 +34,7 @@ struct group_record {
 
   bool closed DETENT_GUARDED_BY(tree->lock) = false;
   std::uint32_t first_member DETENT_GUARDED_BY(tree->lock) = no_index;
+  std::uint32_t first_closed DETENT_GUARDED_BY(tree->lock) = no_index;  // members that `close` has dealt with
   std::uint32_t member_count DETENT_GUARDED_BY(tree->lock) = 0;
   group_record* first_child DETENT_GUARDED_BY(tree->lock) = nullptr;  // not counted: children leave before they die
   group_record* next_sibling DETENT_GUARDED_BY(tree->lock) = nullptr;

@@ -65,9 +65,7 @@ struct cold_part {
   std::uint32_t then_first = no_index;  // continuations of close_then, in order
   std::uint32_t then_last = no_index;
   std::uint32_t then_next = no_index;  // this record's place in such a list
-  std::uint32_t end_next = no_index;   // a closer of many: the next one it has to end; owned by whoever holds `calling`
-
-  // Guarded by the group's lock.
+  bool joined = false;                 // counted as a member
   std::uint32_t group_prev = no_index;
   std::uint32_t group_next = no_index;
 
