@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """What the words quote and point at is there: code from examples, files behind links, lengths that were promised.
 
-    quotes.py ROOT      prints each finding as file:line: what to do; status 1 if there is one
+    quotes.py ROOT          prints each finding as file:line: what to do; status 1 if there is one
+    quotes.py ROOT --fix    first copies quotations anew, and fills in README's table of guarantees
 
 A quotation is a fenced block after the line <!-- quote FILE [NAME] -->. It equals the lines of FILE between the
 comments `// [NAME]` and `// [/NAME]` (NAME is `readme` unless given), without the indentation they share.
@@ -16,6 +17,7 @@ LENGTHS = {"README.md": 150, "ARCHITECTURE.md": 250, "STYLE.md": 200, r"docs/dec
 SKIPPED = {".git", "build", "node_modules", "__pycache__"}
 
 QUOTE = re.compile(r"<!-- quote (\S+)(?: (\w+))? -->\n```[^\n]*\n(.*?)^```$", re.S | re.M)
+ROW = re.compile(r"^(\| (G\d\d) \| [^|]* \|) ?(.*?) ?\|$", re.M)
 LINK = re.compile(r"\]\((?![a-z]+:|#)([^)\s#]+)")
 
 
@@ -25,7 +27,23 @@ def part(text, name):
     return textwrap.dedent(match[1]) if match else None
 
 
-def check(path, text, read):
+def cell(guarantee, tests):
+    """What stands in the last column of a guarantee's row."""
+    for name in sorted(tests):
+        if match := re.fullmatch(rf"{guarantee}_(\w+)_test\.cpp", name):
+            return f"[{match[1]}](tests/contract/{name})"
+    return ""
+
+
+def fix(text, read, tests):
+    def copy(match):
+        quoted = part(read(match[1]) or "", match[2] or "readme")
+        return match[0] if quoted is None else match[0].replace(match[3], quoted.strip("\n") + "\n")
+
+    return ROW.sub(lambda row: f"{row[1]} {cell(row[2], tests)} |".replace("  |", " |"), QUOTE.sub(copy, text))
+
+
+def check(path, text, read, tests=()):
     """Findings in one page as (line, words); `read` answers a file's text, "" for a folder, or None."""
     for match in QUOTE.finditer(text):
         line = text.count("\n", 0, match.start()) + 1
@@ -40,6 +58,9 @@ def check(path, text, read):
     for match in LINK.finditer(prose):
         if read(os.path.normpath(os.path.join(os.path.dirname(path), match[1]))) is None:
             yield prose.count("\n", 0, match.start()) + 1, f"there is no {match[1]}"
+    for match in ROW.finditer(text) if path == "README.md" else ():
+        if match[3] != cell(match[2], tests):
+            yield text.count("\n", 0, match.start()) + 1, f"{match[2]} is not linked to its test as it is called: --fix"
     length = len(text.splitlines())
     for pattern, limit in LENGTHS.items():
         if re.fullmatch(pattern, path) and length > limit:
@@ -48,6 +69,8 @@ def check(path, text, read):
 
 def main():
     root = sys.argv[1] if len(sys.argv) > 1 else "."
+    contract = os.path.join(root, "tests/contract")
+    tests = os.listdir(contract) if os.path.isdir(contract) else []
 
     def read(path):
         full = os.path.join(root, path)
@@ -63,10 +86,14 @@ def main():
         folders[:] = sorted(set(folders) - SKIPPED)
         for name in sorted(files):
             path = os.path.relpath(os.path.join(place, name), root)
-            if name.endswith(".md"):
-                for line, words in check(path, read(path), read):
-                    print(f"{path}:{line}: {words}")
-                    found += 1
+            if not name.endswith(".md"):
+                continue
+            if "--fix" in sys.argv and (fixed := fix(read(path), read, tests)) != read(path):
+                with open(os.path.join(root, path), "w", encoding="utf-8") as file:
+                    file.write(fixed)
+            for line, words in check(path, read(path), read, tests):
+                print(f"{path}:{line}: {words}")
+                found += 1
     return 1 if found else 0
 
 

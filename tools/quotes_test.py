@@ -34,6 +34,17 @@ class Quotes(unittest.TestCase):
         self.assertEqual(found("[a](a.md)\n", "docs/b.md"), [])
         self.assertEqual(found("```\nf[0](x);\n```\n[a](b)\n"), [4])
 
+    def test_the_row_of_a_guarantee_names_its_test(self):
+        tests = ["G02_one_end_test.cpp", "stage.hpp"]
+        empty, full = "| G02 | One. | |\n", "| G02 | One. | [one_end](tests/contract/G02_one_end_test.cpp) |\n"
+        self.assertEqual([line for line, _ in quotes.check("README.md", empty, FILES.get, tests)], [1])
+        self.assertEqual(quotes.fix(empty, FILES.get, tests), full)
+        self.assertEqual(quotes.fix(full, FILES.get, tests), full)
+        self.assertEqual(quotes.fix(full, FILES.get, []), empty)
+
+    def test_a_quotation_is_copied_anew(self):
+        self.assertEqual(quotes.fix(page("int e;\n"), FILES.get, []), page("int b;\n\n  int c;\n"))
+
     def test_lengths(self):
         self.assertEqual(found("\n" * 150), [])
         self.assertEqual(found("\n" * 151), [151])
