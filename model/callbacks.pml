@@ -2,9 +2,7 @@
 #if SC == 1
 inline callback(r, w) {
   if
-  :: skip
-  :: true -> cancel(r)
-  :: true -> arm(r, T(2))
+  :: true -> skip
   :: true -> arm(r, T(1)); cancel(r)
   :: true -> T3(r, 0); assert(res == BUSY); arm(r, T(1)); assert(!res)
   fi;
@@ -14,8 +12,10 @@ inline callback(r, w) {
 inline callback(r, w) { if :: t == 2 -> returned :: else -> skip fi }
 #elif SC == 15
 inline callback(r, w) { if :: now < T(2) -> arm(r, T(2)); res = 0 :: else -> skip fi }
-#elif SC == 7
-inline callback(r, w) { skip }
+#elif SC == 17
+inline callback(r, w) { if :: true -> detach(r); if :: true -> returned :: true -> skip fi :: true -> skip fi }
+#elif SC == 19 || SC == 20
+inline callback(r, w) { if :: true -> detach(r) :: true -> skip fi }
 #else
 inline callback(r, w) { skip }
 #endif

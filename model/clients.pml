@@ -1,20 +1,33 @@
 /* clients: who calls which verbs in each scenario. */
 
-/* close, wait for what was in progress, free: the destructor of a handle outside callbacks. */
+/* The destructor of a handle outside callbacks: close, wait for what was in progress, free. */
 inline destroy(r, me) {
+#ifdef M_CHECKFIRST                     /* whether a call is in progress is looked at before the close takes effect */
+  enough = ISCALL(state[r]);
   T3(r, 0);
   if
   :: res == ENDER -> finish(r)
-#ifdef M_NUMBER                         /* as by the number alone, which is counted before T5 */
-  :: res == BUSY -> c = number[r]; await(r, me, 1, OWNED)
+  :: res == BUSY && enough -> await_call(r, me, OWNED, 0)
+  :: else -> skip
+  fi;
 #else
-  :: res == BUSY -> await(r, me, 0, OWNED)
-#endif
+  T3(r, 0);
+  if
+  :: res == ENDER -> finish(r)
+  :: res == BUSY -> await_call(r, me, OWNED, 0)
   :: res == WASENDED -> skip
   fi;
-  atomic { assert(g_running[r] == 0 && g_callable[r] == 0); g_quiet[r] = g_tenant[r]; c = 0; res = 0 };
-  free_record(r)
+#endif
+#if DETACHES
+  g_quiet[r] = g_tenant[r];
+#else
+  atomic { assert(g_running[r] == 0 && g_callable[r] == 0); g_quiet[r] = g_tenant[r] };
+#endif
+  abandon(r)
 }
+
+#define ALLQUIET(r) (!PENDING(state[r]) && !ISCALL(state[r]) && g_entries[r] == 0)
+#define START(r) hint[r] = NEVER; g_tenant[r] = 1; g_callable[r] = 1
 
 #if SC == 1 || SC == 5
 proctype ArmCancel() {
@@ -30,13 +43,12 @@ proctype ArmCancel() {
 }
 proctype Owner() {
   LOCALS;
-  destroy(0, 0);
+  destroy(0, 1);
   clients--
 }
 proctype Waiter() {
   LOCALS;
-  enough = 1;
-  await(0, 1, 2, OWNED);
+  wait_for(0, 2);
   clients--
 }
 init {
@@ -63,7 +75,7 @@ proctype Owner() {
      open_record(0, n);
      if :: true -> arm(0, T(1)) :: true -> arm(0, T(2)) :: true -> arm(0, T(3)) fi;
      res = 0;
-     if :: n == 3 -> break :: else -> destroy(0, 0); n++ fi
+     if :: n == 3 -> break :: else -> destroy(0, 1); n++ fi
   od;
   clients--
 }
@@ -96,7 +108,7 @@ init {
 proctype Owner() {
   LOCALS;
   arm(0, T(1)); res = 0;
-  destroy(0, 0);
+  destroy(0, 1);
   open_record(0, 2);
   arm(0, T(1));
   clients--
@@ -111,7 +123,7 @@ proctype ById() {
   };
   if
   :: res == ENDER -> finish(0)
-  :: res == BUSY -> await(0, 1, 0, 0)
+  :: res == BUSY -> await_call(0, 2, 0, 0)
   :: else -> skip
   fi;
   returned = 1;
@@ -130,29 +142,91 @@ init {
 proctype Armer() { LOCALS; arm(0, T(1)); clients-- }
 proctype Waiter() {
   LOCALS;
-#ifdef M_WAITREAD                       /* the number read before the word, and not looked at again */
-  c = number[0];
-  atomic { s = state[0]; g_seen = number[0] };
-#else
-  do
-  :: c = number[0];
-     atomic { s = state[0]; g_seen = number[0] };
-     if :: number[0] == c -> break :: else -> skip fi
-  od;
-#endif
-  if
-  :: PENDING(s) ->
-     enough = (ISCALL(s) -> 2 : 1);
-     await(0, 1, 2, OWNED);
-     assert(number[0] > g_seen)         /* nobody withdraws here: it must have fired */
-  :: else -> skip
-  fi;
+  atomic { s = state[0]; enough = ISCALL(s) + PENDING(s); lo = g_ended[0] };
+  x = enough; enough = 0;
+  wait_for(0, 1);
+  assert(g_ended[0] - lo >= x);         /* nobody withdraws here: it must have fired, and its call must be over */
   clients--
 }
 init {
   atomic { hint[0] = NEVER; clients = 2; g_tenant[0] = 1; g_callable[0] = 1;
     run Worker(0); run Armer(); run Waiter() };
   clients == 0 && !PENDING(state[0]) && !ISCALL(state[0]) && g_entries[0] == 0;
+  assert(!g_open[0])
+}
+#endif
+
+#if SC == 17
+/* A group's wait counts detached calls: all = 1. */
+proctype Armer() { LOCALS; arm(0, T(1)); clients-- }
+/* A wait on the timer does not count them, and has to come back although the detached call waits for it. */
+proctype OnTimer() {
+  LOCALS;
+  T3(0, 0);
+  if
+  :: res == ENDER -> finish(0)
+  :: res == BUSY -> await_call(0, 2, 0, 0)
+  :: else -> skip
+  fi;
+  returned = 1;
+  clients--
+}
+proctype Group() {
+  LOCALS;
+  T3(0, 0);
+  if
+  :: res == ENDER -> finish(0)
+  :: res == BUSY -> await_call(0, 1, OWNED, 1)
+  :: else -> skip
+  fi;
+  assert(g_running[0] == 0 && g_callable[0] == 0);
+  returned;                             /* the handle is still used by the other closer */
+  abandon(0);
+  clients--
+}
+init {
+  atomic { START(0); clients = 3; run Worker(0); run Armer(); run OnTimer(); run Group() };
+  clients == 0 && ALLQUIET(0);
+  assert(!g_open[0])
+}
+#endif
+
+#if SC == 19
+/* Two closers of a timer whose last call, long over, had detached itself: both wait for the callable's destruction. */
+proctype Closer(byte me) {
+  LOCALS;
+  T3(0, 0);
+  if
+  :: res == ENDER -> finish(0)
+  :: res == BUSY -> await_call(0, me, OWNED, 0)
+  :: else -> skip
+  fi;
+  assert(ISTERM(state[0]) && (g_callable[0] == 0 || g_running[0] && ISDETACHED(0)));
+  clients--
+}
+init {
+  LOCALS;
+  atomic { START(0); clients = 1; run Worker(0) };
+  arm(0, T(1)); res = 0;
+  ALLQUIET(0);
+  atomic { clients = 2; run Closer(1); run Closer(2) };
+  clients == 0
+}
+#endif
+
+#if SC == 20
+/* wait() beside a detached call: it sleeps, and what was pending has begun, and ended or detached itself, when it returns. */
+proctype Armer() { LOCALS; arm(0, T(1)); res = 0; arm(0, T(2)); clients-- }
+proctype Waiter() {
+  LOCALS;
+  atomic { s = state[0]; lo = g_begun[0]; x = PENDING(s) };
+  wait_for(0, 1);
+  assert(g_begun[0] - lo >= x);         /* nobody withdraws here, and an arming that is replaced has a successor */
+  clients--
+}
+init {
+  atomic { START(0); clients = 2; run Worker(0); run Armer(); run Waiter() };
+  clients == 0 && ALLQUIET(0);
   assert(!g_open[0])
 }
 #endif

@@ -14,7 +14,7 @@
 #include "scenarios.pml"
 #include "protocol.pml"
 
-#define LOCALS byte s, h, x, how, lo, c, res, enough; bit b
+#define LOCALS byte s, h, x, how, lo, c, e, res, enough, o; bit b
 
 active proctype Clock() {
 end_clock:
@@ -33,7 +33,8 @@ end_clock:
 /* G22: a driver that sleeps past a deadline is about to be told by the thread that arms this very timer. */
 #define ONTHEWAY(r) (ISTERM(state[r]) || AT(state[r]) == 0 || !g_asleep || notified || sleeper <= AT(state[r]) || \
     g_inarm[r] > 0 || (hint[r] & INHAND) != 0)
-#define SOUND(r) (g_running[r] <= 1 && (g_open[r] == PENDING(state[r])))
+#define SOUND(r) (g_running[r] <= 1 && g_open[r] == PENDING(state[r]) && !((hint[r] & INHAND) && wheel[r] != 0) && \
+    (!ISWAIT(state[r]) || ISCALL(state[r]) || PENDING(state[r])))
 
 active proctype Monitor() {
 end_monitor:
@@ -145,12 +146,15 @@ inline claim(r) {
         };
         unlock_registry(r)
      :: else ->
+#if DETACHES
+        number[r]++;                                                      /* K1 */
+#endif
         atomic {                                                          /* T4 of a one-shot */
           if
           :: state[r] == s ->
              assert(!ISCALL(s));
              assert(g_due[r] <= now);
-             g_end(r); g_fired[r]++;
+             g_end(r);
 #ifdef M_RUNAFTER
              state[r] = FLAGS(s);
 #else
@@ -169,36 +173,77 @@ inline claim(r) {
   s = 0
 }
 
-inline T6(r) {                          /* held -> next; x: the period read with the claim */
-#ifdef M_SERIES
+/* T6. held -> next: the call of a fixed-delay tick is over. */
+inline T6(r) {
+#ifdef M_SERIES                         /* the engine arms the next tick itself after the call */
   if
-  :: (x & 240) -> atomic { if :: !ISTERM(state[r]) -> 
+  :: (x & 240) -> atomic { if :: !ISTERM(state[r]) ->
        if :: PENDING(state[r]) -> skip :: else -> assert(!g_open[r]); g_open[r] = 1 fi;
        state[r] = (now + (x & 240)) | PERIODIC | FLAGS(state[r]) :: else -> skip fi }
   :: else -> skip
   fi;
+  x = 0;
 #else
   if
-  :: (x & 1) ->
+  :: !ISTERM(state[r]) && (state[r] & 241) == HELD ->
+     lock_registry(r);
      atomic {
        if
        :: !ISTERM(state[r]) && (state[r] & 241) == HELD ->
-          state[r] = (now + (x & 240)) | PERIODIC | FLAGS(state[r]); g_due[r] = AT(state[r])
+          g_due[r] = now + (period[r] & 240);
+          state[r] = g_due[r] | PERIODIC | FLAGS(state[r])
        :: else -> skip
        fi
-     }
+     };
+     unlock_registry(r)
   :: else -> skip
   fi;
 #endif
-  x = 0
+  skip
 }
 
-byte g_seen;                            /* scenario 15: calls ended when the waiter read the word */
-bit returned;                           /* scenario 14: the waiter is back */
+#if DROPS
+/* T12. The executor dropped the entry without running it. */
+inline drop(r) {
+#ifdef M_DROPLEAK                       /* the task's end is forgotten: nobody says that no entry is left */
+  atomic { g_entries[r]--; g_inarm[r]++ };
+  g_inarm[r]--
+#else
+  lock_registry(r);
+  s = state[r];
+  atomic {
+    if
+    :: DUE(state[r]) ->
+       s = state[r];
+       if
+       :: s & PERIODIC ->
+          h = AT(s) + (period[r] & 240);
+          do :: h <= now -> h = h + (period[r] & 240) :: else -> break od;
+          if :: period[r] & 1 -> h = now + (period[r] & 240) :: else -> skip fi;
+          g_due[r] = h;
+          state[r] = h | PERIODIC
+       :: else -> g_end(r); state[r] = 0
+       fi;
+       b = ISWAIT(s);
+       h = 0; res = !PENDING(state[r]) && idonly[r];
+       if :: res -> state[r] = TERMINAL | ORPHAN | CALLING :: else -> skip fi
+    :: else -> b = 0; res = 0
+    fi;
+    s = 0
+  };
+  if :: b -> count_end(r); b = 0 :: else -> skip fi;
+  unlock_registry(r);
+  if :: res -> finish(r) :: else -> skip fi;
+  settle(r)
+#endif
+}
+#endif
+
+bit  returned;                          /* scenario 14: the waiter is back */
 #include "callbacks.pml"
 
 proctype Worker(byte w) {
-  LOCALS; byte r, o, t;
+  LOCALS; byte r, t;
 end_idle:
   do
   :: queue ? r ->
@@ -215,21 +260,27 @@ end_idle:
           assert(g_running[r] == 0);
           assert(g_callable[r] != 0 && g_callable[r] == g_tenant[r]);
           assert(g_quiet[r] != g_tenant[r]);
+#if DETACHES
+          g_begun[r]++;
+#endif
           g_running[r]++; t = g_callable[r]; calls_of[w] = r + 1
         };
         callback(r, w);
         atomic {
           assert(g_callable[r] == t && g_tenant[r] == t);
-          g_running[r]--; t = 0; o = 0; c = 0; calls_of[w] = 0
+          g_running[r]--; t = 0; c = 0; calls_of[w] = 0
         };
+#if SERIES
         T6(r);
+#endif
+        end_if_spent(r);
         finish(r)
      :: else -> skip
      fi;
+     settle(r);
 #if DROPS
      fi;
 #endif
-     settle(r);
      r = 0
   od
 }

@@ -4,7 +4,8 @@
  * one atomic step where nothing but its own word decides; where a second word or the clock is looked at in between,
  * the loads and the exchange are steps of their own. Waking is always a step apart from publishing.
  *
- * Variables named g_... are ghosts: they record what happened and no step of the protocol reads them.
+ * Variables named g_... are ghosts: they record what happened and no step of the protocol reads them. M_... leaves a
+ * rule out or breaks it: a mutant, which `run` has to find.
  */
 
 /* ---- layout: as in words.hpp, with instants 16, 32, .. 224, and 240 for never ---- */
@@ -33,10 +34,20 @@
 
 /* ---- the engine's memory ---- */
 byte state[NR], hint[NR];
-byte number[NR];                        /* calls that have ended; belongs to the index, never set back */
+byte ends[NR];                          /* ends somebody waited for; belongs to the index. Guarded by regist[r] */
+#if DETACHES
+byte number[NR];                        /* calls so far, told before T4; belongs to the index */
+byte detached[NR];                      /* number of the call that detached itself, or 0. Guarded by regist[r] */
+byte detaches[NR];                      /* calls that detached themselves; belongs to the index. Guarded by regist[r] */
+#define ISDETACHED(r) (detached[r] != 0 && detached[r] == number[r])
+#define ANSWERED(r, all) (ends[r] != c || (!(all) && detaches[r] != e))
+#else
+#define ISDETACHED(r) false
+#define ANSWERED(r, all) (ends[r] != c)
+#endif
 byte period[NR];                        /* cold part: 16, 32 ..; + 1 fixed delay. Guarded by regist[r] */
 bit  idonly[NR];                        /* cold part: no handle, ends by itself */
-byte gener[NR];                         /* generation; guarded by regist[r] */
+byte gener[NR];                         /* generation. Guarded by regist[r] */
 bit  regist[NR];                        /* the record's registry lock */
 byte inbox;                             /* set of records that are linked */
 byte wheel[NR];                         /* where the one token of a record stands; 0: none. Driver only */
@@ -45,11 +56,10 @@ bit  notified;                          /* the driver's epoch has moved since S4
 bit  woken[NWAIT];                      /* the bucket's epoch has moved since this waiter looked at it */
 byte now;
 chan queue = [NR] of { byte };          /* the executor */
-bit  graph;                             /* the lock of the wait graph */
-byte waits_for[NW + 1];                 /* worker w, inside a callback, waits for record waits_for[w] - 1 ... */
-byte waits_nr[NW + 1];                  /* ... until its number is no longer this */
-byte calls_of[NW + 1];                  /* frame: the record worker w calls, plus one */
-bit  stopping;                          /* guarded by every regist[]: creation looks at it under its record's lock */
+byte calls_of[NW];                      /* frame: the record worker w calls, plus one */
+byte waits_for[NW];                     /* graph: worker w, inside a callback, waits for record waits_for[w] - 1 ... */
+byte waits_end[NW];                     /* ... until its ends are no longer this */
+bit  stopping;                          /* U1; creation looks at it under its record's registry lock */
 
 /* ---- ghosts ---- */
 bit  g_open[NR];                        /* an arming without an end */
@@ -64,10 +74,21 @@ byte g_inarm[NR];                       /* threads between writing the state and
 byte g_taken;                           /* records the driver took from the inbox and has not looked at yet */
 bit  g_confirming[NR];                  /* the driver is between H2 and T9 */
 bit  g_asleep;
-byte g_fired[NR];
+#if ENDED
+byte g_ended[NR];                       /* calls that have ended */
+#define g_count_ended(r) g_ended[r]++
+#else
+#define g_count_ended(r) skip
+#endif
+#if DETACHES
+byte g_begun[NR];                       /* calls that have begun */
+#endif
 byte clients;
 
 inline g_end(r) { assert(g_open[r]); g_open[r] = 0 }
+
+inline lock_registry(r)   { atomic { !regist[r] -> regist[r] = 1 } }
+inline unlock_registry(r) { regist[r] = 0 }
 
 /* ---- waiting for the end of a call, or of a pending firing ---- */
 #if NWAIT == 1
@@ -76,43 +97,213 @@ inline g_end(r) { assert(g_open[r]); g_open[r] = 0 }
 #define for_all_waiters(v) woken[0] = v; woken[1] = v
 #elif NWAIT == 3
 #define for_all_waiters(v) woken[0] = v; woken[1] = v; woken[2] = v
-#elif NWAIT == 4
-#define for_all_waiters(v) woken[0] = v; woken[1] = v; woken[2] = v; woken[3] = v
 #else
-#define for_all_waiters(v) woken[0] = v; woken[1] = v; woken[2] = v; woken[3] = v; woken[4] = v
+#define for_all_waiters(v) woken[0] = v; woken[1] = v; woken[2] = v; woken[3] = v
 #endif
 
 inline notify_bucket() {                /* after publishing, a step of its own, engine memory only */
+#ifdef M_LOSTEND
+  skip
+#else
   atomic { for_all_waiters(1) }
+#endif
 }
-/* Sleeps until the call that was in progress has ended. what: 0 after a close, no later call can begin; 1 a call, told
- * by its number c; 2 whatever was pending or in progress, `enough` ends after number c. g: generation of an id, or
- * OWNED: the record cannot get another tenant meanwhile. */
-#define OWNED 255
-#define OVER(r, what, g) ((!ISCALL(state[r]) && ((what) != 2 || !PENDING(state[r]))) || \
-    ((what) == 1 && number[r] != c) || ((what) == 2 && number[r] - c >= enough) || ((g) != OWNED && gener[r] != (g)))
-inline await(r, me, what, g) {
+inline count_end(r) {                   /* X1, then the bucket; under the registry lock */
+  ends[r]++;
+  notify_bucket()
+}
+
+#define OWNED 255                       /* instead of a generation: the record cannot get another tenant meanwhile */
+
+/* T7 and the count, under the registry lock. res 1: sleep until the record's ends are no longer c. too: a pending
+ * firing counts as well; all: detached calls count. */
+inline await_locked(r, too, all) {
+  atomic {
+    if
+    :: !(all) && ISDETACHED(r) -> res = 0
+    :: else ->
+       if
+       :: ISCALL(state[r]) || ((too) && PENDING(state[r])) -> state[r] = state[r] | WAITED; res = 1
+       :: else -> res = 0
+       fi
+    fi
+  };
+#if DETACHES
+  e = detaches[r];
+#endif
+  c = ends[r]
+}
+inline sleep_until_over(r, me, all) {
   do
   :: woken[me] = 0;                     /* the bucket's epoch */
      if
-     :: OVER(r, what, g) -> break
+#ifdef M_INHANDWAIT
+     :: ANSWERED(r, all) && !(hint[r] & INHAND) -> break
+#else
+     :: ANSWERED(r, all) -> break                                         /* X2 */
+#endif
      :: else -> skip
      fi;
-     atomic {                                                             /* T7 */
+     woken[me]
+  od;
+  c = 0
+}
+
+/* After a close: sleeps until the call in progress has ended. g: generation of an id, or OWNED; all: as above. */
+inline await_call(r, me, g, all) {
+#ifdef M_T7LOOK                         /* without the lock the call at T7 may be another tenant's */
+  if
+  :: (g) == OWNED || gener[r] == (g) -> await_locked(r, 0, all)
+  :: else -> res = 0
+  fi;
+#else
+  lock_registry(r);
+  if
+  :: (g) == OWNED || gener[r] == (g) -> await_locked(r, 0, all)
+  :: else -> res = 0
+  fi;
+  unlock_registry(r);
+#endif
+  if
+  :: res -> sleep_until_over(r, me, all)
+  :: else -> skip
+  fi;
+  atomic { res = 0; c = 0 }
+}
+
+/* wait(): for what is pending and for the call in progress, each once. A detached call does not count, but a firing that
+ * is pending beside it cannot start before it returns: the waiter sleeps over its end without taking that for its own. */
+inline wait_for(r, me) {
+  enough = 255;
+  do
+  :: lock_registry(r);
+     atomic {
+       s = state[r]; b = ISCALL(s) && ISDETACHED(r);
        if
-       :: ISCALL(state[r]) || ((what) == 2 && PENDING(state[r])) -> state[r] = state[r] | WAITED
-       :: else -> break
+       :: enough == 255 ->
+          enough = (ISCALL(s) && !b) + PENDING(s);
+#if DETACHES
+          how = (ISCALL(s) -> number[r] : 0)                              /* the call that was there from the start */
+#endif
+       :: else -> skip
        fi
      };
-#ifndef M_T7LOOK
-     if                                 /* the call that T7 saw may be another one, of another tenant even */
-     :: OVER(r, what, g) -> break
-     :: else -> skip
+#if DETACHES && !defined(M_DETACHSPINS)
+     if
+     :: b && PENDING(s) && number[r] == how -> await_locked(r, 1, 1); b = 1     /* to be slept over */
+     :: b && PENDING(s) && number[r] != how -> unlock_registry(r); break        /* what was pending has begun */
+     :: !b && (PENDING(s) || ISCALL(s)) -> await_locked(r, 1, 1)
+     :: !PENDING(s) && (b || !ISCALL(s)) -> unlock_registry(r); break
      fi;
+#else
+     if
+     :: PENDING(s) || (ISCALL(s) && !b) -> await_locked(r, 1, 0); assert(res || !b)
+     :: else -> unlock_registry(r); break
+     fi;
+     b = 0;
 #endif
-     woken[me]
-  od
+     unlock_registry(r);
+     if
+     :: res ->
+        sleep_until_over(r, me, 0);
+        if :: b -> skip :: else -> enough-- fi;
+        if :: enough == 0 -> break :: else -> skip fi
+     :: else -> skip
+     fi
+  od;
+  atomic { s = 0; res = 0; c = 0; e = 0; b = 0; how = 0; enough = 0 }
 }
+
+/* The walk of the wait graph, under its lock. res 1: the wait of worker w for record r would close a cycle. */
+inline enter_wait(r, w) {
+  atomic {
+    o = (r) + 1;
+    do
+    :: o == calls_of[w] -> res = 1; break
+    :: else ->
+       lo = 0;
+       do
+       :: lo < NW -> 
+          if
+          :: calls_of[lo] == o && waits_for[lo] != 0 && ends[waits_for[lo] - 1] == waits_end[lo] -> break
+          :: else -> lo++
+          fi
+       :: else -> break
+       od;
+       if
+       :: lo == NW -> res = 0; break
+       :: else -> o = waits_for[lo]
+       fi
+    od;
+#ifdef M_XWAIT
+    res = 0;
+#endif
+    if
+    :: !res -> waits_for[w] = (r) + 1; waits_end[w] = c
+    :: else -> skip
+    fi;
+    o = 0; lo = 0
+  }
+}
+#define QUIET    0
+#define REFUSED  1
+#define FROMCALL 2
+/* The wait of a close_and_wait that worker w calls inside a callback. res: its answer. */
+inline await_inside(r, w) {
+#ifdef M_SELFWAIT
+  if
+  :: true ->
+#else
+  if
+  :: calls_of[w] == (r) + 1 -> res = FROMCALL
+  :: else ->
+#endif
+     lock_registry(r);
+     await_locked(r, 0, 0);
+     unlock_registry(r);
+     if
+     :: res ->
+#ifdef M_SELFWAIT
+        if :: calls_of[w] == (r) + 1 -> res = 0 :: else -> enter_wait(r, w) fi;
+#else
+        enter_wait(r, w);
+#endif
+        if
+        :: res -> c = 0; res = REFUSED
+        :: else -> sleep_until_over(r, w, 0); atomic { waits_for[w] = 0; waits_end[w] = 0; res = QUIET }
+        fi
+     :: else -> c = 0
+     fi
+  fi
+}
+
+/* firing.detach(), inside the call: who waits for the timer is answered now; who waits for its group or the service is
+ * not, so this is no end. */
+#if DETACHES
+inline detach(r) {
+  lock_registry(r);
+  detached[r] = number[r];                                                /* A1 */
+#ifdef M_DETACHEND                      /* counted as an end: groups and shutdown believe it too */
+  atomic {
+    if
+    :: ISWAIT(state[r]) -> state[r] = state[r] & (255 - WAITED); res = 1
+    :: else -> res = 0
+    fi
+  };
+  if
+  :: res -> count_end(r)
+  :: else -> skip
+  fi;
+#else
+  if
+  :: ISWAIT(state[r]) -> detaches[r]++; notify_bucket()
+  :: else -> skip
+  fi;
+#endif
+  unlock_registry(r);
+  res = 0
+}
+#endif
 
 /* ---- hand-off to the driver: handoff.hpp ---- */
 #define NEEDLESS 0
@@ -165,7 +356,7 @@ inline send(r, d) {                     /* I1, H5, then S2 and S3; `how` says wh
 
 /* The driver looks at record r; from: 1 taken from the inbox, 0 its token came up. */
 inline visit(r, from) {
-  b = from;                             /* this visit still has to clear `on inbox` */
+  b = (from);                             /* this visit still has to clear `on inbox` */
   do
   :: h = hint[r];                                                         /* H7 */
      if
@@ -185,7 +376,7 @@ inline visit(r, from) {
      :: else ->
         s = state[r];                                                     /* T13 */
         if
-        :: LOOK(s) <= now ->
+        :: LOOK(s) <= now && !(from) ->                                   /* from the inbox it is only filed */
            atomic {
              if
              :: hint[r] == h ->                                           /* H3 */
@@ -278,8 +469,6 @@ inline settle(r) {
 }
 
 /* ---- verbs ---- */
-inline lock_registry(r)   { atomic { !regist[r] -> regist[r] = 1 } }
-inline unlock_registry(r) { regist[r] = 0 }
 
 /* T1, and what follows it. d: instant, p: PERIODIC or 0. res: 1 armed, 0 refused. */
 inline T1(r, d, p, per) {
@@ -321,34 +510,77 @@ inline arm(r, d) {
 /* per: period, + 1 for fixed delay */
 inline arm_every(r, d, per) {
 #ifdef M_PERIOD
-  period[r] = per;
+  period[r] = (per);
   lock_registry(r);
 #else
   lock_registry(r);
-  period[r] = per;
+  period[r] = (per);
 #endif
   T1(r, d, PERIODIC, per);
   unlock_registry(r);
   after_T1(r, d)
 }
 
-/* T2. res: 1 a firing was withdrawn. Ends a wait for a firing that had not started. */
+/* T2. res: what was found; with WITHDREW a firing was withdrawn. Whoever waits for that firing is answered under the
+ * registry lock, so b 1: nothing was done, the lock is needed (unless `locked`), or an end is to be counted (if it is).
+ * awaits: T7 in the same step. */
+#define RUNNING  1
+#define WITHDREW 2
+inline T2(r, locked, awaits) {
+  atomic {
+    s = state[r]; res = 0; b = 0;
+    if
+    :: ISTERM(s) || !(PENDING(s) || ISCALL(s)) -> skip
+    :: else ->
+       b = PENDING(s) && ISWAIT(s) && !ISCALL(s);
+       if
+       :: b && !(locked) -> skip
+       :: else ->
+          res = (PENDING(s) -> WITHDREW : 0) | (ISCALL(s) -> RUNNING : 0);
+          if :: PENDING(s) -> g_end(r) :: else -> skip fi;
+          state[r] = (ISCALL(s) -> FLAGS(s) | ((awaits) -> WAITED : 0) : 0)
+       fi
+    fi;
+    s = 0
+  }
+}
 inline cancel(r) {
-#ifdef M_TWICE
+#if defined(M_TWICE)                    /* the word is read in one step and written in another */
   s = state[r];
-  atomic { res = PENDING(s); if :: res -> g_end(r); state[r] = FLAGS(s) :: else -> skip fi; s = 0 }
-#else
+  atomic {
+    if :: PENDING(s) -> res = WITHDREW; g_withdrawn++; g_open[r] = 0; state[r] = FLAGS(s) :: else -> res = 0 fi;
+    s = 0
+  }
+#elif defined(M_NOVOID)                 /* success is told, but what is in hand stays */
   atomic {
     if
-    :: PENDING(state[r]) ->
-       g_end(r); res = 1;
-       b = ISWAIT(state[r]) && !ISCALL(state[r]);
-       state[r] = (ISCALL(state[r]) -> FLAGS(state[r]) : 0)
+    :: PENDING(state[r]) && (hint[r] & INHAND) -> res = WITHDREW; g_end(r)
+    :: PENDING(state[r]) && !(hint[r] & INHAND) -> res = WITHDREW; g_end(r); state[r] = FLAGS(state[r])
     :: else -> res = 0
     fi
-  };
-  if :: b -> notify_bucket(); b = 0 :: else -> skip fi
+  }
+#else
+  T2(r, 0, 0);
+  if
+  :: b ->
+     lock_registry(r);
+     T2(r, 1, 0);
+     if :: b -> count_end(r); b = 0 :: else -> skip fi;
+     unlock_registry(r)
+  :: else -> skip
+  fi
 #endif
+}
+inline cancel_and_wait(r, me) {
+  lock_registry(r);
+  T2(r, 1, 1);
+  if :: b -> count_end(r); b = 0 :: else -> skip fi;
+  c = ends[r];
+  unlock_registry(r);
+  if
+  :: res & RUNNING -> sleep_until_over(r, me, 0)
+  :: else -> c = 0
+  fi
 }
 
 /* T3. res: what the closer found. */
@@ -362,7 +594,11 @@ inline T3(r, how_terminal) {
     :: else ->
        if :: PENDING(state[r]) -> g_end(r) :: else -> skip fi;
        res = (ISCALL(state[r]) -> BUSY : ENDER);
+#ifdef M_ENDERS                         /* nobody can see that the callable is still being destroyed */
+       state[r] = TERMINAL | (how_terminal) | FLAGS(state[r])
+#else
        state[r] = TERMINAL | (how_terminal) | CALLING | (state[r] & WAITED)
+#endif
     fi
   }
 }
@@ -376,48 +612,111 @@ inline destroy_callable(r) {
   }
 }
 
-inline free_record(r) {
-  atomic {                              /* under the registry lock */
+inline free_record(r) {                 /* under the registry lock */
+  atomic {
+    !regist[r];
     assert(ISTERM(state[r]) && !ISCALL(state[r]));
     assert(g_tenant[r] != 0 && g_callable[r] == 0 && g_running[r] == 0);
-    gener[r]++; g_tenant[r] = 0
+#ifdef M_WRAP
+    gener[r] = 1 - gener[r];
+#else
+    gener[r]++;
+#endif
+    g_tenant[r] = 0
   }
 }
 
-inline open_record(r, who) {            /* T8 */
+/* T8. res 1: born closed, the creator has to end it. */
+inline T8(r, who) {
   atomic {
     !regist[r];
     assert(g_tenant[r] == 0 && g_callable[r] == 0 && ISTERM(state[r]) && !ISCALL(state[r]));
-    g_tenant[r] = who;
+    g_tenant[r] = who; g_callable[r] = who;
     if
-    :: stopping -> state[r] = TERMINAL | SHUT                             /* born closed */
-    :: else -> g_callable[r] = who; state[r] = 0
+    :: stopping -> state[r] = TERMINAL | SHUT | CALLING; res = 1
+    :: else -> state[r] = 0; res = 0
     fi
   }
 }
+inline open_record(r, who) {
+  T8(r, who);
+  if :: res -> finish(r) :: else -> skip fi
+}
 
-/* The end of a call: destroys the callable if this was the last one, counts the call, then T5. */
+/* The end of a call, and under a terminal word of the callable: T5 and what follows it. */
 inline finish(r) {
+  b = 0;                                /* the callable was destroyed here */
   do
   :: s = state[r];                                                        /* T13 */
      if
-     :: ISTERM(s) && g_callable[r] != 0 -> destroy_callable(r)
-     :: !ISTERM(s) && idonly[r] && !PENDING(s) ->
-        atomic { if :: state[r] == s -> state[r] = TERMINAL | ORPHAN | FLAGS(s) :: else -> skip fi }   /* T11 */
+     :: ISTERM(s) && !b -> destroy_callable(r); b = 1
      :: else ->
-        if :: !b -> number[r]++; b = 1 :: else -> skip fi;
-        atomic {                                                          /* T5 */
-#ifdef M_LATEFINISH                     /* T5 whatever the word is by now: a close since then relied on this thread */
-          s = state[r];
-#endif
+#ifdef M_NUMBER                         /* the end is counted outside the lock, after the word */
+        atomic {
           if
           :: state[r] == s -> state[r] = s & (255 - CALLING - WAITED); break
           :: else -> skip
           fi
         }
+#else
+        if
+        :: ISWAIT(s) || ISDETACHED(r) ->
+           lock_registry(r);
+           atomic {                                                       /* T5 that finds `waited` */
+             s = state[r];
+             if
+             :: ISTERM(s) && !b -> res = 0
+             :: else -> state[r] = s & (255 - CALLING - WAITED); g_count_ended(r); res = 1
+             fi
+           };
+           if
+           :: res ->
+#if DETACHES && !defined(M_DETACHEDSTAYS)
+              detached[r] = 0;          /* the destruction of the callable by a closer is no part of that call */
+#endif
+              count_end(r); unlock_registry(r); break
+           :: else -> unlock_registry(r)
+           fi
+        :: else ->
+           atomic {                                                       /* T5 */
+             if
+             :: state[r] == s -> state[r] = s & (255 - CALLING); g_count_ended(r); break
+             :: else -> skip
+             fi
+           }
+        fi
+#endif
      fi
   od;
-  if :: ISWAIT(s) -> notify_bucket() :: else -> skip fi;
+#ifdef M_NUMBER
+  if :: ISWAIT(s) -> count_end(r) :: else -> skip fi;
+#endif
+#ifdef M_ORPHAN                         /* nobody frees what its owner left during a call */
+  skip;
+#else
   if :: ISTERM(s) && (s & ORPHAN) -> free_record(r) :: else -> skip fi;
+#endif
   atomic { s = 0; res = 0; b = 0 }
+}
+
+/* T11. A timer that only its id names is over when nothing is pending after a call. */
+inline end_if_spent(r) {
+  atomic {
+    if
+    :: idonly[r] && !ISTERM(state[r]) && !PENDING(state[r]) -> state[r] = TERMINAL | ORPHAN | FLAGS(state[r])
+    :: else -> skip
+    fi
+  }
+}
+
+/* T10. The owner goes; a call in progress frees the record. */
+inline abandon(r) {
+  atomic {
+    if
+    :: ISCALL(state[r]) -> state[r] = state[r] | ORPHAN; res = 0
+    :: else -> res = 1
+    fi
+  };
+  if :: res -> free_record(r) :: else -> skip fi;
+  res = 0
 }
