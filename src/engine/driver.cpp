@@ -267,14 +267,15 @@ std::int64_t core::next_deadline_ns() noexcept {
   // Inside a callback or beside a running look the answer is "now": look again.
   if (own_thread_ || !take_role()) return own_thread_ ? ns_max : now_ns(clock_id::steady);
   driving_thread_.store(platform::this_thread(), std::memory_order_relaxed);
-  std::int64_t wait_ns = ns_max;
   do {
     file_inbox();
   } while (!publish_sleep());
-  wait_ns = until_next_ns(7);
+  // Read before the distances are: the answer may be early by what passes in between, but never late.
+  const std::int64_t now = now_ns(clock_id::steady);
+  const std::int64_t wait_ns = until_next_ns(7);
   if (poll_ready_.load(std::memory_order_acquire)) set_alarms();  // P2 <- P3.
   leave_role();
-  return wait_ns == ns_max ? ns_max : add_ns(now_ns(clock_id::steady), wait_ns);
+  return wait_ns == ns_max ? ns_max : add_ns(now, wait_ns);
 }
 
 // How long until the first token on any of these clocks; ns_max when there is none.
