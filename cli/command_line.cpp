@@ -50,6 +50,21 @@ CLI::Validator between(Number low, Number high) {
   return {complaint, ""};
 }
 
+/// The names of a choice. Unlike CLI::CheckedTransformer this names what was expected as the user would write it.
+template <class Choice>
+CLI::Validator one_of(std::map<std::string, Choice> choices) {
+  const auto complaint = [choices = std::move(choices)](std::string& text) {
+    if (const auto found = choices.find(text); found != choices.end()) {
+      text = std::to_string(static_cast<int>(found->second));
+      return std::string{};
+    }
+    std::string words = "'" + text + "' is none of";
+    for (const auto& [name, choice] : choices) words += " " + name;
+    return words;
+  };
+  return {complaint, ""};
+}
+
 /// A factor, or "max", which the program keeps as 0.
 CLI::Validator a_speed() {
   const auto complaint = [](std::string& text) {
@@ -72,8 +87,7 @@ void add_replay(CLI::App& app, replay_options& options) {
   replay->add_option("FILE", options.file, "The recorded trace; - is the standard input")->required()->type_name("");
   replay
       ->add_option("--speed", options.speed,
-                   "How many times faster than recorded, delays included; below 1 is slower. max or 0: without any "
-                   "pause, and with the recorded delays")
+                   "Times faster than recorded, delays too; max: without pauses, delays as recorded")
       ->type_name("F")
       ->transform(a_speed())
       ->capture_default_str();
@@ -87,7 +101,7 @@ void add_replay(CLI::App& app, replay_options& options) {
       ->capture_default_str();
   replay->add_option("--executor", options.executor, "Where callbacks run: on the driver thread, or on a pool of two")
       ->type_name("driver|pool")
-      ->transform(CLI::CheckedTransformer(executors).description(""))
+      ->transform(one_of(executors))
       ->default_str("driver");
   replay
       ->add_option("--hz", options.hz,
@@ -114,7 +128,7 @@ void add_torture(CLI::App& app, torture_options& options) {
   const std::map<std::string, storm_executor> executors{
       {"driver", storm_executor::driver}, {"pool", storm_executor::pool}, {"mixed", storm_executor::mixed}};
   torture->add_option("--executor", options.executor, "Where callbacks run: driver, pool, or mixed (all kinds in turn)")
-      ->transform(CLI::CheckedTransformer(executors).description(""))
+      ->transform(one_of(executors))
       ->type_name("E");
 }
 

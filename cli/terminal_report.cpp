@@ -5,6 +5,9 @@
 #include "text_columns.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <string_view>
@@ -86,6 +89,31 @@ void write_unusual(report_writer& out, const life_counts& counts) {
   if (!line.empty()) out.line(out.quiet(line));
 }
 
+std::string pace_text(const replay_settings& settings) {
+  if (settings.speed == 0) return "as fast as possible, with the recorded delays";
+  if (settings.speed == 1) return "at recorded pace";
+  std::array<char, 32> factor{};
+  std::snprintf(factor.data(), factor.size(), "%g", settings.speed);
+  return std::string(factor.data()) + " times as fast as recorded";
+}
+
+void write_replay(report_writer& out, const replay_report& report) {
+  const replay_settings& settings = report.settings;
+  out.heading("Replay");
+  std::string how = pace_text(settings);
+  if (settings.threads != 0) {
+    how += " by " + grouped(settings.threads) + (settings.threads == 1 ? " thread" : " threads");
+  }
+  how += ", callbacks on the " + settings.executor;
+  if (settings.timers_times > 1) how += ", " + grouped(settings.timers_times) + " timers for each recorded one";
+  if (settings.repeat > 1) how += ", " + grouped(settings.repeat) + " times over";
+  out.line(how);
+  if (report.interrupted) {
+    out.line(out.strong("ended early by the user: " + grouped(report.cost.operations) + " of " +
+                        grouped(report.planned_operations) + " operations were done"));
+  }
+}
+
 void write_account(report_writer& out, const arming_account& account) {
   out.heading("Armings and their ends");
   text_columns table{"", "", ""};
@@ -103,11 +131,11 @@ void write_account(report_writer& out, const arming_account& account) {
   for (const std::string& one : table.lines()) out.line(one);
   const std::uint64_t sum = account.ends() + account.pending;
   out.line(account.adds_up() ? out.good("adds up") : out.bad("does not add up: the ends make " + grouped(sum)));
-  const auto must_be_none = [&](std::string_view name, std::uint64_t count) {
-    const std::string words = grouped(count).append(" ").append(name);
-    return count == 0 ? out.good(words) : out.bad(words);
+  const auto must_be_none = [&](std::uint64_t count, std::string_view name, std::string_view loud) {
+    return count == 0 ? out.good(grouped(count).append(" ").append(name))
+                      : out.bad(grouped(count).append(" ").append(loud));
   };
-  out.line(must_be_none("early", account.early) + ", " + must_be_none("lost", account.lost));
+  out.line(must_be_none(account.early, "early", "EARLY") + ", " + must_be_none(account.lost, "lost", "LOST"));
 }
 
 void write_lateness(report_writer& out, const replay_report& report) {
@@ -119,6 +147,7 @@ void write_lateness(report_writer& out, const replay_report& report) {
   };
   row("timers", report.lateness);
   row("a bare absolute sleep", report.bare_sleep);
+  if (report.pace.count != 0) row("operations, behind the pace", report.pace);
   for (const std::string& one : table.lines()) out.line(one);
   for (const std::string& one : lateness_strips(report.lateness, report.bare_sleep)) out.line(out.quiet(one));
 }
@@ -127,13 +156,15 @@ void write_cost(report_writer& out, const replay_report& report) {
   const replay_cost& cost = report.cost;
   out.heading("Cost");
   text_columns table{"", ""};
-  table.add({"per operation", duration_text(static_cast<std::int64_t>(cost.ns_per_operation)) + " (mean of " +
-                                  grouped(cost.operations) + " arm, re-arm and cancel calls)"});
+  table.add({"per operation", duration_text(cost.p50_ns_per_operation) + " median, " +
+                                  duration_text(std::llround(cost.ns_per_operation)) + " mean, " +
+                                  duration_text(cost.p99_ns_per_operation) + " p99 of " + grouped(cost.operations) +
+                                  " arm, re-arm and cancel calls"});
   const std::int64_t cpu_ns = cost.user_cpu_ns + cost.system_cpu_ns;
   table.add({"CPU", duration_text(cpu_ns) + " in " + duration_text(cost.wall_ns) + " (user " +
                         duration_text(cost.user_cpu_ns) + ", system " + duration_text(cost.system_cpu_ns) + ")"});
-  table.add({"memory", bytes_text(cost.peak_memory_bytes) + " at most, of which the trace takes " +
-                           bytes_text(cost.trace_memory_bytes)});
+  table.add({"memory", bytes_text(cost.peak_memory_bytes) + " at most: " + bytes_text(cost.trace_memory_bytes) +
+                           " the trace, " + bytes_text(cost.service_memory_bytes) + " the service and its timers"});
   for (const std::string& one : table.lines(text_columns::align::left)) out.line(one);
 }
 
@@ -151,6 +182,7 @@ std::string terminal_report(const replay_report& report, text_style style) {
   report_writer out{style};
   write_recording(out, report.recording);
   write_unusual(out, report.recording.counts);
+  write_replay(out, report);
   write_account(out, report.account);
   write_lateness(out, report);
   write_cost(out, report);

@@ -91,11 +91,20 @@ function writeHeader() {
     `${grouped(recording.lines.events)} kernel timer events`,
     `${grouped(recording.timers)} timers on ${grouped(recording.cpus)} CPUs`,
     `${duration(recording.length_ns)} recorded`,
-    settings.speed === 1 ? 'replayed at recorded pace' : `replayed at ${settings.speed} times the pace`,
+    settings.speed === 0
+      ? 'replayed as fast as possible'
+      : settings.speed === 1
+        ? 'replayed at recorded pace'
+        : `replayed at ${settings.speed} times the pace`,
   ];
   if (settings.repeat > 1) how.push(`${settings.repeat} times over`);
   if (settings.timers_times > 1) how.push(`population times ${settings.timers_times}`);
+  if (settings.executor !== 'driver') how.push(`callbacks on the ${settings.executor}`);
   subject.append(`: ${how.join(', ')}.`);
+  if (report.interrupted) {
+    const done = `${grouped(cost.operations)} of ${grouped(report.planned_operations)} operations`;
+    element('b', { parent: subject, text: ` Ended early by the user, after ${done}.` });
+  }
   const remarks = document.getElementById('remarks');
   remarks.hidden = recording.remarks.length === 0;
   for (const remark of recording.remarks) element('li', { parent: remarks, text: remark });
@@ -116,10 +125,10 @@ function writeTiles() {
   tile('Lost armings', grouped(account.lost), `of ${grouped(account.armings)}`, none(account.lost));
   tile('Lateness, p50', duration(report.lateness_ns.p50), `bare sleep ${duration(report.bare_sleep_ns.p50)}`);
   tile('Lateness, p99', duration(report.lateness_ns.p99), `bare sleep ${duration(report.bare_sleep_ns.p99)}`);
-  tile('Per operation', duration(cost.ns_per_operation), `mean of ${grouped(cost.operations)}`);
+  tile('Per operation', duration(cost.p50_ns_per_operation), `mean ${duration(cost.ns_per_operation)} of ${grouped(cost.operations)}`);
   const cpu_ns = cost.user_cpu_ns + cost.system_cpu_ns;
   tile('CPU time', duration(cpu_ns), `in ${duration(cost.wall_ns)} of replay`);
-  tile('Memory', bytes(cost.peak_memory_bytes), `${bytes(cost.trace_memory_bytes)} of it the trace`);
+  tile('Memory', bytes(cost.peak_memory_bytes), `trace ${bytes(cost.trace_memory_bytes)}, service ${bytes(cost.service_memory_bytes)}`);
 }
 
 // ---- plots ------------------------------------------------------------------------------------------------------
@@ -260,7 +269,8 @@ function plotOperations() {
   const place = caption(
     'operations',
     all ? `${share(most.count, all)} of all operations are ${most.name}` : 'No operations',
-    `Operations per second, in spans of ${roundDuration(span_ns)}; ${shortNumber(all / length_s)} a second on average. Each strip has its own scale.`,
+    `Operations per second, in spans of ${roundDuration(span_ns)}; ${shortNumber(all / length_s)} a second on average. Each strip has its own scale.` +
+      (report.pace_ns.count ? ` Half of them began within ${duration(report.pace_ns.p50)} of their recorded instant, 99 % within ${duration(report.pace_ns.p99)}.` : ''),
   );
   if (all === 0) return;
   kinds.forEach(([key, name], at) => {

@@ -22,7 +22,7 @@ TEST(replay_report, the_promised_keys_are_integers) {
        {"armings", "fired", "replaced", "cancelled", "closed", "shut_down", "early", "lost", "dropped", "pending"}) {
     EXPECT_TRUE(json.at(key).is_number_integer()) << key;
   }
-  for (const char* record : {"lateness_ns", "bare_sleep_ns"}) {
+  for (const char* record : {"lateness_ns", "bare_sleep_ns", "pace_ns"}) {
     for (const char* key : {"p50", "p99", "p999", "max"})
       EXPECT_TRUE(json.at(record).at(key).is_number_integer()) << key;
   }
@@ -80,8 +80,25 @@ TEST(terminal_report, paints_what_is_wrong) {
   replay_report report = sample_report();
   report.account.lost = 2;
   const std::string text = terminal_report(report, text_style::coloured);
-  EXPECT_NE(text.find("\033[1;31m2 lost\033[0m"), std::string::npos);
+  EXPECT_NE(text.find("\033[1;31m2 LOST\033[0m"), std::string::npos);
   EXPECT_NE(text.find("\033[32m0 early\033[0m"), std::string::npos);
+}
+
+TEST(terminal_report, tells_how_it_was_replayed) {
+  replay_report report = sample_report();
+  report.settings = {.speed = 2.5, .repeat = 3, .timers_times = 10, .executor = "pool", .threads = 2};
+  std::string text = terminal_report(report, text_style::plain);
+  EXPECT_NE(text.find("2.5 times as fast as recorded by 2 threads, callbacks on the pool, 10 timers for each recorded "
+                      "one, 3 times over"),
+            std::string::npos)
+      << text;
+  EXPECT_EQ(text.find("ended early"), std::string::npos);
+  report.settings.speed = 0;
+  report.interrupted = true;
+  report.cost.operations = 17;
+  text = terminal_report(report, text_style::plain);
+  EXPECT_NE(text.find("as fast as possible"), std::string::npos);
+  EXPECT_NE(text.find("ended early by the user: 17 of 430,864 operations were done"), std::string::npos) << text;
 }
 
 TEST(terminal_report, an_empty_report_can_be_printed) {

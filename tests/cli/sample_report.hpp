@@ -71,13 +71,20 @@ inline replay_report sample_report() {
   report.account.shut_down = counts.armed_at_end;
   report.lateness = sample_lateness(report.account.fired, 62'000, 0.28, 1);
   report.bare_sleep = sample_lateness(3000, 55'000, 0.25, 2);
-  report.cost = {report.account.armings + report.account.cancelled,
-                 143.7,
-                 3'291'000'000,
-                 412'000'000,
-                 230'000'000,
-                 61U << 20U,
-                 17U << 20U};
+  report.cost = {.operations = report.account.armings + report.account.cancelled,
+                 .timed_operations = 53'853,
+                 .ns_per_operation = 143.7,
+                 .p50_ns_per_operation = 71,
+                 .p99_ns_per_operation = 703,
+                 .wall_ns = 3'291'000'000,
+                 .user_cpu_ns = 412'000'000,
+                 .system_cpu_ns = 230'000'000,
+                 .peak_memory_bytes = 61U << 20U,
+                 .trace_memory_bytes = 17U << 20U,
+                 .service_memory_bytes = 1U << 20U};
+  report.planned_operations = report.cost.operations;
+  report.settings.threads = 2;
+  report.pace = sample_lateness(report.cost.operations, 40'000, 0.4, 3);
   report.activity = sample_activity(recording.trace);
   report.lifetimes = recorded_lifetimes(recording.trace);
   return report;
