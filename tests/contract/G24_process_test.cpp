@@ -1,0 +1,417 @@
+// G24. fork, exec, dlclose, exit and static destruction have a written answer each, in docs/process.md, and a test
+// here.
+//
+// Method: each program is a child process with a time limit, so that a hang, a crash and a wrong answer all are red.
+// The plug-in that is unloaded is tests/contract/component.
+#include <detent/detent.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <memory>
+#include <poll.h>
+#include <string>
+#include <support/child.hpp>
+#include <support/effort.hpp>
+#include <support/gate.hpp>
+#include <thread>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+using namespace std::chrono_literals;
+using support::exited;
+using support::in_child;
+
+namespace {
+
+// A failed expectation in a child, told by its exit status: the line.
+#define REQUIRE(condition)                                                             \
+  do {                                                                                 \
+    if (!(condition)) {                                                                \
+      std::fprintf(stderr, "%s:%d: in a child: %s\n", __FILE__, __LINE__, #condition); \
+      return 1;                                                                        \
+    }                                                                                  \
+  } while (false)
+
+// --- fork -----------------------------------------------------------------------------------------------------------
+
+int verbs_answer_shut_down(detent::timer_service& service, detent::timer& armed, detent::timer& idle) {
+  REQUIRE(armed.arm_after(0ns) == detent::arm_result::shut_down);
+  REQUIRE(armed.arm_every(1s) == detent::arm_result::shut_down);
+  REQUIRE(armed.cancel() == detent::cancel_result::shut_down);
+  REQUIRE(armed.cancel_and_wait().outcome == detent::cancel_result::shut_down);
+  REQUIRE(armed.close() == detent::cancel_result::shut_down);
+  REQUIRE(armed.close_and_wait().wait == detent::wait_result::quiet);
+  REQUIRE(armed.wait() == detent::wait_result::quiet);
+  REQUIRE(armed.stop() == detent::stop_result::idle);
+  REQUIRE(armed.status() == detent::timer_state::shut_down);
+  REQUIRE(idle.arm_after(1s) == detent::arm_result::shut_down);
+  REQUIRE(service.arm_after(armed.id(), 1s) == detent::arm_result::shut_down);
+  REQUIRE(service.cancel(armed.id()) == detent::cancel_result::shut_down);
+  REQUIRE(service.cancel_all() == 0);
+  REQUIRE(!service.once(1s, [] {}));
+  REQUIRE(!service.every(1s, [] {}));
+  REQUIRE(service.snapshot().empty());
+  REQUIRE(service.active().empty());
+  REQUIRE(service.shutdown().cancelled == 0);
+  int ends = 0;
+  REQUIRE(idle.close_then([&] { ++ends; }) == detent::then_result::accepted);
+  REQUIRE(ends == 1);
+  detent::timer made(service, [] {});
+  REQUIRE(made.arm_after(1s) != detent::arm_result::armed);
+  return 0;
+}
+
+int a_service_of_its_own_works() {
+  detent::timer_service own;
+  support::gate fired;
+  detent::timer t(own, [&] { fired.open(); });
+  REQUIRE(t.arm_after(1ms) == detent::arm_result::armed);
+  REQUIRE(fired.pass());
+  REQUIRE(t.close_and_wait().wait == detent::wait_result::quiet);
+  return 0;
+}
+
+class fork_of : public ::testing::TestWithParam<unsigned> {
+ protected:
+  fork_of() {
+    detent::service_options options;
+    options.executor = detent::pool{GetParam()};
+    service = std::make_unique<detent::timer_service>(std::move(options));
+    armed = detent::timer(*service, [] {});
+    idle = detent::timer(*service, [] {});
+    armed.arm_after(1h);
+  }
+  std::unique_ptr<detent::timer_service> service;
+  detent::timer armed;
+  detent::timer idle;
+};
+
+TEST_P(fork_of, TheChildsVerbsAnswerShutDownAndTheParentGoesOn) {
+  detent::timer_group group(*service);
+  detent::timer member(group, [] {});
+  member.arm_after(1h);
+  EXPECT_EQ(in_child([&] {
+              REQUIRE(group.close() == 0);
+              REQUIRE(group.close_and_wait() == detent::wait_result::quiet);
+              return verbs_answer_shut_down(*service, armed, idle);
+            }),
+            exited(0));
+  EXPECT_EQ(armed.cancel(), detent::cancel_result::cancelled);
+  EXPECT_EQ(group.close(), 1U);
+}
+
+TEST_P(fork_of, TheChildDestroysEverything) {
+  EXPECT_EQ(in_child([&] {
+              armed = {};
+              service.reset();
+              idle = {};
+              return 0;
+            }),
+            exited(0));
+  EXPECT_EQ(armed.status(), detent::timer_state::pending);
+}
+
+TEST_P(fork_of, TheChildMakesItsOwnService) {
+  if (support::under_tsan) GTEST_SKIP() << "the thread sanitizer allows no threads in the child of a threaded process";
+  EXPECT_EQ(in_child([&] {
+              REQUIRE(a_service_of_its_own_works() == 0);
+              // A handle of the parent's may be given a timer of the child's.
+              detent::timer_service own;
+              armed = detent::timer(own, [] {});
+              REQUIRE(armed.arm_after(1h) == detent::arm_result::armed);
+              return 0;
+            }),
+            exited(0));
+}
+
+TEST_P(fork_of, InTheMiddleOfEverything) {
+  // Other threads hold whatever lock they hold at that moment.
+  std::atomic<bool> stopping{false};
+  std::atomic<std::uint64_t> calls{0};
+  detent::timer busy(*service, [&] { ++calls; });
+  busy.arm_every(20us);
+  {
+    const support::background storm([&] {
+      while (!stopping) {
+        detent::timer_group group(*service);
+        detent::timer t(group, {.name = "storm"}, [&] { ++calls; });
+        t.arm_after(10us);
+        static_cast<void>(service->once(1us, [] {}));
+        static_cast<void>(service->snapshot());
+        t.close_and_wait();
+      }
+    });
+    for (int round = 0; round < (support::is_short() ? 20 : 100); ++round) {
+      EXPECT_EQ(in_child([&] {
+                  if (verbs_answer_shut_down(*service, armed, idle) != 0) return 1;
+                  busy = {};
+                  if (support::under_tsan) return 0;
+                  return a_service_of_its_own_works();
+                }),
+                exited(0));
+    }
+    stopping = true;
+  }
+  EXPECT_EQ(busy.close_and_wait().wait, detent::wait_result::quiet);
+}
+
+TEST_P(fork_of, InsideACallback) {
+  support::child_end end{};
+  detent::timer t(*service, [&] {
+    end = in_child([&] {
+      if (t.arm_after(0ns) != detent::arm_result::shut_down) return 1;
+      if (t.close_and_wait().outcome != detent::cancel_result::shut_down) return 2;
+      if (support::under_tsan) return 0;
+      return a_service_of_its_own_works();
+    });
+  });
+  t.arm_after(0ns);
+  EXPECT_EQ(t.wait(), detent::wait_result::quiet);
+  EXPECT_EQ(end, exited(0));
+}
+
+INSTANTIATE_TEST_SUITE_P(Executors, fork_of, ::testing::Values(0U, 2U));
+
+TEST(G24, ForkOfAUserDrivenService) {
+  detent::service_options options;
+  options.drive = detent::drive::by_user;
+  options.executor = detent::on_driver{};
+  detent::timer_service service(std::move(options));
+  detent::timer t(service, [] {});
+  t.arm_after(0ns);
+  ASSERT_GE(service.fd(), 0);
+  EXPECT_EQ(in_child([&] {
+              REQUIRE(service.run_due().count == 0);
+              REQUIRE(t.status() == detent::timer_state::shut_down);
+              return 0;
+            }),
+            exited(0));
+  EXPECT_EQ(service.run_due().count, 1U);
+}
+
+TEST(G24, ForkOfAManualClock) {
+  detent::manual_clock clock;
+  detent::timer_service service(clock);
+  int calls = 0;
+  detent::timer t(service, [&] { ++calls; });
+  t.arm_after(1s);
+  EXPECT_EQ(in_child([&] {
+              REQUIRE(t.arm_after(1s) == detent::arm_result::shut_down);
+              return 0;
+            }),
+            exited(0));
+  EXPECT_EQ(clock.advance(1s), 1U);
+  EXPECT_EQ(calls, 1);
+}
+
+// --- exec -----------------------------------------------------------------------------------------------------------
+
+TEST(G24, ExecWithArmedTimers) {
+  EXPECT_EQ(in_child([] {
+              detent::timer_service service;
+              detent::timer t(service, [] {});
+              t.arm_every(100us);
+              ::execl("/bin/true", "true", static_cast<char*>(nullptr));
+              return 1;
+            }),
+            exited(0));
+}
+
+TEST(G24, ExecInsideACallback) {
+  EXPECT_EQ(in_child([] {
+              detent::timer_service service;
+              detent::timer t(service, [] { ::execl("/bin/true", "true", static_cast<char*>(nullptr)); });
+              t.arm_after(0ns);
+              std::this_thread::sleep_for(support::patience);
+              return 1;
+            }),
+            exited(0));
+}
+
+TEST(G24, DescriptorsAreClosedByExec) {
+  detent::service_options options;
+  options.drive = detent::drive::by_user;
+  detent::timer_service service(std::move(options));
+  detent::timer_service driven;
+  const detent::system_timer w(driven, [] {});
+  ASSERT_GE(service.fd(), 0);
+  for (int fd = 3; fd < 256; ++fd) {
+    const int flags = ::fcntl(fd, F_GETFD);
+    if (flags < 0) continue;
+    char target[256] = {};
+    const ssize_t length = ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), target, sizeof target - 1);
+    const std::string name(target, length < 0 ? 0U : static_cast<std::size_t>(length));
+    if (name.find("anon_inode") == std::string::npos) continue;
+    EXPECT_NE(flags & FD_CLOEXEC, 0) << name;
+  }
+}
+
+// --- exit and static destruction ------------------------------------------------------------------------------------
+
+TEST(G24, ExitWithArmedTimers) {
+  EXPECT_EQ(in_child([]() -> int {
+              auto* service = new detent::timer_service;
+              auto* t = new detent::timer(*service, [] {});
+              static detent::timer* kept = nullptr;
+              kept = t;
+              kept->arm_every(50us);
+              service->once(1h, [] {});
+              std::exit(7);
+            }),
+            exited(7));
+}
+
+TEST(G24, ExitInsideACallback) {
+  EXPECT_EQ(in_child([] {
+              static detent::timer_service* service = new detent::timer_service;
+              static detent::timer* t = new detent::timer(*service, [] { std::exit(7); });
+              t->arm_after(0ns);
+              std::this_thread::sleep_for(support::patience);
+              return 1;
+            }),
+            exited(7));
+}
+
+TEST(G24, ExitWithAServiceOfStaticStorage) {
+  EXPECT_EQ(in_child([]() -> int {
+              static detent::timer_service service;
+              static detent::timer often(service, [] {});
+              static detent::timer far(service, [] {});
+              often.arm_every(50us);
+              far.arm_after(1h);
+              std::exit(7);
+            }),
+            exited(7));
+}
+
+TEST(G24, ExitInsideACallbackOfAServiceOfStaticStorage) {
+  for (const unsigned threads : {0U, 2U}) {
+    EXPECT_EQ(in_child([threads] {
+                static unsigned number = threads;
+                static detent::timer_service service([] {
+                  detent::service_options options;
+                  options.executor = detent::pool{number};
+                  return options;
+                }());
+                static detent::timer t(service, [] { std::exit(7); });
+                t.arm_after(0ns);
+                std::this_thread::sleep_for(support::patience);
+                return 1;
+              }),
+              exited(7))
+        << threads << " threads";
+  }
+}
+
+TEST(G24, StaticHandlesOutliveAStaticService) {
+  EXPECT_EQ(in_child([]() -> int {
+              static detent::timer outlives;  // constructed first, destroyed last
+              static detent::timer_service service;
+              outlives = detent::timer(service, [] {});
+              outlives.arm_after(1h);
+              std::exit(7);
+            }),
+            exited(7));
+}
+
+TEST(G24, QuickExitWithArmedTimers) {
+  EXPECT_EQ(in_child([]() -> int {
+              static detent::timer_service service;
+              service.every(50us, [] {});
+              std::quick_exit(7);
+            }),
+            exited(7));
+}
+
+// --- dlclose --------------------------------------------------------------------------------------------------------
+
+class component {
+ public:
+  component() : library_(::dlopen(DETENT_COMPONENT, RTLD_NOW | RTLD_LOCAL)) {}
+  component(const component&) = delete;
+  component& operator=(const component&) = delete;
+  ~component() { unload(); }
+  explicit operator bool() const { return library_ != nullptr; }
+  template <class Function>
+  Function* find(const char* name) const {
+    return reinterpret_cast<Function*>(::dlsym(library_, name));
+  }
+  void unload() {
+    if (library_ != nullptr) ::dlclose(library_);
+    library_ = nullptr;
+  }
+  static bool is_mapped() {
+    void* again = ::dlopen(DETENT_COMPONENT, RTLD_NOW | RTLD_NOLOAD);
+    if (again != nullptr) ::dlclose(again);
+    return again != nullptr;
+  }
+
+ private:
+  void* library_;
+};
+
+TEST(G24, AComponentThatClosedItsGroupIsUnloaded) {
+  EXPECT_EQ(in_child([] {
+              for (int round = 0; round < 10; ++round) {
+                std::atomic<int> calls{0};
+                component plug_in;
+                REQUIRE(plug_in);
+                plug_in.find<void(std::atomic<int>*)>("component_open")(&calls);
+                REQUIRE(support::eventually([&] { return calls >= 3; }));
+                REQUIRE(plug_in.find<bool()>("component_close")());
+                plug_in.unload();
+                const int then = calls;
+                std::this_thread::sleep_for(2ms);
+                REQUIRE(calls == then);
+                // The fork hooks of the component's own copy have gone with it.
+                if (!support::under_tsan) REQUIRE(in_child([] { return 0; }) == exited(0));
+              }
+              return 0;
+            }),
+            exited(0));
+}
+
+TEST(G24, AComponentWhoseCallbacksTheHostsTimersCall) {
+  EXPECT_EQ(in_child([] {
+              detent::timer_service service;
+              for (int round = 0; round < 10; ++round) {
+                std::atomic<int> calls{0};
+                component plug_in;
+                REQUIRE(plug_in);
+                auto* tick = plug_in.find<void(std::atomic<int>*)>("component_tick");
+                detent::timer_group group(service);
+                detent::timer t(group, [tick, &calls] { tick(&calls); });
+                t.arm_every(50us);
+                REQUIRE(support::eventually([&] { return calls >= 3; }));
+                REQUIRE(group.close_and_wait() == detent::wait_result::quiet);
+                plug_in.unload();
+                std::this_thread::sleep_for(1ms);
+              }
+              return 0;
+            }),
+            exited(0));
+}
+
+TEST(G24, AComponentWithAServiceOfStaticStorage) {
+  EXPECT_EQ(in_child([] {
+              std::atomic<int> calls{0};
+              component plug_in;
+              REQUIRE(plug_in);
+              plug_in.find<void(std::atomic<int>*)>("component_stand")(&calls);
+              REQUIRE(support::eventually([&] { return calls >= 3; }));
+              plug_in.unload();
+              if (!component::is_mapped()) {
+                const int then = calls;
+                std::this_thread::sleep_for(2ms);
+                REQUIRE(calls == then);
+              }
+              return 0;
+            }),
+            exited(0));
+}
+
+}  // namespace
