@@ -24,6 +24,12 @@ class bound_callback {
     const std::shared_ptr<T> owner = owner_.lock();
     if (owner == nullptr) {
       current.close();
+    } else if constexpr (std::is_member_function_pointer_v<F>) {
+      if constexpr (std::is_invocable_v<F&, T&, firing&>) {
+        static_cast<void>(((*owner).*f_)(current));
+      } else {
+        static_cast<void>(((*owner).*f_)());
+      }
     } else if constexpr (std::is_invocable_v<F&, T&, firing&>) {
       static_cast<void>(f_(*owner, current));
     } else if constexpr (std::is_invocable_v<F&, T&>) {

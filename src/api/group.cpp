@@ -36,7 +36,7 @@ wait_result timer_group::cancel_and_wait_ns(std::int64_t limit_ns) noexcept {
   detail::group_record* record = record_;
   core::share_group(record);
   static_cast<void>(core::cancel_group(record));
-  const wait_result answer = core::wait_group(record, limit_ns);
+  const wait_result answer = core::wait_group(record, limit_ns, true);
   core::unshare_group(record);
   return answer;
 }
@@ -46,7 +46,7 @@ wait_result timer_group::close_and_wait_ns(std::int64_t limit_ns) noexcept {
   detail::group_record* record = record_;
   core::share_group(record);
   static_cast<void>(core::close_group(record));
-  const wait_result answer = core::wait_group(record, limit_ns);
+  const wait_result answer = core::wait_group(record, limit_ns, true);
   core::unshare_group(record);
   return answer;
 }
@@ -55,7 +55,7 @@ wait_result timer_group::wait_ns(std::int64_t limit_ns) noexcept {
   if (record_ == nullptr) return wait_result::quiet;
   detail::group_record* record = record_;
   core::share_group(record);
-  const wait_result answer = core::wait_group(record, limit_ns);
+  const wait_result answer = core::wait_group(record, limit_ns, true);
   core::unshare_group(record);
   return answer;
 }

@@ -305,7 +305,8 @@ void core::drop_entry(std::uint32_t index) noexcept {
       series_state after = c.series;
       const bool goes_on = state::is_guarded(s) && after.period_ns != 0;
       std::uint64_t next = goes_on ? next_tick(c, after, at_ns, unused) : state::none;
-      if (next == state::held) {  // No call will end: a fixed-delay series counts from now.
+      if (c.held_by == tenure::continuation) next = never;  // It has to run all the same: shutdown sees to it.
+      if (next == state::held) {                            // No call will end: a fixed-delay series counts from now.
         after.due_ns = add_ns(at_ns, after.period_ns);
         next = to_instant_rounded_up(after.due_ns) | state::guarded;
       }
@@ -313,7 +314,7 @@ void core::drop_entry(std::uint32_t index) noexcept {
         c.series = after;
         dropped = true;
         dropped_timer = name_locked(index);  // Its owner may end it as soon as the lock is free.
-        if (!goes_on && c.held_by != tenure::handle) {
+        if (!goes_on && c.held_by == tenure::id_only) {
           ends = close_word(index, state::closed | state::orphan_bit).ours_to_end;
         }
         if (state::is_waited(s)) count_end(index);

@@ -297,11 +297,10 @@ std::int64_t core::until_next_ns(unsigned clock_set) noexcept {
 
 int core::descriptor() noexcept {
   if (own_thread_ || clocks_.is_manual() || is_gone()) return -1;
-  {
-    lock_guard guard(wheel_lock_);
-    if (poll_.open() != 0) return -1;
-    poll_ready_.store(true, std::memory_order_release);  // P3 -> P2.
-  }
+  if (poll_ready_.load(std::memory_order_acquire)) return poll_.descriptor();  // P2 <- P3.
+  lock_guard guard(wheel_lock_);
+  if (poll_.open() != 0) return -1;
+  poll_ready_.store(true, std::memory_order_release);      // P3 -> P2.
   sleeps_in_poll_.store(true, std::memory_order_release);  // P1: armers from here on write the descriptor.
   poll_.notify();                                          // The first poll looks once.
   return poll_.descriptor();

@@ -198,7 +198,7 @@ std::uint32_t core::next_calling_member(group_record* group, std::uint32_t from)
 void core::destroy_group(group_record* group) noexcept {
   if (group->owner->is_gone()) return;  // A fork child: the locks' holders may not exist; the record is left behind.
   static_cast<void>(close_group(group));
-  static_cast<void>(wait_group(group, ns_max));
+  static_cast<void>(wait_group(group, ns_max, false));
   unshare_group(group);
 }
 

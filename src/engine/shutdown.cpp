@@ -83,7 +83,11 @@ void core::run_continuations() noexcept {
         if (registry_.cold(i).held_by != tenure::continuation) continue;
       }
       // In order with U3: an armer before this sees us claim, one after it sees U3 (as SB-A).
-      if (!state::is_pending(read_in_order(r.state, access_))) continue;  // T9 <- T1.
+      const std::uint64_t s = read_in_order(r.state, access_);  // T9 <- T1.
+      if (!state::is_pending(s)) continue;
+      if (state::look_at(s) == never) {  // Its executor dropped it.
+        static_cast<void>(arm_word(i, to_instant_rounded_down(now_ns(clock_id::steady)), 0));
+      }
       const claim won = claim_firing(i, nullptr);
       if (!won.won) continue;
       call(i, won);

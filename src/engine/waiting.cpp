@@ -195,7 +195,7 @@ bool core::await_calls(std::int64_t until_ns, bool can_refuse, bool* refused) no
 
 // As await_calls, for one group: by ascending index, each member at most once, so that one that arms itself again
 // cannot keep the waiter. Calls of this thread are left out and answered for.
-wait_result core::wait_group(group_record* group, std::int64_t limit_ns) noexcept {
+wait_result core::wait_group(group_record* group, std::int64_t limit_ns, bool can_refuse) noexcept {
   core* owner = group->owner;
   if (owner->is_gone()) return wait_result::quiet;
   const std::int64_t until_ns = until(limit_ns);
@@ -213,7 +213,7 @@ wait_result core::wait_group(group_record* group, std::int64_t limit_ns) noexcep
       if (!owner->await_locked(call.index, false, true)) continue;
       call.ends = owner->registry_.cold(call.index).ends.load(std::memory_order_relaxed);  // The lock orders it.
     }
-    const wait_result answer = owner->sleep_until_over(call, until_ns, true);
+    const wait_result answer = owner->sleep_until_over(call, until_ns, can_refuse);
     if (answer != wait_result::quiet) return answer;
   }
 }
