@@ -147,9 +147,11 @@ class storm_field {
   void seal_members(const storm_group& account, const char* by);
   void on_itself(storm_item& item, firing& current, dice& d);
   void destroy_itself(storm_item& item);
+  void meet_another_call(const storm_item& item, dice& d);
   void destroy_younger(const storm_item& item, dice& d);
 
   const field_lots lots_;
+  std::atomic<std::uint32_t> meeting_{0};  // key of the timer whose call came last to meet another
   bool refusing_executor_ = false;
   std::array<std::int64_t, 3> began_ns_{};
   std::atomic<bool> calm_{false};

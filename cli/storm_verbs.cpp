@@ -3,6 +3,7 @@
 
 #include <mutex>
 #include <shared_mutex>
+#include <thread>
 #include <utility>
 
 namespace detent::cli {
@@ -24,6 +25,9 @@ std::int64_t draw_delay_ns(dice& d) noexcept {
 void spin(std::uint32_t turns) noexcept {
   for (std::uint32_t i = 0; i < turns; ++i) asm volatile("" ::: "memory");
 }
+
+// A call that takes its time: others meet it.
+void linger(dice& d) { std::this_thread::sleep_for(std::chrono::microseconds(20 + d.below(200))); }
 
 constexpr bool withdrew(cancel_result r) noexcept {
   return r == cancel_result::cancelled || r == cancel_result::cancelled_running;
@@ -350,6 +354,20 @@ void storm_field::destroy_itself(storm_item& item) {
   retire(std::move(dying), item, true);
 }
 
+// Two calls that come here at the same time wait for each other: one of the two has to be refused.
+void storm_field::meet_another_call(const storm_item& item, dice& d) {
+  const auto mine = static_cast<std::uint32_t>(item.key);
+  const std::uint32_t before = meeting_.exchange(mine, std::memory_order_relaxed);
+  linger(d);
+  const std::uint32_t after = meeting_.load(std::memory_order_relaxed);
+  const std::uint32_t key = after != mine ? after : before;
+  if (key == 0 || key == mine || (lots_.ordered && key < mine)) return;
+  storm_item& other = items_[key - 1];
+  if (!other.created.load(std::memory_order_acquire) || !other.timer()) return;
+  by_id target{*other.service, other.timer(), other.clock};
+  wait(other, target, d, true);
+}
+
 // A destructor cannot refuse, so it may only be called where no wait closes a cycle.
 void storm_field::destroy_younger(const storm_item& item, dice& d) {
   if (!lots_.ordered) return;
@@ -473,13 +491,15 @@ void storm_field::act_inside(storm_item& item, firing& current) {
   if (calm_.load(std::memory_order_relaxed)) return;
   dice d(lots_.seed ^ item.key << 20 ^ item.calls.load(std::memory_order_relaxed));
   const std::uint32_t lot = d.below(100);
-  if (lot < 30) spin(d.below(4000));
+  if (lot < 20) spin(d.below(4000));
+  else if (lot < 30) linger(d);
   else if (lot < 60) on_itself(item, current, d);
   else if (lot < 72) by_slot(d, &item);
   else if (lot < 80) by_stale_id(d, &item);
   else if (lot < 84) destroy_younger(item, d);
   else if (lot < 88) on_group(d, &item);
   else if (lot < 90) static_cast<void>(current.token().stop_requested());
+  else if (lot >= 93) meet_another_call(item, d);
 #if DETENT_EXCEPTIONS
   else if (lot < 93) {
     count(counts_.threw);
