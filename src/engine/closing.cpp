@@ -218,14 +218,12 @@ void core::detach_call(call_frame& frame) noexcept {
   frame.key.detached = true;
   const std::uint32_t index = frame.key.index;
   lock_guard guard(registry_.lock_of(index));
-  registry_.cold(index).detached_call.store(frame.number, std::memory_order_release);  // A1 -> A2.
-  record& r = registry_.hot(index);
-  std::uint64_t s = r.state.load(std::memory_order_acquire);  // T13 <- T7.
-  while (state::is_waited(s)) {
-    if (!compare_exchange(r.state, s, s & ~state::waited, access_)) continue;  // T5 without the end of the call.
-    count_end(index);
-    return;
-  }
+  registry_.cold(index).detached_call.store(frame.number, std::memory_order_release);         // A1 -> A2.
+  if (!state::is_waited(registry_.hot(index).state.load(std::memory_order_acquire))) return;  // T13 <- T7.
+  // Not an end: groups and shutdown go on waiting, and T5 will count it for them.
+  sync_atomic<std::uint32_t>& detaches = registry_.cold(index).detaches;
+  detaches.store(detaches.load(std::memory_order_relaxed) + 1, std::memory_order_release);  // Y1 -> Y2.
+  bucket_of(index).notify();
 }
 
 // The handle's destructor: close, wait unless inside the timer's own callback, give the record back.

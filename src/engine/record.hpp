@@ -74,6 +74,7 @@ struct cold_part {
 
   // Written under the record's registry lock: ends of calls that somebody waited for; never reset (words.hpp, WAITING).
   sync_atomic<std::uint32_t> ends{0};
+  sync_atomic<std::uint32_t> detaches{0};  // as `ends`: moved by a call that detaches itself while somebody waits
 
   // The number, as in `record::calls`, of the call that was asked to stop, and of the call that detached itself.
   sync_atomic<std::uint32_t> stopped_call{0};

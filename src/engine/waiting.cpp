@@ -11,11 +11,20 @@ namespace detent::inline v0::detail {
 struct core::awaited {
   core* owner;
   std::uint32_t index;
-  std::uint32_t ends;    // the record's count when `waited` was set
-  bool detached_counts;  // groups and shutdown wait for detached calls too
+  bool detached_counts;    // groups and shutdown wait for detached calls too
+  std::uint32_t ends = 0;  // the record's counts when `waited` was set
+  std::uint32_t detaches = 0;
 
+  // Under the record's registry lock, with T7 or a T2 that awaits.
+  void note_counts() noexcept {
+    const cold_part& c = owner->registry_.cold(index);
+    ends = c.ends.load(std::memory_order_relaxed);          // The lock orders it.
+    detaches = c.detaches.load(std::memory_order_relaxed);  // The lock orders it.
+  }
   bool is_over() const noexcept {
-    return owner->registry_.cold(index).ends.load(std::memory_order_acquire) != ends;  // X2 <- X1.
+    const cold_part& c = owner->registry_.cold(index);
+    if (c.ends.load(std::memory_order_acquire) != ends) return true;                    // X2 <- X1.
+    return !detached_counts && c.detaches.load(std::memory_order_acquire) != detaches;  // Y2 <- Y1.
   }
   static bool covers(const void* context, const call_key& call) noexcept {
     const auto& self = *static_cast<const awaited*>(context);
@@ -30,7 +39,7 @@ bool core::never_over(const void*) noexcept { return false; }
 bool core::inside_own_callback() const noexcept { return covers_own_call({&covers_core, &never_over, this}); }
 
 bool core::makes_call(std::uint32_t index, bool detached_counts) noexcept {
-  const awaited call{this, index, 0, detached_counts};
+  const awaited call{this, index, detached_counts};
   return covers_own_call({&awaited::covers, &awaited::over, &call});
 }
 
@@ -87,12 +96,12 @@ wait_result core::await_call(named timer, std::int64_t until_ns, bool can_refuse
                ? wait_result::from_callback
                : wait_result::quiet;
   }
-  awaited call{this, timer.index, 0, false};
+  awaited call{this, timer.index, false};
   {
     lock_guard guard(registry_.lock_of(timer.index));
     if (timer.generation != 0 && registry_.generation(timer.index) != timer.generation) return wait_result::quiet;
     if (!await_locked(timer.index, false, false)) return wait_result::quiet;
-    call.ends = registry_.cold(timer.index).ends.load(std::memory_order_relaxed);  // The lock orders it.
+    call.note_counts();
   }
   return sleep_until_over(call, until_ns, can_refuse);
 }
@@ -102,7 +111,7 @@ cancel_answer core::cancel_and_wait(named timer, std::int64_t limit_ns) noexcept
   if (!registry_.exists(timer.index)) return {cancel_result::closed, wait_result::quiet};
   const std::int64_t until_ns = until(limit_ns);
   const bool from_callback = makes_call(timer.index, false);
-  awaited call{this, timer.index, 0, false};
+  awaited call{this, timer.index, false};
   cancel_result outcome = cancel_result::closed;
   bool waits = false;
   bool ends_timer = false;
@@ -117,7 +126,7 @@ cancel_answer core::cancel_and_wait(named timer, std::int64_t limit_ns) noexcept
     const bool terminal = outcome == cancel_result::closed || outcome == cancel_result::shut_down;
     if (!from_callback && (in_call || terminal)) {
       waits = terminal ? await_locked(timer.index, false, false) : !is_detached(timer.index);
-      call.ends = registry_.cold(timer.index).ends.load(std::memory_order_relaxed);  // The lock orders it.
+      call.note_counts();
     }
   }
   if (ends_timer) end_here(timer.index);
@@ -142,26 +151,36 @@ wait_result core::wait(named timer, std::int64_t limit_ns) noexcept {
   if (is_gone() || !registry_.exists(timer.index)) return wait_result::quiet;
   const std::int64_t until_ns = until(limit_ns);
   int calls_left = 0;
+  std::uint32_t detached_before = 0;  // the detached call that ran when this wait began
   for (bool first = true;; first = false) {
-    awaited call{this, timer.index, 0, false};
-    bool in_call = false;
-    bool pending = false;
+    awaited call{this, timer.index, false};
+    bool behind_detached = false;
     {
       lock_guard guard(registry_.lock_of(timer.index));
       if (timer.generation != 0 && registry_.generation(timer.index) != timer.generation) return wait_result::quiet;
-      const std::uint64_t s = registry_.hot(timer.index).state.load(std::memory_order_acquire);  // T13 <- T1, T5.
-      in_call = state::is_calling(s) && !is_detached(timer.index);
-      pending = state::is_pending(s);
-      if (first) calls_left = (in_call ? 1 : 0) + (pending ? 1 : 0);
+      const record& r = registry_.hot(timer.index);
+      const std::uint64_t s = r.state.load(std::memory_order_acquire);  // T13 <- T1, T5.
+      const bool detached = state::is_calling(s) && is_detached(timer.index);
+      const bool in_call = state::is_calling(s) && !detached;
+      const bool pending = state::is_pending(s);
       if (!in_call && !pending) return wait_result::quiet;
-      call.ends = registry_.cold(timer.index).ends.load(std::memory_order_relaxed);  // The lock orders it.
+      if (first) calls_left = (in_call ? 1 : 0) + (pending ? 1 : 0);
+      if (detached) {
+        // What is pending starts behind the detached call; another detached call is what was pending, begun.
+        const std::uint32_t number = r.calls.load(std::memory_order_acquire);  // K2 <- K1.
+        if (first) detached_before = number;
+        else if (number != detached_before) return wait_result::quiet;
+        behind_detached = call.detached_counts = true;
+      }
       if (!pending && makes_call(timer.index, false)) return wait_result::from_callback;
       if (pending && inside_own_callback()) return wait_result::from_callback;
       if (!in_call && is_driven_here()) return wait_result::would_deadlock;  // Only this thread could run it.
-      if (!await_locked(timer.index, true, false)) continue;
+      if (!await_locked(timer.index, true, behind_detached)) continue;
+      call.note_counts();
     }
     const wait_result answer = sleep_until_over(call, until_ns, true);
-    if (answer != wait_result::quiet || --calls_left == 0) return answer;
+    if (answer != wait_result::quiet) return answer;
+    if (!behind_detached && --calls_left == 0) return answer;
   }
 }
 
@@ -177,11 +196,11 @@ bool core::await_calls(std::int64_t until_ns, bool can_refuse, bool* refused) no
   for (std::uint32_t i = 0; i < count; ++i) {
     if (!state::is_calling(registry_.hot(i).state.load(std::memory_order_acquire))) continue;  // T13 <- T5.
     if (makes_call(i, true)) continue;
-    awaited call{this, i, 0, true};
+    awaited call{this, i, true};
     {
       lock_guard guard(registry_.lock_of(i));
       if (!await_locked(i, false, true)) continue;
-      call.ends = registry_.cold(i).ends.load(std::memory_order_relaxed);  // The lock orders it.
+      call.note_counts();
     }
     switch (sleep_until_over(call, until_ns, can_refuse)) {
       case wait_result::quiet: break;
@@ -202,7 +221,7 @@ wait_result core::wait_group(group_record* group, std::int64_t limit_ns, bool ca
   const wait_target members{&covers_group, &never_over, group};
   const wait_result good = covers_own_call(members) ? wait_result::from_callback : wait_result::quiet;
   for (std::uint32_t from = 0;;) {
-    awaited call{owner, no_index, 0, true};
+    awaited call{owner, no_index, true};
     {
       lock_guard guard(group->tree->lock);
       call.index = owner->next_calling_member(group, from);
@@ -211,7 +230,7 @@ wait_result core::wait_group(group_record* group, std::int64_t limit_ns, bool ca
       // A member stays listed until its record is free, so under the tree's lock it is still this tenant's call.
       lock_guard record_guard(owner->registry_.lock_of(call.index));
       if (!owner->await_locked(call.index, false, true)) continue;
-      call.ends = owner->registry_.cold(call.index).ends.load(std::memory_order_relaxed);  // The lock orders it.
+      call.note_counts();
     }
     const wait_result answer = owner->sleep_until_over(call, until_ns, can_refuse);
     if (answer != wait_result::quiet) return answer;
