@@ -142,6 +142,8 @@ shutdown_report core::shutdown(shutdown_policy policy, std::int64_t limit_ns) {
     }
     complete = await_calls_shortened(until_ns, &refused);
     run_continuations();
+    // A continuation that another thread began meanwhile is a call like any other.
+    if (complete) complete = await_calls_shortened(until_ns, &refused);
     lock_guard guard(shutdown_lock_);
     shutdown_over_ = true;
   } else if (!work_on) {
