@@ -52,7 +52,7 @@
 //
 // TRANSITIONS of hint.
 //  H1 lower     armer          hint later than its deadline: instant, + on inbox            acq_rel   H2, I1
-//  H2 file      driver         instant = where a token stands; taken from the inbox: - on inbox, once               acq_rel   T9 (before it), H1
+//  H2 file      driver         token filed there; from the inbox: - on inbox, once  acq_rel   T9 (before it), H1
 //  H3 hand      driver         due: instant 0, + in hand                                    acq_rel   H4
 //  H4 settle    entry's holder - in hand; something pending: its instant, + on inbox        acq_rel   T9 (before it), H1, H3
 //  H5 recheck   armer          no change (adds 0), after I1                                 acq_rel   H1 of a second armer

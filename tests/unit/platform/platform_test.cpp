@@ -81,16 +81,16 @@ TEST(poll_set, a_notify_and_an_alarm_end_the_sleep) {
   platform::poll_set poll;
   ASSERT_EQ(poll.open(), 0);
   poll.notify();
-  poll.sleep(-1);
+  poll.sleep(-1);  // allow(sleep): it ends by the event.
   EXPECT_FALSE(poll.drain());
   for (const clock_id clock : {clock_id::steady, clock_id::boottime, clock_id::system}) {
     const std::int64_t at_ns = platform::read_clock_ns(clock) + 3'000'000;
     poll.set_alarm(clock, at_ns);
-    poll.sleep(-1);
+    poll.sleep(-1);  // allow(sleep): it ends by the event.
     EXPECT_GE(platform::read_clock_ns(clock), at_ns);
     EXPECT_FALSE(poll.drain());
   }
-  poll.sleep(1'000'000);  // Nothing is set: only the limit ends it.
+  poll.sleep(1'000'000);  // allow(sleep): it ends by the event.
 }
 
 TEST(pages, come_zeroed_and_go) {
