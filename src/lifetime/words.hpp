@@ -77,15 +77,15 @@
 //
 // WHY NO LOST TIMER: the two store-buffering pairs, without seq_cst and without fences.
 //  SB-A. The driver raises the hint (H2 or H4), then confirms the state with a read-modify-write (T9). An armer writes
-//  the
-//     state (T1), then loads the hint (H7). In the modification order of `state` either T1 is before T9: T9 reads the new
-//     deadline and the driver lowers its own hint. Or T9 is before T1: T1 reads from T9 or from a read-modify-write after
-//     it (a release sequence), so the raised hint happens before the armer's load, and the armer lowers it (H1).
+//     the state (T1), then loads the hint (H7). In the modification order of `state` either T1 is before T9: T9 reads
+//     the new deadline and the driver lowers its own hint. Or T9 is before T1: T1 reads from T9 or from a
+//     read-modify-write after it (a release sequence), so the raised hint happens before the armer's load, and the
+//     armer lowers it (H1).
 //  SB-B. The driver publishes its sleep instant (S1), then confirms the inbox with a read-modify-write (I3). An armer
-//     pushes (I1), then loads the sleep instant (S2). The same argument over the modification order of `head`.
-//     An armer that finds *on inbox* set does not push. If the push came before I3, either H5 of the pusher comes after
-//     this armer's H1 and the pusher wakes for it, or before: then H1 reads from H5, which came after I1, and if I1 came
-//     after I3 the sleep instant is visible to S2; if I1 came before I3 the driver does not sleep on it.
+//     pushes (I1), then loads the sleep instant (S2). The same argument over the modification order of `inbox`.
+//     An armer that finds *on inbox* set does not push. If the pusher's H5 comes after this armer's H1, the pusher wakes
+//     for it. If H5 comes before, H1 reads from H5, which came after I1: when I1 came after I3, the sleep instant is
+//     visible to S2; when I1 came before I3, the driver does not sleep on it.
 //
 // RACES, each with its test in tests/model and tests/stress.
 //  R-CANCEL   fire against cancel. One of T4, T2 replaces the pending value; the other finds none.
