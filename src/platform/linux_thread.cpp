@@ -76,36 +76,38 @@ int thread::start(const thread_traits& traits, void (*body)(void*), void* contex
     if (error == 0) {
       static_cast<void>(block.release());  // The new thread frees it.
       std::memcpy(&handle_, &created, sizeof created);
-      running_ = true;
+      running_.store(true, std::memory_order_relaxed);  // No partner: see running_.
     }
   }
   pthread_attr_destroy(&attributes);
   return error;
 }
 
-bool thread::is_self() const noexcept { return running_ && pthread_equal(to_pthread(handle_), pthread_self()) != 0; }
+bool thread::is_self() const noexcept {
+  return is_running() && pthread_equal(to_pthread(handle_), pthread_self()) != 0;
+}
 
 void thread::join() noexcept {
-  if (!running_) return;
+  if (!is_running()) return;
   const int error = pthread_join(to_pthread(handle_), nullptr);
   DETENT_CHECK(error == 0, "a thread of the service could not be joined");
-  running_ = false;
+  running_.store(false, std::memory_order_relaxed);  // No partner: see running_.
 }
 
 bool thread::join_until(std::int64_t until_ns) noexcept {
-  if (!running_) return true;
+  if (!is_running()) return true;
   timespec until{};
   until.tv_sec = static_cast<time_t>(until_ns / 1'000'000'000);
   until.tv_nsec = static_cast<long>(until_ns % 1'000'000'000);
   if (pthread_clockjoin_np(to_pthread(handle_), nullptr, CLOCK_MONOTONIC, &until) != 0) return false;
-  running_ = false;
+  running_.store(false, std::memory_order_relaxed);  // No partner: see running_.
   return true;
 }
 
 void thread::let_go() noexcept {
-  if (!running_) return;
+  if (!is_running()) return;
   pthread_detach(to_pthread(handle_));
-  running_ = false;
+  running_.store(false, std::memory_order_relaxed);  // No partner: see running_.
 }
 
 std::uint64_t this_thread() noexcept {

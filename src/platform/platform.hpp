@@ -46,22 +46,22 @@ class thread {
   thread() noexcept = default;
   thread(const thread&) = delete;
   thread& operator=(const thread&) = delete;
-  ~thread() { DETENT_CHECK(!running_, "a thread was neither joined nor let go"); }
+  ~thread() { DETENT_CHECK(!is_running(), "a thread was neither joined nor let go"); }
 
   // Runs body(context). Answers 0, or the error number of the operation named in `*operation`.
   int start(const thread_traits& traits, void (*body)(void*), void* context, const char** operation) noexcept;
-  bool is_running() const noexcept { return running_; }
+  bool is_running() const noexcept { return running_.load(std::memory_order_relaxed); }
   bool is_self() const noexcept;
   void join() noexcept;
   bool join_until(std::int64_t until_ns) noexcept;
   // The thread ends by itself after the callback it is in (contract G19, the one exception).
   void let_go() noexcept;
   // In a fork child there is nothing to join.
-  void forget() noexcept { running_ = false; }
+  void forget() noexcept { running_.store(false, std::memory_order_relaxed); }
 
  private:
   std::uint64_t handle_ = 0;
-  bool running_ = false;
+  std::atomic<bool> running_{false};  // No partner: only a thread itself needs the truth of whether it is let go.
 };
 
 // Identifies the calling thread for as long as it lives.

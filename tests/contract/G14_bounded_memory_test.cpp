@@ -39,9 +39,9 @@ std::size_t resident_bytes() {
 
 // A leak of one byte per operation would be ten times this. The sanitizers' own bookkeeping grows and is not ours.
 constexpr std::size_t slack = support::sanitized ? std::size_t{64} << 20 : std::size_t{1} << 20;
-constexpr std::size_t warm_up = 100'000;
+const std::size_t warm_up = support::times(100'000, 10'000);
 
-const std::size_t many = support::times(10'000'000, 300'000);
+const std::size_t many = support::times(10'000'000, 100'000);
 
 template <class Operation>
 void expect_flat(std::size_t count, Operation operation) {

@@ -350,35 +350,41 @@ TEST_P(inside_on, ShutdownInsideACallbackDoesNotWaitForIt) {
 
 TEST_P(inside_on, DestroyingTheServiceInsideItsOwnCallback) {
   support::cage home;
+  gate armed;
   gate over;
   detent::timer t;
   detent::timer other(service, [c = support::canary(home)] { ADD_FAILURE(); });
   other.arm_after(1h);
   t = detent::timer(service, [&, c = support::canary(home)] {
+    armed.pass();  // Whoever arms is out of his verb: destroying needs exclusive access, as with shared_ptr.
     play.holder().reset();
     EXPECT_EQ(t.arm_after(0ns), detent::arm_result::shut_down);
     EXPECT_EQ(other.status(), detent::timer_state::shut_down);
     over.open();
   });
   t.arm_after(0ns);
+  armed.open();
   EXPECT_TRUE(play.until([&] { return over.is_open(); }));
   EXPECT_EQ(play.holder(), nullptr);
-  EXPECT_TRUE(support::eventually([&] { return home.alive == 0; })) << "captures go right after the call";
+  EXPECT_TRUE(support::eventually([&] { return home.gone == 2; })) << "captures go right after the call";
   EXPECT_EQ(t.close(), detent::cancel_result::shut_down);
 }
 
 TEST_P(inside_on, DestroyingServiceAndTimerInsideTheCallback) {
   support::cage home;
+  gate armed;
   gate over;
   auto t = std::make_unique<detent::timer>();
   *t = detent::timer(service, [&, c = support::canary(home)] {
+    armed.pass();
     t.reset();
     play.holder().reset();
     over.open();
   });
   t->arm_after(0ns);
+  armed.open();
   EXPECT_TRUE(play.until([&] { return over.is_open(); }));
-  EXPECT_TRUE(support::eventually([&] { return home.alive == 0; }));
+  EXPECT_TRUE(support::eventually([&] { return home.gone == 1; }));
 }
 
 TEST_P(inside_on, ACallThatIsAskedToStopEndsShutdownEarly) {
