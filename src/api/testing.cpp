@@ -17,7 +17,7 @@ std::size_t manual_clock::suspend(duration d) { return state_->suspend(d.count()
 std::size_t manual_clock::step_system(duration d) { return state_->step_system(d.count()); }
 
 duration manual_clock::now_since_epoch(clock_kind kind) const noexcept {
-  return duration(state_->readings().now_ns(static_cast<detail::clock_id>(kind)));
+  return duration(state_->readings()->now_ns(static_cast<detail::clock_id>(kind)));
 }
 
 }  // namespace detent::inline v0

@@ -151,7 +151,8 @@ std::source_location timer_base::place() const noexcept {
 }
 
 void timer_base::destroy() noexcept {
-  core* owner = std::exchange(core_, nullptr);
+  // The handle is only read: until the wait is over the callback may still use it, to arm itself again for instance.
+  core* owner = core_;
   owner->destroy(id_.index);
   owner->unshare();
 }

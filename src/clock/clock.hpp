@@ -9,6 +9,8 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <utility>
 
 namespace detent::inline v0::detail {
 
@@ -40,14 +42,15 @@ class manual_readings {
 // Where a service reads its clocks.
 class clock_source {
  public:
-  explicit clock_source(const manual_readings* manual) noexcept : manual_(manual) {}
+  explicit clock_source(std::shared_ptr<const manual_readings> manual) noexcept : manual_(std::move(manual)) {}
   bool is_manual() const noexcept { return manual_ != nullptr; }
   std::int64_t now_ns(clock_id clock) const noexcept {
     return manual_ == nullptr ? platform::read_clock_ns(clock) : manual_->now_ns(clock);
   }
 
  private:
-  const manual_readings* manual_;  // outlives the service
+  // Shared: a handle or a task that outlives service and clock still asks what time it is.
+  std::shared_ptr<const manual_readings> manual_;
 };
 
 }  // namespace detent::inline v0::detail

@@ -30,7 +30,7 @@ std::vector<core*> manual_state::services() {
 
 void manual_state::shift(clock_set moving, std::int64_t by_ns) noexcept {
   for (unsigned clock = 0; clock < platform::clock_count; ++clock) {
-    if ((moving >> clock & 1) != 0) readings_.shift(static_cast<clock_id>(clock), by_ns);
+    if ((moving >> clock & 1) != 0) readings_->shift(static_cast<clock_id>(clock), by_ns);
   }
 }
 

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace detent::inline v0::detail {
@@ -15,12 +16,12 @@ class core;
 
 class manual_state {
  public:
-  explicit manual_state(std::int64_t start_ns) noexcept : readings_(start_ns) {}
+  explicit manual_state(std::int64_t start_ns) noexcept : readings_(std::make_shared<manual_readings>(start_ns)) {}
   ~manual_state();
   manual_state(const manual_state&) = delete;
   manual_state& operator=(const manual_state&) = delete;
 
-  const manual_readings& readings() const noexcept { return readings_; }
+  const std::shared_ptr<manual_readings>& readings() const noexcept { return readings_; }
 
   void join(core* service) DETENT_EXCLUDES(lock_);
   void leave(core* service) noexcept DETENT_EXCLUDES(lock_);
@@ -43,7 +44,7 @@ class manual_state {
   std::size_t look_everywhere(std::size_t limit);
   std::vector<core*> services() DETENT_EXCLUDES(lock_);
 
-  manual_readings readings_;
+  const std::shared_ptr<manual_readings> readings_;
   mutex lock_;
   std::vector<core*> services_ DETENT_GUARDED_BY(lock_);
   std::atomic<bool> moving_{false};  // V3: exchange, acq_rel <- V3: one move at a time, none inside a callback.

@@ -54,7 +54,7 @@ core::core(service_options&& options, manual_state* manual) noexcept
     : access_(options.sharing == sharing::one_thread ? access::alone : access::shared),
       options_(std::move(options)),
       manual_(manual),
-      clocks_(manual == nullptr ? nullptr : &manual->readings()),
+      clocks_(manual == nullptr ? nullptr : manual->readings()),
       own_thread_(options_.drive == drive::own_thread && manual == nullptr),
       creator_(platform::this_thread()) {
   platform::name_this_thread(creator_name_);

@@ -528,6 +528,31 @@ TEST(G02_one_end, dropping_the_task_of_a_withdrawn_or_postponed_firing_ends_noth
   EXPECT_EQ(service.counters().dropped, 0U);
 }
 
+// Handles and tasks keep the core, and the core what it needs to tell the time.
+TEST(G02_one_end, tasks_and_handles_that_outlive_service_and_clock_do_nothing) {
+  for (const bool drop : {false, true}) {
+    support::held_executor executor;
+    auto clock = std::make_unique<detent::manual_clock>();
+    detent::service_options options;
+    options.clock = clock.get();
+    options.executor = executor;
+    auto service = std::make_unique<timer_service>(std::move(options));
+    timer t(*service, [] { ADD_FAILURE(); });
+    t.arm_after(1ms);
+    clock->advance(1ms);
+    ASSERT_EQ(executor.size(), 1U);
+    service.reset();
+    clock.reset();
+    EXPECT_EQ(t.arm_after(1ms), arm_result::shut_down);
+    EXPECT_EQ(t.arm_every(1ms), arm_result::shut_down);
+    EXPECT_EQ(t.cancel(), cancel_result::shut_down);
+    EXPECT_EQ(t.status(), timer_state::shut_down);
+    if (drop) executor.drop_all();
+    else executor.run_all();
+    EXPECT_EQ(t.close_and_wait().outcome, cancel_result::shut_down);
+  }
+}
+
 TEST(G02_one_end, a_series_goes_on_after_a_dropped_tick) {
   detent::manual_clock clock;
   support::held_executor executor;

@@ -1,6 +1,8 @@
 // Goal: a manual clock moves only when told, each clock by itself, and stays at the end of time.
 #include "clock/clock.hpp"
 
+#include <memory>
+
 #include <gtest/gtest.h>
 
 namespace {
@@ -10,8 +12,9 @@ using detent::detail::clock_source;
 using detent::detail::manual_readings;
 
 TEST(manual_readings, move_one_clock_at_a_time_and_saturate) {
-  manual_readings manual(1000);
-  const clock_source clocks(&manual);
+  const auto readings = std::make_shared<manual_readings>(1000);
+  manual_readings& manual = *readings;
+  const clock_source clocks(readings);
   EXPECT_TRUE(clocks.is_manual());
   manual.shift(clock_id::system, -3000);
   EXPECT_EQ(clocks.now_ns(clock_id::steady), 1000);
