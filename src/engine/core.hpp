@@ -134,6 +134,7 @@ class core {
   // Driver role, for a manual clock.
   std::size_t look(std::size_t limit) noexcept;
   std::int64_t until_next_ns(unsigned clock_set) noexcept;
+  bool has_deadline() const noexcept;
   void notice_clock_step(std::int64_t by_ns) noexcept;
   void wait_pool_idle() noexcept;
   std::string name_of_earliest();

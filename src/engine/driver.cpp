@@ -86,7 +86,7 @@ std::size_t core::hand_due(clock_id clock, std::size_t limit) noexcept {
       chain = registry_.link(index).next;
       if (chain != no_index) __builtin_prefetch(&registry_.hot(chain));
       if (handed == limit) {  // A manual clock's single step: the rest stays where it was.
-        tokens->file(index, key_of(now));
+        tokens->file(index, key_of(hint::look_at(registry_.hot(index).hint.load(std::memory_order_acquire))));  // H7.
         continue;
       }
       const visit_answer answer = visit_record(words(index), visited_from::wheel, now, access_);
@@ -276,6 +276,15 @@ std::int64_t core::next_deadline_ns() noexcept {
   if (poll_ready_.load(std::memory_order_acquire)) set_alarms();  // P2 <- P3.
   leave_role();
   return wait_ns == ns_max ? ns_max : add_ns(now, wait_ns);
+}
+
+// Whether any firing is pending, other than for ever.
+bool core::has_deadline() const noexcept {
+  const std::uint32_t count = registry_.handed_out();
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (state::look_at(registry_.hot(i).state.load(std::memory_order_acquire)) != never) return true;  // T13 <- T1.
+  }
+  return false;
 }
 
 // How long until the first token on any of these clocks; ns_max when there is none.

@@ -55,6 +55,15 @@ std::int64_t manual_state::until_next(clock_set moving) {
   return least;
 }
 
+bool manual_state::has_deadline() {
+  bool has = false;
+  for (core* service : services()) {
+    has = has || service->has_deadline();
+    service->unshare();
+  }
+  return has;
+}
+
 std::size_t manual_state::move(clock_set moving, std::int64_t by_ns) {
   std::size_t fired = 0;
   std::size_t here = 0;
@@ -97,7 +106,8 @@ std::size_t manual_state::advance(std::int64_t by_ns) {
 std::size_t manual_state::step() {
   if (moving_.exchange(true, std::memory_order_acq_rel)) return 0;  // V3.
   std::size_t fired = look_everywhere(1);
-  while (fired == 0) {
+  // A token may be left over from a firing that was withdrawn: alone it is no reason to move the clock.
+  while (fired == 0 && has_deadline()) {
     const std::int64_t next = until_next(all_clocks);
     if (next == ns_max) break;
     shift(all_clocks, next);

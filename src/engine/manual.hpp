@@ -40,6 +40,7 @@ class manual_state {
 
   std::size_t move(clock_set moving, std::int64_t by_ns);
   std::int64_t until_next(clock_set moving);
+  bool has_deadline();
   void shift(clock_set moving, std::int64_t by_ns) noexcept;
   std::size_t look_everywhere(std::size_t limit);
   std::vector<core*> services() DETENT_EXCLUDES(lock_);
