@@ -132,11 +132,13 @@ void core::call(std::uint32_t index, const claim& won) noexcept {
   record& r = registry_.hot(index);
   const cold_part& c = registry_.cold(index);
   call_frame frame(this, index, c.group, r.calls.load(std::memory_order_relaxed));  // Written before T4 by this thread.
-  frame.describe(won.deadline_ns, won.start_ns - won.deadline_ns, won.missed, id_of(index));
+  std::int64_t late_ns = 0;  // From the first instant to the last is more than a signed distance holds.
+  if (__builtin_sub_overflow(won.start_ns, won.deadline_ns, &late_ns)) late_ns = ns_max;
+  frame.describe(won.deadline_ns, late_ns, won.missed, id_of(index));
   tallies_.fired.fetch_add(1, std::memory_order_relaxed);
   if (won.missed != 0) tallies_.missed.fetch_add(won.missed, std::memory_order_relaxed);
   if (won.start_ns < won.deadline_ns) tallies_.early.fetch_add(1, std::memory_order_relaxed);
-  note_lateness(won.start_ns - won.deadline_ns);
+  note_lateness(late_ns);
   const bool watched = options_.call_limit.count() > 0;
   if (watched) watch(frame);
   call_user(r, frame);

@@ -4,6 +4,8 @@
 //
 // Method: tables of what is armed in which order and what order must come out, postponed and re-armed timers included;
 // a random program that is played twice and must leave the same trace.
+//
+// Planted bug that this catches: stale_hint (5).
 #include <detent/detent.hpp>
 
 #include <algorithm>
@@ -97,6 +99,28 @@ TEST_P(order_of, PostponedTimersAmongEqualDeadlinesWhoseTokensStandEverywhere) {
   }
   o.clock.advance(1h);
   EXPECT_EQ(o.seen, expected);
+}
+
+// The token in the wheel still stands at the former deadline: coming up there, it is no firing and goes to no executor.
+TEST_P(order_of, AFormerDeadlineIsNoFiring) {
+  o.add('a').arm_after(1s);
+  o.clock.advance(1ms);
+  o.timers[0].arm_after(2s);
+  EXPECT_EQ(o.clock.advance(1500ms), 0U);
+  EXPECT_EQ(o.clock.advance(1s), 1U);
+  detent::manual_clock clock;
+  support::held_executor held;
+  detent::service_options options;
+  options.clock = &clock;
+  options.executor = held;
+  options.sharing = GetParam();
+  detent::timer_service service(std::move(options));
+  detent::timer t(service, [] {});
+  t.arm_after(1s);
+  clock.advance(1ms);
+  t.arm_after(2s);
+  clock.advance(1500ms);
+  EXPECT_EQ(held.size(), 0U);
 }
 
 TEST_P(order_of, PulledForwardTimersAreOrderedByTheirNewDeadline) {

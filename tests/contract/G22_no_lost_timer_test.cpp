@@ -5,7 +5,7 @@
 // the step itself can have woken the driver; the far timer beside it would wake it in an hour. In proof builds the
 // service counts sleeps that only a safety limit ended: none.
 //
-// Planted bugs that this catches: lost_wake (4), stale_hint (5, as firings before their deadline).
+// Planted bug that this catches: lost_wake (4).
 #include <detent/detent.hpp>
 
 #include <algorithm>

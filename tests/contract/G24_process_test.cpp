@@ -254,11 +254,9 @@ TEST(G24, DescriptorsAreClosedByExec) {
 
 TEST(G24, ExitWithArmedTimers) {
   EXPECT_EQ(in_child([]() -> int {
-              auto* service = new detent::timer_service;
-              auto* t = new detent::timer(*service, [] {});
-              static detent::timer* kept = nullptr;
-              kept = t;
-              kept->arm_every(50us);
+              static auto* service = new detent::timer_service;
+              static auto* t = new detent::timer(*service, [] {});
+              t->arm_every(50us);
               service->once(1h, [] {});
               std::exit(7);
             }),

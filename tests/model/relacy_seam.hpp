@@ -31,7 +31,7 @@ inline bool adding_nothing_is_a_load = false;
 
 template <class T>
 class sync_atomic {
-public:
+ public:
   explicit sync_atomic(T first) : word_(first) {}
 
   T load(rl::memory_order order) const { return word_.load(order, RL_INFO); }
@@ -45,7 +45,7 @@ public:
     return word_.compare_exchange_strong(expected, desired, order, RL_INFO, otherwise, RL_INFO);
   }
 
-private:
+ private:
   rl::atomic<T> word_;
 };
 

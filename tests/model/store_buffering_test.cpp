@@ -89,7 +89,7 @@ struct sleeping : rl::test_suite<sleeping, 2> {
 
   void thread(unsigned me) {
     if (me == 0) {
-      sleeper.until.store(never, memory_order_release);          // S1
+      sleeper.until.store(never, memory_order_release);        // S1
       asleep = read_in_order(record.mail.inbox, shared) == 0;  // I3
     } else {
       const instant at = record.arm(early);
