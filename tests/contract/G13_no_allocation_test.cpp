@@ -50,7 +50,6 @@ void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return ta
 void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return take(size); }
 void* operator new(std::size_t size, std::align_val_t a) { return take_aligned(size, a); }
 void* operator new[](std::size_t size, std::align_val_t a) { return take_aligned(size, a); }
-void* operator new[](std::size_t size, std::align_val_t a) { return take_aligned(size, a); }
 void* operator new(std::size_t size, std::align_val_t a, const std::nothrow_t&) noexcept {
   return take_aligned(size, a);
 }
@@ -64,8 +63,6 @@ void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); 
 void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
 void operator delete[](void* memory, std::align_val_t) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
 void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
 
 namespace {
