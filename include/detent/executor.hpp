@@ -66,6 +66,7 @@ class executor_choice {
   executor_choice(pool p) noexcept
       : kind_(p.threads == 0 ? kind::driver : kind::pool), threads_(p.threads) {}  // NOLINT
   template <executor E>
+    requires(!std::is_same_v<std::remove_cv_t<E>, executor_choice>)
   executor_choice(E& custom) noexcept  // NOLINT: meant to convert
       : kind_(kind::custom),
         self_(&custom),

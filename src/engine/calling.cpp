@@ -297,6 +297,7 @@ void core::drop_entry(std::uint32_t index) noexcept {
   record& r = registry_.hot(index);
   bool dropped = false;
   bool ends = false;
+  bool stranded = false;
   timer_name dropped_timer;
   {
     lock_guard guard(registry_.lock_of(index));
@@ -319,6 +320,7 @@ void core::drop_entry(std::uint32_t index) noexcept {
         if (!goes_on && c.held_by == tenure::id_only) {
           ends = close_word(index, state::closed | state::orphan_bit).ours_to_end;
         }
+        stranded = c.held_by == tenure::continuation;
         if (state::is_waited(s)) count_end(index);
         break;
       }
@@ -334,6 +336,7 @@ void core::drop_entry(std::uint32_t index) noexcept {
     run_entry(pass_turn(turn));
     unshare_group(turn);
   }
+  if (stranded && read_in_order(after_shutdown_, access::shared) != 0) run_continuations();  // U4 <- U3.
 }
 
 }  // namespace detent::inline v0::detail

@@ -311,7 +311,7 @@ void core::start_continuations(std::uint32_t first) noexcept {
   }
   static_cast<void>(arm_word(first, to_instant_rounded_down(now_ns(c.clock)), 0));
   // After a shutdown nobody else would run it.
-  if (after_shutdown_.load(std::memory_order_acquire)) run_continuations();  // U4 <- U3.
+  if (read_in_order(after_shutdown_, access::shared) != 0) run_continuations();  // U4 <- U3.
 }
 
 }  // namespace detent::inline v0::detail

@@ -382,8 +382,9 @@ class core {
   eventcount watch_sleep_;
 
   // Shutdown. `refusing_` is written once, then every registry lock is passed: creation looks at it under that lock.
-  std::atomic<bool> refusing_{false};        // U1 -> U2
-  std::atomic<bool> after_shutdown_{false};  // U3 -> U4: who arms a continuation now runs it himself
+  std::atomic<bool> refusing_{false};  // U1 -> U2
+  // 0, then 1. U3 sets it, U4 reads it in order (adds 0): whoever arms a continuation after U3 runs it himself.
+  std::atomic<std::uint32_t> after_shutdown_{0};
   mutable mutex shutdown_lock_;
   bool shutdown_begun_ DETENT_GUARDED_BY(shutdown_lock_) = false;
   bool shutdown_over_ DETENT_GUARDED_BY(shutdown_lock_) = false;

@@ -69,9 +69,10 @@ std::uint64_t core::resolve() noexcept {
   return withdrawn;
 }
 
-// U3 first: whoever arms a continuation from now on runs it himself, and whoever armed one before is found here.
+// U3 first, as a read-modify-write: an armer whose U4 came before it has published its record and its arming (U3 reads
+// from U4, so the scan sees them); one whose U4 comes after runs the continuation itself.
 void core::run_continuations() noexcept {
-  after_shutdown_.store(true, std::memory_order_release);  // U3 -> U4.
+  after_shutdown_.fetch_or(1, std::memory_order_acq_rel);  // U3 -> U4.
   for (bool again = true; again;) {
     again = false;
     const std::uint32_t count = registry_.handed_out();
@@ -82,8 +83,7 @@ void core::run_continuations() noexcept {
         lock_guard guard(registry_.lock_of(i));
         if (registry_.cold(i).held_by != tenure::continuation) continue;
       }
-      // In order with U3: an armer before this sees us claim, one after it sees U3 (as SB-A).
-      const std::uint64_t s = read_in_order(r.state, access_);  // T9 <- T1.
+      const std::uint64_t s = r.state.load(std::memory_order_acquire);  // T13 <- T1.
       if (!state::is_pending(s)) continue;
       if (state::look_at(s) == never) {  // Its executor dropped it.
         static_cast<void>(arm_word(i, to_instant_rounded_down(now_ns(clock_id::steady)), 0));
