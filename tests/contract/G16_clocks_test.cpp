@@ -22,6 +22,12 @@ namespace {
 
 class three_clocks : public ::testing::Test {
  protected:
+  // In the body: clang 16 does not take std::source_location::current() from a member's initializer.
+  three_clocks() {
+    steady = detent::timer(service, [this] { order += 's'; });
+    boottime = detent::boottime_timer(service, [this] { order += 'b'; });
+    system = detent::system_timer(service, [this] { order += 'w'; });
+  }
   detent::manual_clock clock;
   std::vector<detent::duration> steps;
   detent::timer_service service{[this] {
@@ -32,9 +38,9 @@ class three_clocks : public ::testing::Test {
     return options;
   }()};
   std::string order;
-  detent::timer steady{service, [this] { order += 's'; }};
-  detent::boottime_timer boottime{service, [this] { order += 'b'; }};
-  detent::system_timer system{service, [this] { order += 'w'; }};
+  detent::timer steady;
+  detent::boottime_timer boottime;
+  detent::system_timer system;
 
   std::string fired() { return std::exchange(order, std::string()); }
 };

@@ -14,8 +14,10 @@ std::atomic<int>* calls = nullptr;
 struct parts {
   detent::timer_service service;
   detent::timer_group group{service};
-  detent::timer often{group, [] { calls->fetch_add(1); }};
-  detent::timer never{group, [] { calls->fetch_add(1); }};
+  detent::timer often;
+  detent::timer never;
+  // Here: clang 16 does not take std::source_location::current() from a member's initializer.
+  parts() : often(group, [] { calls->fetch_add(1); }), never(group, [] { calls->fetch_add(1); }) {}
 };
 
 std::unique_ptr<parts> made;
