@@ -185,8 +185,9 @@ wait_result core::wait(named timer, std::int64_t limit_ns) noexcept {
 }
 
 bool core::is_driven_here() const noexcept {
-  return !own_thread_ && !clocks_.is_manual() &&
-         driving_thread_.load(std::memory_order_relaxed) == platform::this_thread();
+  if (own_thread_) return false;
+  if (access_ == access::alone) return true;  // Nobody else may call into this service.
+  return !clocks_.is_manual() && driving_thread_.load(std::memory_order_relaxed) == platform::this_thread();
 }
 
 // Waits, one after the other, for the calls in progress of the whole service. A call that begins later in a record

@@ -6,6 +6,7 @@
 // Exactly one of them is refused, the others come back, and everything is closed. A refusal too many, or a hang, fails.
 #include <detent/detent.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -325,6 +326,221 @@ TEST(G08, on_the_driving_thread_a_wait_for_what_only_run_due_could_do_is_refused
   t.arm_after(1h);
   EXPECT_EQ(t.wait(), wait_result::would_deadlock);
   EXPECT_EQ(t.cancel_and_wait().outcome, cancel_result::cancelled);
+}
+
+// Nobody else may call into the service, so also before the first look the wait could never end.
+TEST(G08, with_one_thread_every_wait_for_what_has_not_started_is_refused) {
+  detent::manual_clock clock;
+  for (const bool manual : {false, true}) {
+    service_options options;
+    options.drive = detent::drive::by_user;
+    options.sharing = detent::sharing::one_thread;
+    options.executor = detent::on_driver{};
+    if (manual) options.clock = &clock;
+    timer_service service(std::move(options));
+    timer t(service, [] {});
+    t.arm_after(1h);
+    EXPECT_EQ(t.wait_for(support::patience), wait_result::would_deadlock);
+    EXPECT_EQ(t.wait(), wait_result::would_deadlock);
+    EXPECT_EQ(service.wait(t.id()), wait_result::would_deadlock);
+    EXPECT_EQ(t.close_and_wait().outcome, cancel_result::cancelled);
+  }
+}
+
+// --- Cycles of unlike parts ------------------------------------------------------------------------------------------
+
+// Two calls that meet and then do what they are given; answers how many of their waits were refused.
+template <class First, class Second>
+int meet_and(timer& a, timer& b, const detent::detail::home& at_a, const detent::detail::home& at_b, First first,
+             Second second) {
+  meeting both(2);
+  std::atomic<int> refused{0};
+  std::atomic<int> over{0};
+  a = timer(at_a, {.name = "a"}, [&] {
+    both.join();
+    refused.fetch_add(first() == wait_result::would_deadlock ? 1 : 0);
+    over.fetch_add(1);
+  });
+  b = timer(at_b, {.name = "b"}, [&] {
+    both.join();
+    refused.fetch_add(second() == wait_result::would_deadlock ? 1 : 0);
+    over.fetch_add(1);
+  });
+  a.arm_after(0ns);
+  b.arm_after(0ns);
+  support::eventually([&] { return over.load() == 2; });
+  a.close_and_wait();
+  b.close_and_wait();
+  return refused.load();
+}
+
+TEST(G08, a_timer_and_a_group_that_close_each_other) {
+  heard h;
+  timer_service service(with(h, 2));
+  timer_group group(service);
+  timer a;
+  timer b;
+  EXPECT_EQ(meet_and(
+                a, b, group, service, [&] { return b.close_and_wait().wait; }, [&] { return group.close_and_wait(); }),
+            1);
+  EXPECT_EQ(h.count(), 1U);
+}
+
+TEST(G08, members_that_destroy_each_other_s_group) {
+  heard h;
+  timer_service service(with(h, 2));
+  auto left = std::make_unique<timer_group>(service);
+  auto right = std::make_unique<timer_group>(service);
+  timer a;
+  timer b;
+  EXPECT_EQ(meet_and(
+                a, b, *left, *right,
+                [&] {
+                  right.reset();
+                  return wait_result::quiet;
+                },
+                [&] {
+                  left.reset();
+                  return wait_result::quiet;
+                }),
+            0);
+  ASSERT_EQ(h.count(), 1U);
+  EXPECT_FALSE(h.reports.back().refused) << "a destructor cannot refuse";
+}
+
+TEST(G08, a_limit_does_not_keep_a_cycle_waiting) {
+  heard h;
+  timer_service service(with(h, 2));
+  timer a;
+  timer b;
+  EXPECT_EQ(meet_and(
+                a, b, service, service, [&] { return b.close_and_wait_for(1h).wait; },
+                [&] { return a.cancel_and_wait_for(1h).wait; }),
+            1);
+}
+
+TEST(G08, close_then_closes_no_cycle) {
+  heard h;
+  timer_service service(with(h, 2));
+  timer a;
+  timer b;
+  std::atomic<int> then{0};
+  EXPECT_EQ(meet_and(
+                a, b, service, service,
+                [&] {
+                  b.close_then([&] { then.fetch_add(1); });
+                  return wait_result::quiet;
+                },
+                [&] {
+                  a.close_then([&] { then.fetch_add(1); });
+                  return wait_result::quiet;
+                }),
+            0);
+  support::eventually([&] { return then.load() == 2; });
+  EXPECT_EQ(h.count(), 0U);
+}
+
+TEST(G08, a_detached_call_is_in_no_cycle_of_its_timer) {
+  heard h;
+  timer_service service(with(h, 2));
+  meeting both(2);
+  std::atomic<int> quiet{0};
+  timer a;
+  timer b;
+  a = timer(service, [&](detent::firing& f) {
+    f.detach();
+    both.join();
+    if (b.close_and_wait().wait == wait_result::quiet) quiet.fetch_add(1);
+  });
+  b = timer(service, [&] {
+    both.join();
+    if (a.close_and_wait().wait == wait_result::quiet) quiet.fetch_add(1);
+  });
+  a.arm_after(0ns);
+  b.arm_after(0ns);
+  EXPECT_TRUE(support::eventually([&] { return quiet.load() == 2; }));
+  EXPECT_EQ(h.count(), 0U);
+  service.shutdown();  // a counts for its service to the end.
+}
+
+// The destruction of captures counts as a call: two of them may wait for each other just so.
+TEST(G08, captures_that_close_each_other_s_timer_while_they_are_destroyed) {
+  heard h;
+  timer_service service(with(h, 1));
+  meeting both(2);
+  std::atomic<int> refused{0};
+  timer a;
+  timer b;
+  a = timer(service, [end = support::at_end([&] {
+                        both.join();
+                        if (b.close_and_wait().wait == wait_result::would_deadlock) refused.fetch_add(1);
+                      })] {});
+  b = timer(service, [end = support::at_end([&] {
+                        both.join();
+                        if (a.close_and_wait().wait == wait_result::would_deadlock) refused.fetch_add(1);
+                      })] {});
+  {
+    support::background first([&] { a.close(); });
+    support::background second([&] { b.close(); });
+  }
+  EXPECT_EQ(refused, 1);
+}
+
+// A call inside a call: the inner one's waits hold up the outer one as well.
+TEST(G08, a_call_made_inside_a_call_of_another_service) {
+  heard h;
+  timer_service service(with(h, 2));
+  service_options options = with(h, 1);
+  options.drive = detent::drive::by_user;
+  options.executor = detent::on_driver{};
+  timer_service loop(std::move(options));
+  meeting both(2);
+  std::atomic<int> refused{0};
+  std::atomic<int> over{0};
+  timer outer;
+  timer other;
+  timer inner(loop, [&] {
+    EXPECT_EQ(outer.close_and_wait().wait, wait_result::from_callback);
+    both.join();
+    if (other.close_and_wait().wait == wait_result::would_deadlock) refused.fetch_add(1);
+  });
+  inner.arm_after(0ns);
+  outer = timer(service, [&] {
+    loop.run_due();
+    over.fetch_add(1);
+  });
+  other = timer(service, [&] {
+    both.join();
+    if (outer.close_and_wait().wait == wait_result::would_deadlock) refused.fetch_add(1);
+    over.fetch_add(1);
+  });
+  outer.arm_after(0ns);
+  other.arm_after(0ns);
+  EXPECT_TRUE(support::eventually([&] { return over.load() == 2; }));
+  EXPECT_EQ(refused, 1);
+}
+
+TEST(G08, services_that_destroy_each_other_in_their_callbacks) {
+  heard h;
+  auto first = std::make_unique<timer_service>(with(h, 1));
+  auto second = std::make_unique<timer_service>(with(h, 1));
+  meeting both(2);
+  std::atomic<int> over{0};
+  timer a(*first, {.name = "a"}, [&] {
+    both.join();
+    second.reset();
+    over.fetch_add(1);
+  });
+  timer b(*second, {.name = "b"}, [&] {
+    both.join();
+    first.reset();
+    over.fetch_add(1);
+  });
+  a.arm_after(0ns);
+  b.arm_after(0ns);
+  EXPECT_TRUE(support::eventually([&] { return over.load() == 2; }));
+  const std::lock_guard guard(h.lock);
+  EXPECT_TRUE(std::any_of(h.reports.begin(), h.reports.end(), [](const deadlock_report& r) { return !r.refused; }));
 }
 
 TEST(G08, a_call_over_its_limit_is_named_once) {
