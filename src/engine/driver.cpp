@@ -323,6 +323,7 @@ std::string core::name_of_earliest() {
   const std::uint32_t count = registry_.handed_out();
   for (std::uint32_t i = 0; i < count; ++i) {
     const std::uint64_t s = registry_.hot(i).state.load(std::memory_order_acquire);  // T13 <- T1.
+    if (state::look_at(s) == never) continue;  // Perhaps not born yet: the cold part is its creator's.
     if (!state::is_due(s, to_instant_rounded_down(now_ns(registry_.cold(i).clock)))) continue;
     const timer_name name = describe(i);
     return name.name + " created at " + name.place.file_name() + ":" + std::to_string(name.place.line());

@@ -29,8 +29,9 @@ void core::run_what_is_due(std::int64_t until_ns) noexcept {
   for (std::uint32_t i = 0; i < count; ++i) {
     record& r = registry_.hot(i);
     const auto is_due = [&] {
-      const instant by = to_instant_rounded_down(due_by[static_cast<std::size_t>(registry_.cold(i).clock)]);
-      return state::is_due(r.state.load(std::memory_order_acquire), by);  // T13 <- T1, T4.
+      const std::uint64_t s = r.state.load(std::memory_order_acquire);  // T13 <- T1, T4, T8.
+      if (state::look_at(s) == never) return false;  // Perhaps not born yet: the cold part is its creator's.
+      return state::is_due(s, to_instant_rounded_down(due_by[static_cast<std::size_t>(registry_.cold(i).clock)]));
     };
     while (is_due() && platform::read_clock_ns(clock_id::steady) < until_ns) {
       if (!own_thread_ && take_role()) {
