@@ -38,7 +38,7 @@ struct timer_info {
 
 // Log-linear histogram of lateness in fixed memory: eight buckets for each power of two of nanoseconds.
 struct lateness_histogram {
-  static constexpr std::size_t bucket_count = 64 * 8;
+  static constexpr std::size_t bucket_count = std::size_t{64} * 8;
   std::uint64_t count = 0;
   std::uint64_t max_ns = 0;
   std::vector<std::uint64_t> buckets;  // bucket_count of them

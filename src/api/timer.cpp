@@ -41,8 +41,8 @@ creation::creation(const home& where, clock_kind clock, const timer_options& opt
 }
 
 creation::creation(const home& where, clock_kind clock, const timer_options& options, std::source_location place,
-                   std::error_code& error) noexcept {
-  index_ = no_index;
+                   std::error_code& error) noexcept
+    : index_(no_index) {
   if (where.core_->is_gone()) return;
   index_ = where.core_->reserve(static_cast<group_record*>(where.group_), clock, options, place, tenure::handle, error);
   if (index_ != no_index) core_ = where.core_;

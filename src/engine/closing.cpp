@@ -34,8 +34,8 @@ std::uint32_t core::reserve(group_record* group, clock_kind kind, const timer_op
                             std::source_location place, tenure held_by, std::error_code& error) noexcept {
   check_thread();
   const clock_id clock = id_of_kind(kind);
-  char* name = nullptr;
-  if (!options.name.empty() && (name = copy_name(options.name)) == nullptr) {
+  char* name = options.name.empty() ? nullptr : copy_name(options.name);
+  if (name == nullptr && !options.name.empty()) {
     error = std::make_error_code(std::errc::not_enough_memory);
     return no_index;
   }

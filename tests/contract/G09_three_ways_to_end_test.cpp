@@ -24,16 +24,10 @@ namespace {
 thread_local bool memory_is_short = false;
 }  // namespace
 
-void* operator new(std::size_t size) {
-  void* p = std::malloc(size);
-  if (p == nullptr) std::abort();
-  return p;
-}
+// The one form that the library allocates with where it must not throw.
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-  return memory_is_short ? nullptr : std::malloc(size);
+  return memory_is_short ? nullptr : ::operator new(size);
 }
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 
 namespace {
 
