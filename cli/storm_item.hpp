@@ -123,7 +123,7 @@ class cargo_heavy : public cargo_core {
   using cargo_core::cargo_core;
 
  private:
-  std::array<std::uint64_t, 6> ballast_{};
+  [[maybe_unused]] std::array<std::uint64_t, 6> ballast_{};
 };
 
 static_assert(detail::fits_inline<cargo_core> && !detail::fits_inline<cargo_heavy>);

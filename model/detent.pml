@@ -100,6 +100,15 @@ end_asleep:
   od
 }
 
+/* The tick after the one at s; missed ones are skipped, or made up for in a burst. */
+inline next_tick(to, s, per) {
+  to = AT(s) + ((per) & 240);
+  if
+  :: (per) & BURST -> skip
+  :: else -> do :: to <= now -> to = to + ((per) & 240) :: else -> break od
+  fi
+}
+
 /* T4 with what it needs: res 1 claimed. `n`: the next deadline of a fixed-delay series that is held. */
 inline claim(r) {
   do
@@ -116,9 +125,8 @@ inline claim(r) {
         lock_registry(r);
         atomic {
           s = state[r]; x = period[r];
-          h = AT(s) + (x & 240)
+          next_tick(h, s, x)
         };
-        do :: h <= now -> h = h + (x & 240) :: else -> break od;          /* missed ticks are skipped */
 #ifdef M_SERIES
         h = 0;
 #endif
@@ -129,13 +137,16 @@ inline claim(r) {
 #else
           :: DUE(s) && (s & PERIODIC) && state[r] == s ->
 #endif
-             assert(g_open[r] && g_due[r] <= now && g_period[r] == x);
+             assert(g_open[r] && g_due[r] <= now && g_period[r] == x);    /* R-PERIOD, R-KIND */
+#if SERIES
+             assert(!g_silent[r]);                                        /* R-SERIES */
+#endif
              g_due[r] = h;
 #ifdef M_SERIES
              g_end(r); state[r] = FLAGS(s) | CALLING;
 #else
              if
-             :: (x & 1) -> state[r] = HELD | FLAGS(s) | CALLING
+             :: (x & DELAY) -> state[r] = HELD | FLAGS(s) | CALLING
              :: else -> state[r] = h | PERIODIC | FLAGS(s) | CALLING
              fi;
 #endif
@@ -187,51 +198,80 @@ inline T6(r) {
   if
   :: !ISTERM(state[r]) && (state[r] & 241) == HELD ->
      lock_registry(r);
-     atomic {
-       if
-       :: !ISTERM(state[r]) && (state[r] & 241) == HELD ->
-          g_due[r] = now + (period[r] & 240);
-          state[r] = g_due[r] | PERIODIC | FLAGS(state[r])
-       :: else -> skip
-       fi
-     };
+     do
+     :: atomic { s = state[r]; h = now + (period[r] & 240) };
+        if
+        :: ISTERM(s) || (s & 241) != HELD -> break
+        :: else ->
+           atomic {
+             if
+#ifdef M_RESUMEBLIND                    /* written without looking whether it is still held */
+             :: true ->
+                if :: PENDING(state[r]) -> skip :: else -> g_open[r] = 1 fi;
+#else
+             :: state[r] == s ->
+#endif
+                g_due[r] = h; state[r] = h | PERIODIC | FLAGS(s); break
+#ifndef M_RESUMEBLIND
+             :: else -> skip
+#endif
+             fi
+           }
+        fi
+     od;
+     atomic { s = 0; h = 0 };
      unlock_registry(r)
   :: else -> skip
   fi;
+  x = 0;
 #endif
   skip
 }
 
 #if DROPS
-/* T12. The executor dropped the entry without running it. */
+/* T12. The executor dropped the entry without running it: a firing that is due is over, and whoever waits for it is told. */
 inline drop(r) {
 #ifdef M_DROPLEAK                       /* the task's end is forgotten: nobody says that no entry is left */
   atomic { g_entries[r]--; g_inarm[r]++ };
   g_inarm[r]--
 #else
   lock_registry(r);
-  s = state[r];
-  atomic {
-    if
-    :: DUE(state[r]) ->
-       s = state[r];
+  do
+  :: atomic {
+       s = state[r]; x = period[r];
+#ifdef M_DROPALL                        /* also what is not due: an arming that came after the entry */
+       if :: PENDING(s) -> skip :: else -> res = 0; b = 0; break fi;
+#else
+       if :: DUE(s) -> skip :: else -> res = 0; b = 0; break fi;
+#endif
        if
-       :: s & PERIODIC ->
-          h = AT(s) + (period[r] & 240);
-          do :: h <= now -> h = h + (period[r] & 240) :: else -> break od;
-          if :: period[r] & 1 -> h = now + (period[r] & 240) :: else -> skip fi;
-          g_due[r] = h;
-          state[r] = h | PERIODIC
-       :: else -> g_end(r); state[r] = 0
-       fi;
-       b = ISWAIT(s);
-       h = 0; res = !PENDING(state[r]) && idonly[r];
-       if :: res -> state[r] = TERMINAL | ORPHAN | CALLING :: else -> skip fi
-    :: else -> b = 0; res = 0
-    fi;
-    s = 0
-  };
-  if :: b -> count_end(r); b = 0 :: else -> skip fi;
+       :: (s & PERIODIC) && (x & DELAY) -> h = now + (x & 240)            /* no call will end: it counts from now */
+       :: (s & PERIODIC) && !(x & DELAY) -> next_tick(h, s, x)
+       :: else -> h = 0
+       fi
+     };
+     atomic {
+       if
+       :: state[r] == s ->
+          assert(g_open[r] && g_due[r] <= now);
+          assert(!ISCALL(s));
+          if
+          :: s & PERIODIC -> assert(g_period[r] == x); g_due[r] = h; state[r] = h | PERIODIC
+          :: else -> g_end(r); state[r] = 0
+          fi;
+          b = ISWAIT(s);
+          res = !(s & PERIODIC) && idonly[r];
+          if :: res -> T3(r, ORPHAN); assert(res == ENDER) :: else -> skip fi;
+          break
+       :: else -> skip
+       fi
+     }
+  od;
+  atomic { s = 0; h = 0; x = 0 };
+#ifndef M_DROPSILENT                    /* nobody who waits for the firing is told */
+  if :: b -> count_end(r) :: else -> skip fi;
+#endif
+  b = 0;
   unlock_registry(r);
   if :: res -> finish(r) :: else -> skip fi;
   settle(r)
@@ -239,11 +279,14 @@ inline drop(r) {
 }
 #endif
 
-bit  returned;                          /* scenario 14: the waiter is back */
+bit  returned;                          /* scenarios 14 and 17: the waiter is back */
+bit  closed;                            /* scenario 4: the other closer is back, so the handle may go */
+bit  gone;                              /* scenario 3: destroyed inside its callback */
+byte waiters;                           /* scenario 9 */
 #include "callbacks.pml"
 
 proctype Worker(byte w) {
-  LOCALS; byte r, t;
+  LOCALS; byte r, t, y;
 end_idle:
   do
   :: queue ? r ->
@@ -273,7 +316,14 @@ end_idle:
 #if SERIES
         T6(r);
 #endif
-        end_if_spent(r);
+#ifdef M_SPENTBEFORE                    /* T11 is not repeated when a cancel comes before T5 */
+        atomic {
+          if
+          :: ISSPENT(r, state[r]) -> state[r] = TERMINAL | ORPHAN | FLAGS(state[r])
+          :: else -> skip
+          fi
+        };
+#endif
         finish(r)
      :: else -> skip
      fi;

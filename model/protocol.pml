@@ -45,7 +45,9 @@ byte detaches[NR];                      /* calls that detached themselves; belon
 #define ISDETACHED(r) false
 #define ANSWERED(r, all) (ends[r] != c)
 #endif
-byte period[NR];                        /* cold part: 16, 32 ..; + 1 fixed delay. Guarded by regist[r] */
+byte period[NR];                        /* cold part: 16, 32 ..; + DELAY or BURST. Guarded by regist[r] */
+#define DELAY 1                         /* the next tick counts from the end of the call */
+#define BURST 2                         /* missed ticks are made up for */
 bit  idonly[NR];                        /* cold part: no handle, ends by itself */
 byte gener[NR];                         /* generation. Guarded by regist[r] */
 bit  regist[NR];                        /* the record's registry lock */
@@ -72,6 +74,12 @@ byte g_quiet[NR];                       /* tenant whose close has answered quiet
 byte g_entries[NR];                     /* executor entries */
 byte g_inarm[NR];                       /* threads between writing the state and the end of their hand-off */
 byte g_taken;                           /* records the driver took from the inbox and has not looked at yet */
+#if SERIES
+bit  g_silent[NR];                      /* the last verb that took effect was a cancel: no tick may come */
+#define g_silence(r, v) g_silent[r] = v
+#else
+#define g_silence(r, v) skip
+#endif
 bit  g_confirming[NR];                  /* the driver is between H2 and T9 */
 bit  g_asleep;
 #if ENDED
@@ -115,6 +123,13 @@ inline count_end(r) {                   /* X1, then the bucket; under the regist
 
 #define OWNED 255                       /* instead of a generation: the record cannot get another tenant meanwhile */
 
+/* Whether generation g of record r is meant, asked under the registry lock. A tenant of generation g is g + 1. */
+#ifdef M_IDCHECK
+#define SAME(r, g) true
+#else
+#define SAME(r, g) ((g) == OWNED || gener[r] == (g))
+#endif
+
 /* T7 and the count, under the registry lock. res 1: sleep until the record's ends are no longer c. too: a pending
  * firing counts as well; all: detached calls count. */
 inline await_locked(r, too, all) {
@@ -137,11 +152,7 @@ inline sleep_until_over(r, me, all) {
   do
   :: woken[me] = 0;                     /* the bucket's epoch */
      if
-#ifdef M_INHANDWAIT
-     :: ANSWERED(r, all) && !(hint[r] & INHAND) -> break
-#else
      :: ANSWERED(r, all) -> break                                         /* X2 */
-#endif
      :: else -> skip
      fi;
      woken[me]
@@ -153,13 +164,13 @@ inline sleep_until_over(r, me, all) {
 inline await_call(r, me, g, all) {
 #ifdef M_T7LOOK                         /* without the lock the call at T7 may be another tenant's */
   if
-  :: (g) == OWNED || gener[r] == (g) -> await_locked(r, 0, all)
+  :: SAME(r, g) -> await_locked(r, 0, all)
   :: else -> res = 0
   fi;
 #else
   lock_registry(r);
   if
-  :: (g) == OWNED || gener[r] == (g) -> await_locked(r, 0, all)
+  :: SAME(r, g) -> await_locked(r, 0, all)
   :: else -> res = 0
   fi;
   unlock_registry(r);
@@ -171,12 +182,15 @@ inline await_call(r, me, g, all) {
   atomic { res = 0; c = 0 }
 }
 
-/* wait(): for what is pending and for the call in progress, each once. A detached call does not count, but a firing that
+/* wait(): for what is pending and for the call in progress, each once; g: as above. A detached call does not count, but a firing that
  * is pending beside it cannot start before it returns: the waiter sleeps over its end without taking that for its own. */
-inline wait_for(r, me) {
+inline wait_for(r, me, g) {
   enough = 255;
   do
   :: lock_registry(r);
+#if IDS
+     if :: SAME(r, g) -> skip :: else -> unlock_registry(r); break fi;
+#endif
      atomic {
        s = state[r]; b = ISCALL(s) && ISDETACHED(r);
        if
@@ -248,6 +262,12 @@ inline enter_wait(r, w) {
 #define QUIET    0
 #define REFUSED  1
 #define FROMCALL 2
+#ifdef M_INHANDWAIT                     /* a close waits also for the entry that an executor holds */
+#define await_entry(r) !(hint[r] & INHAND)
+#else
+#define await_entry(r) skip
+#endif
+
 /* The wait of a close_and_wait that worker w calls inside a callback. res: its answer. */
 inline await_inside(r, w) {
 #ifdef M_SELFWAIT
@@ -483,7 +503,7 @@ inline T1(r, d, p, per) {
        if :: PENDING(state[r]) -> g_end(r) :: else -> assert(!g_open[r]) fi;
        assert(g_quiet[r] != g_tenant[r]);
        g_open[r] = 1; g_due[r] = (d); g_period[r] = (per); g_inarm[r]++;
-       state[r] = (d) | (p) | FLAGS(state[r]);
+       state[r] = (d) | (p) | FLAGS(state[r]); g_silence(r, 0);
        res = 1
     fi
   }
@@ -507,7 +527,7 @@ inline arm(r, d) {
 #endif
   after_T1(r, d)
 }
-/* per: period, + 1 for fixed delay */
+/* per: period, + DELAY or BURST */
 inline arm_every(r, d, per) {
 #ifdef M_PERIOD
   period[r] = (per);
@@ -536,6 +556,7 @@ inline T2(r, locked, awaits) {
        if
        :: b && !(locked) -> skip
        :: else ->
+          g_silence(r, 1);
           res = (PENDING(s) -> WITHDREW : 0) | (ISCALL(s) -> RUNNING : 0);
           if :: PENDING(s) -> g_end(r) :: else -> skip fi;
           state[r] = (ISCALL(s) -> FLAGS(s) | ((awaits) -> WAITED : 0) : 0)
@@ -548,7 +569,7 @@ inline cancel(r) {
 #if defined(M_TWICE)                    /* the word is read in one step and written in another */
   s = state[r];
   atomic {
-    if :: PENDING(s) -> res = WITHDREW; g_withdrawn++; g_open[r] = 0; state[r] = FLAGS(s) :: else -> res = 0 fi;
+    if :: PENDING(s) -> res = WITHDREW; g_end(r); state[r] = FLAGS(s) :: else -> res = 0 fi;
     s = 0
   }
 #elif defined(M_NOVOID)                 /* success is told, but what is in hand stays */
@@ -643,6 +664,13 @@ inline open_record(r, who) {
   if :: res -> finish(r) :: else -> skip fi
 }
 
+/* T11. A timer that only its id names is over when nothing is pending after a call: T5 never replaces such a word. */
+#ifdef M_SPENT                          /* nobody ends it: the record is lost */
+#define ISSPENT(r, s) false
+#else
+#define ISSPENT(r, s) (idonly[r] && !ISTERM(s) && !PENDING(s))
+#endif
+
 /* The end of a call, and under a terminal word of the callable: T5 and what follows it. */
 inline finish(r) {
   b = 0;                                /* the callable was destroyed here */
@@ -650,6 +678,19 @@ inline finish(r) {
   :: s = state[r];                                                        /* T13 */
      if
      :: ISTERM(s) && !b -> destroy_callable(r); b = 1
+#if !defined(M_SPENTBEFORE)
+     :: ISSPENT(r, s) ->
+        atomic {                                                          /* T11 */
+#ifdef M_ENDLOOK                        /* looked at first, then written */
+          state[r] = TERMINAL | ORPHAN | FLAGS(s)
+#else
+          if
+          :: state[r] == s -> state[r] = TERMINAL | ORPHAN | FLAGS(s)
+          :: else -> skip
+          fi
+#endif
+        }
+#endif
      :: else ->
 #ifdef M_NUMBER                         /* the end is counted outside the lock, after the word */
         atomic {
@@ -666,6 +707,9 @@ inline finish(r) {
              s = state[r];
              if
              :: ISTERM(s) && !b -> res = 0
+#ifndef M_SPENTBEFORE
+             :: ISSPENT(r, s) -> res = 0
+#endif
              :: else -> state[r] = s & (255 - CALLING - WAITED); g_count_ended(r); res = 1
              fi
            };
@@ -699,16 +743,6 @@ inline finish(r) {
   atomic { s = 0; res = 0; b = 0 }
 }
 
-/* T11. A timer that only its id names is over when nothing is pending after a call. */
-inline end_if_spent(r) {
-  atomic {
-    if
-    :: idonly[r] && !ISTERM(state[r]) && !PENDING(state[r]) -> state[r] = TERMINAL | ORPHAN | FLAGS(state[r])
-    :: else -> skip
-    fi
-  }
-}
-
 /* T10. The owner goes; a call in progress frees the record. */
 inline abandon(r) {
   atomic {
@@ -720,3 +754,64 @@ inline abandon(r) {
   if :: res -> free_record(r) :: else -> skip fi;
   res = 0
 }
+
+/* Inside the timer's own callback: the call in progress frees the record. */
+inline destroy_inside(r) {
+  T3(r, 0);
+  assert(res == BUSY);
+  abandon(r)
+}
+
+/* ---- verbs by id: the generation is looked at and the word changed under the registry lock ---- */
+#if IDS
+#define BYID(r, g) assert(g_tenant[r] == (g) + 1)                          /* R-STRANGER */
+#ifdef M_IDEARLY                        /* the generation is looked at before the lock is there */
+#define lock_named(r, g) b = SAME(r, g); lock_registry(r)
+#define NAMED(r, g) b
+#else
+#define lock_named(r, g) lock_registry(r)
+#define NAMED(r, g) SAME(r, g)
+#endif
+
+inline arm_by_id(r, g, d) {
+  lock_named(r, g);
+  if
+  :: NAMED(r, g) -> BYID(r, g); T1(r, d, 0, 0); after_T1(r, d)
+  :: else -> skip
+  fi;
+  unlock_registry(r);
+  atomic { res = 0; b = 0 }
+}
+/* A timer that only its id names ends when it is cancelled. */
+inline cancel_by_id(r, g) {
+  lock_named(r, g);
+  if
+  :: NAMED(r, g) ->
+     BYID(r, g);
+     T2(r, 1, 0);
+     if :: b -> count_end(r); b = 0 :: else -> skip fi;
+     if
+     :: res == WITHDREW && idonly[r] -> T3(r, ORPHAN)
+     :: else -> res = WASENDED
+     fi
+  :: else -> res = WASENDED
+  fi;
+  unlock_registry(r);
+  if :: res == ENDER -> finish(r) :: else -> skip fi;
+  atomic { res = 0; b = 0 }
+}
+inline close_by_id(r, g, me) {
+  lock_named(r, g);
+  if
+  :: NAMED(r, g) -> BYID(r, g); T3(r, (idonly[r] -> ORPHAN : 0))
+  :: else -> res = WASENDED
+  fi;
+  unlock_registry(r);
+  if
+  :: res == ENDER -> finish(r)
+  :: res == BUSY -> await_call(r, me, g, 0)
+  :: else -> skip
+  fi;
+  atomic { res = 0; b = 0 }
+}
+#endif

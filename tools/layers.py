@@ -13,7 +13,7 @@ from collections import namedtuple
 
 Finding = namedtuple("Finding", "path line rule text")
 
-FOLDERS = ("include", "src", "adapters", "bindings", "cli", "model", "tests", "bench", "examples", "tools", "docs")
+FOLDERS = ("include", "src", "adapters", "bindings", "cli", "explore", "model", "tests", "bench", "examples", "tools", "docs")
 CODE = (".hpp", ".cpp", ".h", ".c")
 
 OS_HEADER = re.compile(

@@ -13,4 +13,5 @@
 #include <detent/time.hpp>
 #include <detent/timer.hpp>
 #include <detent/timer_id.hpp>
+#include <detent/tracked_mutex.hpp>
 #include <detent/version.hpp>

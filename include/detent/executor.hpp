@@ -44,7 +44,7 @@ class DETENT_EXPORT task {
 
 // What a user's executor must offer. `post` is called with no lock of the library held; it may run the task inline,
 // keep it for as long as it likes, throw, or let the task go out of scope to refuse it. The executor outlives the
-// service.
+// service's destructor: nothing is posted after that, although tasks that were kept may still be called or destroyed.
 template <class E>
 concept executor = requires(E& e, task t) { e.post(std::move(t)); };
 

@@ -35,6 +35,7 @@ wait_result timer_group::cancel_and_wait_ns(std::int64_t limit_ns) noexcept {
   if (record_ == nullptr) return wait_result::quiet;
   detail::group_record* record = record_;
   core::share_group(record);
+  core::order_wait_for(record, limit_ns, "cancel_and_wait of the group");
   static_cast<void>(core::cancel_group(record));
   const wait_result answer = core::wait_group(record, limit_ns, true);
   core::unshare_group(record);
@@ -45,6 +46,7 @@ wait_result timer_group::close_and_wait_ns(std::int64_t limit_ns) noexcept {
   if (record_ == nullptr) return wait_result::quiet;
   detail::group_record* record = record_;
   core::share_group(record);
+  core::order_wait_for(record, limit_ns, "close_and_wait of the group");
   static_cast<void>(core::close_group(record));
   const wait_result answer = core::wait_group(record, limit_ns, true);
   core::unshare_group(record);
@@ -55,6 +57,7 @@ wait_result timer_group::wait_ns(std::int64_t limit_ns) noexcept {
   if (record_ == nullptr) return wait_result::quiet;
   detail::group_record* record = record_;
   core::share_group(record);
+  core::order_wait_for(record, limit_ns, "wait of the group");
   const wait_result answer = core::wait_group(record, limit_ns, true);
   core::unshare_group(record);
   return answer;

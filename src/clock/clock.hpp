@@ -1,6 +1,10 @@
 // clock: what time it is, by the operating system or by a clock that moves only when told.
 //
 // Threads: readings any; `shift` one at a time.
+//
+//  V1 read      anyone         load of a manual reading                            acquire   V2
+//  V2 move      the mover      a manual reading moves                              release   V1
+//  V3 one mover who moves: exchange true, then false                               acq_rel   V3
 #pragma once
 
 #include "platform/platform.hpp"

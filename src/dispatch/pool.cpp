@@ -1,11 +1,14 @@
 #include "dispatch/pool.hpp"
 
+#include <cerrno>
 #include <cstdio>
 
 namespace detent::inline v0::detail {
 
 int pool_threads::start(const std::string& name, platform::thread_traits traits, const char** operation,
                         unsigned* started) noexcept {
+  *operation = "allocate the pool";
+  if (threads_ == nullptr) return ENOMEM;
   for (unsigned i = 0; i < count_; ++i) {
     worker& w = threads_[i];
     w.pool = this;

@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <string>
 
 namespace detent::inline v0::detail {
@@ -30,7 +31,9 @@ class pool_threads {
     void (*on_end)(void* context) noexcept;
   };
 
-  pool_threads(work w, unsigned threads) : work_(w), count_(threads), threads_(new worker[threads]) {}
+  // Without memory for its threads the pool has none, and `start` says so.
+  pool_threads(work w, unsigned threads) noexcept
+      : work_(w), threads_(new(std::nothrow) worker[threads]), count_(threads_ == nullptr ? 0 : threads) {}
 
   // Answers 0, or an error number with the operation; threads already started, counted in `*started`, then were joined.
   int start(const std::string& name, platform::thread_traits traits, const char** operation,
@@ -63,8 +66,8 @@ class pool_threads {
   bool work_off() noexcept DETENT_EXCLUDES(lock_);
 
   const work work_;
-  const unsigned count_;
   const std::unique_ptr<worker[]> threads_;
+  const unsigned count_;
 
   mutex lock_;
   std::uint32_t first_ DETENT_GUARDED_BY(lock_) = none;

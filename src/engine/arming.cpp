@@ -8,10 +8,8 @@ namespace detent::inline v0::detail {
 namespace {
 
 // One thread's armings in their order (G21). Threads without an order of their own need no common counter.
-std::uint64_t next_order() noexcept {
-  thread_local std::uint64_t armings = 0;
-  return ++armings;
-}
+struct armings;
+std::uint64_t next_order() noexcept { return ++of_this_thread<armings, std::uint64_t>(); }
 
 constexpr arm_result refusal(std::uint64_t s) noexcept {
   return state::is_shut_down(s) ? arm_result::shut_down : arm_result::closed;
@@ -22,10 +20,10 @@ constexpr arm_result refusal(std::uint64_t s) noexcept {
 // T1, then whatever the driver has to be told.
 arm_result core::arm_word(std::uint32_t index, instant deadline, std::uint64_t guarded) noexcept {
   record& r = registry_.hot(index);
-  r.order.store(next_order(), std::memory_order_relaxed);     // Published by T1; a racing armer has no order with us.
-  std::uint64_t s = r.state.load(std::memory_order_relaxed);  // T1: a guess, the exchange decides.
+  r.order.store(next_order(), memory_order_relaxed);     // Published by T1; a racing armer has no order with us.
+  std::uint64_t s = r.state.load(memory_order_relaxed);  // T1: a guess, the exchange decides.
   for (;;) {
-    if (state::is_terminal(s)) return refusal(s);
+    if (state::is_terminal(s) && !busted(bug::closed_armed)) return refusal(s);
     const std::uint64_t next = deadline | guarded | (s & (state::calling | state::waited));
     chaos(chaos_at::arm_T1);
     if (compare_exchange(r.state, s, next, access_)) break;  // T1 -> T4, T9.
@@ -35,7 +33,8 @@ arm_result core::arm_word(std::uint32_t index, instant deadline, std::uint64_t g
 }
 
 void core::announce(std::uint32_t index, instant deadline) noexcept {
-  const std::uint64_t h = registry_.hot(index).hint.load(std::memory_order_acquire);  // H7 <- H2, by T9.
+  const std::uint64_t h = registry_.hot(index).hint.load(memory_order_acquire);  // H7 <- H2, by T9.
+  if (busted(bug::late_rearm) && hint::look_at(h) != never) return;
   if (hint::look_at(h) > deadline) announce_slowly(index, deadline);
 }
 
@@ -46,13 +45,13 @@ void core::announce_slowly(std::uint32_t index, instant deadline) noexcept {
 }
 
 void core::wake_driver_for(clock_id clock, instant at) noexcept {
-  if (sleeps_past(sleepers_[static_cast<std::size_t>(clock)], at)) wake_driver();  // S2.
+  if (!busted(bug::no_wake) && sleeps_past(sleepers_[static_cast<std::size_t>(clock)], at)) wake_driver();  // S2.
 }
 
 void core::wake_driver() noexcept {
   chaos(chaos_at::wake_S3);
-  if (sleeps_in_poll_.load(std::memory_order_acquire)) poll_.notify();  // P1.
-  if (own_thread_) driver_sleep_.notify(1);                             // S3 -> S4.
+  if (sleeps_in_poll_.load(memory_order_acquire)) poll_.notify();  // P1.
+  if (own_thread_) driver_sleep_.notify(1);                        // S3 -> S4.
 }
 
 // The grid on which a tolerant timer fires: the largest power of two nanoseconds within its tolerance. Timers of like
@@ -65,7 +64,7 @@ instant core::tolerated(const cold_part& c, instant deadline) const noexcept {
 }
 
 arm_result core::arm_one_shot(std::uint32_t index, std::int64_t at_ns) noexcept {
-  const std::uint64_t h = registry_.hot(index).hint.load(std::memory_order_relaxed);  // `special` is fixed by T8.
+  const std::uint64_t h = registry_.hot(index).hint.load(memory_order_relaxed);  // `special` is fixed by T8.
   if ((h & hint::special) != 0) {
     lock_guard guard(registry_.lock_of(index));
     return arm_one_shot_locked(index, at_ns);
@@ -123,6 +122,11 @@ arm_result core::arm_series_locked(std::uint32_t index, std::optional<std::int64
   }
   const series_state before = c.series;
   c.series = {period_ns, first_ns, options.missed, options.pace};
+  if (busted(bug::terms_apart)) {
+    registry_.lock_of(index).unlock();
+    platform::yield();
+    registry_.lock_of(index).lock();
+  }
   const arm_result answer = arm_word(index, tolerated(c, to_instant_rounded_up(first_ns)), state::guarded);
   if (answer == arm_result::closed || answer == arm_result::shut_down) c.series = before;
   return answer;
@@ -148,14 +152,15 @@ arm_result core::arm_every(named timer, std::optional<std::int64_t> first_at_ns,
 cancel_result core::cancel_word(std::uint32_t index, bool awaits, bool locked) noexcept {
   record& r = registry_.hot(index);
   const std::uint64_t wait_bit = awaits ? state::waited : 0;
-  std::uint64_t s = r.state.load(std::memory_order_acquire);  // T13 <- T5.
+  std::uint64_t s = r.state.load(memory_order_acquire);  // T13 <- T5.
   for (;;) {
     if (state::is_terminal(s)) return state::is_shut_down(s) ? cancel_result::shut_down : cancel_result::closed;
     const bool in_call = state::is_calling(s);
     const bool pending = state::is_pending(s);
     if (!in_call && !pending) return cancel_result::idle;
-    const std::uint64_t next = in_call ? (s & (state::calling | state::waited)) | wait_bit : state::none;
-    if (next == s) return cancel_result::running;
+    const bool keeps_calling = in_call && !busted(bug::calling_dropped);
+    const std::uint64_t next = keeps_calling ? (s & (state::calling | state::waited)) | wait_bit : state::none;
+    if (next == s) return busted(bug::counted_twice) ? cancel_result::cancelled_running : cancel_result::running;
     if (state::is_waited(s) && !in_call && !locked) {
       lock_guard guard(registry_.lock_of(index));
       return cancel_word(index, awaits, true);
@@ -198,11 +203,11 @@ std::size_t core::cancel_all() noexcept {
   std::size_t withdrawn = 0;
   const std::uint32_t count = registry_.handed_out();
   for (std::uint32_t i = 0; i < count; ++i) {
-    if (!state::is_pending(registry_.hot(i).state.load(std::memory_order_acquire))) continue;  // T13 <- T1.
+    if (!state::is_pending(registry_.hot(i).state.load(memory_order_acquire))) continue;  // T13 <- T1.
     std::uint32_t generation = 0;
     {
       lock_guard guard(registry_.lock_of(i));
-      if (registry_.cold(i).held_by == tenure::continuation) continue;
+      if (!is_open_locked(i) || registry_.cold(i).held_by == tenure::continuation) continue;
       generation = registry_.generation(i);
     }
     const cancel_result found = cancel({i, generation});
@@ -211,12 +216,23 @@ std::size_t core::cancel_all() noexcept {
   return withdrawn;
 }
 
-// The call in progress reads this through its stop token; a later call has another number.
+// The call in progress reads this through its stop token; a later call has another number. A number that is the same
+// before and after the look at the state is that call's: K1 comes after the end of the call before, and before T4.
 bool core::stop_call(std::uint32_t index) noexcept {
   record& r = registry_.hot(index);
-  if (!state::is_calling(r.state.load(std::memory_order_acquire))) return false;  // T13 <- T4.
-  const std::uint32_t number = r.calls.load(std::memory_order_acquire);           // K2 <- K1.
-  registry_.cold(index).stopped_call.store(number, std::memory_order_release);    // B1 -> B2.
+  std::uint32_t number = r.calls.load(memory_order_acquire);  // K2 <- K1.
+  for (;;) {
+    if (!state::is_calling(r.state.load(memory_order_acquire))) return false;  // T13 <- T4.
+    const std::uint32_t again = r.calls.load(memory_order_acquire);            // K2 <- K1.
+    if (again == number) break;
+    number = again;
+  }
+  // Whoever asked for an earlier call and comes late takes nothing back.
+  sync_atomic<std::uint32_t>& stopped = registry_.cold(index).stopped_call;
+  std::uint32_t last = stopped.load(memory_order_relaxed);  // B1: a guess, the exchange decides.
+  while (static_cast<std::int32_t>(number - last) > 0 &&
+         !compare_exchange(stopped, last, number, access_)) {  // B1 -> B2.
+  }
   return true;
 }
 
@@ -228,7 +244,7 @@ stop_result core::stop(named timer) noexcept {
 
 bool core::is_stop_asked(const call_frame& frame) noexcept {
   const auto& stopped = frame.owner->registry_.cold(frame.key.index).stopped_call;
-  return stopped.load(std::memory_order_acquire) == frame.number;  // B2 <- B1.
+  return stopped.load(memory_order_acquire) == frame.number;  // B2 <- B1.
 }
 
 }  // namespace detent::inline v0::detail

@@ -1,6 +1,6 @@
 // calling: the way of one firing, from the entry an executor holds to the settling of its record.
 //
-//   claim (T4) -> call_user -> series resumes (T6) or a spent id-only timer ends (T11) -> finish (T5) -> settle (H4)
+//   claim (T4) -> call_user -> series resumes (T6) -> a spent id-only timer ends (T11), finish (T5) -> settle (H4)
 #include "engine/core.hpp"
 
 #include <bit>
@@ -10,11 +10,21 @@ namespace detent::inline v0::detail {
 
 call_frame::call_frame(core* the_core, std::uint32_t index, const group_record* group,
                        std::uint32_t call_number) noexcept
-    : owner(the_core), number(call_number) {
+    : owner(the_core), stack(__builtin_frame_address(0)), number(call_number) {
   key = {the_core, index, group, false};
   outer = current_calls();
   current.frame_ = this;
   set_current_calls(this);
+}
+
+// Stacks grow downwards: a live call stands above whoever it has called. On a stack of the user's making (a
+// coroutine's) nothing can be said.
+__attribute__((noinline)) void call_frame::check_not_left() noexcept {
+  const auto* innermost = static_cast<const call_frame*>(current_calls());
+  if (innermost == nullptr) return;
+  const void* here = __builtin_frame_address(0);
+  DETENT_CHECK(innermost->stack > here || !platform::are_on_own_stack(innermost->stack, here),
+               "a callback was left by longjmp or the like: its call never ends, and nothing can be driven here again");
 }
 
 void call_frame::describe(std::int64_t deadline_ns, std::int64_t lateness_ns, std::uint64_t missed,
@@ -55,7 +65,7 @@ void core::settle_entry(std::uint32_t index) noexcept {
 
 // Before T4, so that whoever sees `calling` sees the number of that call. A claim that is lost leaves a gap.
 void core::number_call(record& r) noexcept {
-  r.calls.store(r.calls.load(std::memory_order_relaxed) + 1, std::memory_order_release);  // K1 -> K2.
+  r.calls.store(r.calls.load(memory_order_relaxed) + 1, memory_order_release);  // K1 -> K2.
 }
 
 // T4. The one place where a firing is won.
@@ -63,15 +73,15 @@ core::claim core::claim_firing(std::uint32_t index, const group_record* turn) no
   record& r = registry_.hot(index);
   const std::int64_t start_ns = now_ns(registry_.cold(index).clock);
   const instant now = to_instant_rounded_down(start_ns);
-  std::uint64_t s = r.state.load(std::memory_order_acquire);  // T13 <- T1.
+  std::uint64_t s = r.state.load(memory_order_acquire);  // T13 <- T1.
   for (;;) {
-    if (!state::is_due(s, now)) {
+    if (!state::is_due(s, now) && !(busted(bug::undue_claimed) && state::is_pending(s))) {
       if (!busted(bug::queued_obeyed) || state::is_terminal(s) || state::is_pending(s) || r.ops == nullptr) return {};
     }
     if (state::is_guarded(s)) {
       const claim won = claim_guarded(index, turn, start_ns);
       if (won.won) return won;
-      const std::uint64_t again = r.state.load(std::memory_order_acquire);  // T13 <- T1.
+      const std::uint64_t again = r.state.load(memory_order_acquire);  // T13 <- T1.
       if (again == s) return {};  // Another serial group's turn is needed: the driver hands it out anew.
       s = again;
       continue;
@@ -89,7 +99,7 @@ core::claim core::claim_guarded(std::uint32_t index, const group_record* turn, s
   lock_guard guard(registry_.lock_of(index));
   record& r = registry_.hot(index);
   cold_part& c = registry_.cold(index);
-  std::uint64_t s = r.state.load(std::memory_order_acquire);  // T13 <- T1.
+  std::uint64_t s = r.state.load(memory_order_acquire);  // T13 <- T1.
   while (state::is_guarded(s) && state::is_due(s, to_instant_rounded_down(start_ns))) {
     if (c.serial && c.group != turn) return {};
     claim won{true, to_ns(state::deadline(s)), start_ns, 0};
@@ -115,7 +125,7 @@ std::uint64_t core::next_tick(const cold_part& c, series_state& series, std::int
     won.missed = behind / period;
     ticks += won.missed;
   }
-  if (series.missed == missed_ticks::delay && won.missed != 0) {
+  if ((series.missed == missed_ticks::delay && won.missed != 0) || busted(bug::period_drift)) {
     series.due_ns = add_ns(at_ns, series.period_ns);
   } else {
     // Unsigned: from the first instant to the last is more than a signed distance holds.
@@ -125,19 +135,20 @@ std::uint64_t core::next_tick(const cold_part& c, series_state& series, std::int
         __builtin_mul_overflow(ticks, period, &ahead) || ahead > static_cast<std::uint64_t>(ns_max) - due;
     series.due_ns = too_far ? ns_max : static_cast<std::int64_t>(due + ahead);
   }
+  if (busted(bug::missed_lost)) won.missed = 0;
   return tolerated(c, to_instant_rounded_up(series.due_ns)) | state::guarded;
 }
 
 void core::call(std::uint32_t index, const claim& won) noexcept {
   record& r = registry_.hot(index);
   const cold_part& c = registry_.cold(index);
-  call_frame frame(this, index, c.group, r.calls.load(std::memory_order_relaxed));  // Written before T4 by this thread.
+  call_frame frame(this, index, c.group, r.calls.load(memory_order_relaxed));  // Written before T4 by this thread.
   std::int64_t late_ns = 0;  // From the first instant to the last is more than a signed distance holds.
   if (__builtin_sub_overflow(won.start_ns, won.deadline_ns, &late_ns)) late_ns = ns_max;
   frame.describe(won.deadline_ns, late_ns, won.missed, id_of(index));
-  tallies_.fired.fetch_add(1, std::memory_order_relaxed);
-  if (won.missed != 0) tallies_.missed.fetch_add(won.missed, std::memory_order_relaxed);
-  if (won.start_ns < won.deadline_ns) tallies_.early.fetch_add(1, std::memory_order_relaxed);
+  tallies_.fired.fetch_add(1, memory_order_relaxed);
+  if (won.missed != 0) tallies_.missed.fetch_add(won.missed, memory_order_relaxed);
+  if (won.start_ns < won.deadline_ns) tallies_.early.fetch_add(1, memory_order_relaxed);
   note_lateness(late_ns);
   const bool watched = options_.call_limit.count() > 0;
   if (watched) watch(frame);
@@ -145,12 +156,12 @@ void core::call(std::uint32_t index, const claim& won) noexcept {
   if (is_gone()) return;  // The callback forked and this is the child: nothing here is anybody's any more.
   if (watched) unwatch(frame);
   resume_series(index);
-  end_if_spent(index);
   finish(index);
 }
 
 // The one door to a user's callback. No lock of the library is held here.
 void core::call_user(record& r, call_frame& frame) noexcept {
+  const user_code running(this, frame.key.index);
 #if DETENT_EXCEPTIONS
   try {
     r.ops->call(r.storage, frame.current);
@@ -166,15 +177,15 @@ void core::note_lateness(std::int64_t lateness_ns) noexcept {
   const auto late = lateness_ns < 0 ? std::uint64_t{0} : static_cast<std::uint64_t>(lateness_ns);
   const auto power = static_cast<std::size_t>(std::bit_width(late));
   const std::size_t eighth = power <= 3 ? static_cast<std::size_t>(late) : (late >> (power - 4)) & 7;
-  tallies_.lateness[power <= 3 ? eighth : (power - 1) * 8 + eighth].fetch_add(1, std::memory_order_relaxed);
-  std::uint64_t max = tallies_.lateness_max_ns.load(std::memory_order_relaxed);
-  while (late > max && !tallies_.lateness_max_ns.compare_exchange_weak(max, late, std::memory_order_relaxed,
-                                                                       std::memory_order_relaxed)) {
+  tallies_.lateness[power <= 3 ? eighth : (power - 1) * 8 + eighth].fetch_add(1, memory_order_relaxed);
+  std::uint64_t max = tallies_.lateness_max_ns.load(memory_order_relaxed);
+  while (late > max &&
+         !tallies_.lateness_max_ns.compare_exchange_weak(max, late, memory_order_relaxed, memory_order_relaxed)) {
   }
 }
 
 void core::note_throw(std::uint32_t index, std::exception_ptr error) noexcept {
-  tallies_.threw.fetch_add(1, std::memory_order_relaxed);
+  tallies_.threw.fetch_add(1, memory_order_relaxed);
   report_error(callback_error::what::threw, index, std::move(error));
   if (registry_.cold(index).throws == on_throw::end_series) static_cast<void>(cancel_word(index, false, false));
 }
@@ -182,14 +193,17 @@ void core::note_throw(std::uint32_t index, std::exception_ptr error) noexcept {
 // T6. The call of a fixed-delay tick is over: its series goes on, unless somebody took it meanwhile.
 void core::resume_series(std::uint32_t index) noexcept {
   record& r = registry_.hot(index);
-  std::uint64_t s = r.state.load(std::memory_order_acquire);  // T13 <- T1, T2, T3.
-  const auto is_held = [](std::uint64_t word) {
-    return !state::is_terminal(word) && (word & ~(state::calling | state::waited)) == state::held;
+  std::uint64_t s = r.state.load(memory_order_acquire);  // T13 <- T1, T2, T3.
+  const bool revives = busted(bug::series_revived) && registry_.cold(index).series.phase == pace::fixed_delay;
+  const auto is_held = [&](std::uint64_t word) {
+    if (state::is_terminal(word)) return false;
+    const std::uint64_t rest = word & ~(state::calling | state::waited);
+    return rest == state::held || (revives && rest == state::none);
   };
   if (!is_held(s)) return;
   lock_guard guard(registry_.lock_of(index));
   series_state& series = registry_.cold(index).series;
-  s = r.state.load(std::memory_order_acquire);  // T13 <- T1.
+  s = r.state.load(memory_order_acquire);  // T13 <- T1.
   while (is_held(s)) {
     const std::int64_t due_ns = add_ns(now_ns(registry_.cold(index).clock), series.period_ns);
     const std::uint64_t next = to_instant_rounded_up(due_ns) | state::guarded | (s & (state::calling | state::waited));
@@ -200,24 +214,26 @@ void core::resume_series(std::uint32_t index) noexcept {
   }
 }
 
-// T11. Nobody holds an id-only timer: when nothing is pending it is over.
-void core::end_if_spent(std::uint32_t index) noexcept {
-  if (registry_.cold(index).held_by == tenure::handle) return;
-  record& r = registry_.hot(index);
-  std::uint64_t s = r.state.load(std::memory_order_acquire);  // T13 <- T1.
-  while (!state::is_terminal(s) && !state::is_pending(s)) {
-    const std::uint64_t ended = state::closed | state::orphan_bit | (s & (state::calling | state::waited));
-    if (compare_exchange(r.state, s, ended, access_)) return;  // T11 <- T1.
-  }
+// Nobody holds an id-only timer: when nothing is pending it is over. Requires: `calling` held.
+bool core::is_spent(std::uint32_t index, std::uint64_t s) const noexcept {
+  return !state::is_terminal(s) && !state::is_pending(s) && registry_.cold(index).held_by != tenure::handle;
 }
 
-// T5. The call, and under a terminal value the callable, are over. After T5 the record may be the owner's to free.
+// T11. Leaves in `s` the word as it is now.
+void core::end_spent(std::uint32_t index, std::uint64_t* s) noexcept {
+  const std::uint64_t ended = state::closed | state::orphan_bit | (*s & (state::calling | state::waited));
+  if (compare_exchange(registry_.hot(index).state, *s, ended, access_)) *s = ended;  // T11 <- T1.
+}
+
+// T5. The call, and under a terminal value the callable, are over. After T5 the record may be the owner's to free. The
+// word that T5 replaces is never that of a spent timer: a cancel that found this call has left the timer's end to it.
 void core::finish(std::uint32_t index) noexcept {
   record& r = registry_.hot(index);
   std::uint32_t continuations = no_index;
-  bool destroyed = false;
-  std::uint64_t s = r.state.load(std::memory_order_acquire);  // T13 <- T3.
+  bool destroyed = busted(bug::early_end);
+  std::uint64_t s = r.state.load(memory_order_acquire);  // T13 <- T3.
   for (;;) {
+    while (is_spent(index, s)) end_spent(index, &s);
     if (state::is_terminal(s) && !destroyed) {
       continuations = end_callable(index);
       destroyed = true;
@@ -229,21 +245,24 @@ void core::finish(std::uint32_t index) noexcept {
       break;
     }
   }
+  if (busted(bug::early_end) && state::is_terminal(s)) continuations = end_callable(index);
   if (state::is_orphan(s)) release(index);
   if (continuations != no_index) start_continuations(continuations);
 }
 
 // T5 of a call that somebody waits for: one step with the count of its end (words.hpp, WAITING). Answers false, with
-// the word found, when the callable has to be destroyed first.
+// the word found, when the timer has to end or its callable to be destroyed first.
 bool core::finish_waited(std::uint32_t index, bool destroyed, std::uint64_t* found) noexcept {
   record& r = registry_.hot(index);
   lock_guard guard(registry_.lock_of(index));
-  *found = r.state.load(std::memory_order_acquire);  // T13 <- T3, T7.
+  *found = r.state.load(memory_order_acquire);  // T13 <- T3, T7.
   do {
-    if (state::is_terminal(*found) && !destroyed) return false;
+    if ((state::is_terminal(*found) && !destroyed) || is_spent(index, *found)) return false;
   } while (!compare_exchange(r.state, *found, *found & ~(state::calling | state::waited), access_));  // T5 -> T7.
   // Forgotten with the call: a wait for the destruction of the callable, which is no call of its own, does count.
-  registry_.cold(index).detached_call.store(0, std::memory_order_release);  // A1 -> A2.
+  if (!busted(bug::detached_stays)) {
+    registry_.cold(index).detached_call.store(0, memory_order_release);  // A1 -> A2.
+  }
   count_end(index);
   return true;
 }
@@ -251,9 +270,9 @@ bool core::finish_waited(std::uint32_t index, bool destroyed, std::uint64_t* fou
 // Answers everybody who waits for what has just ended in this record.
 void core::count_end(std::uint32_t index) noexcept {
   sync_atomic<std::uint32_t>& ends = registry_.cold(index).ends;
-  ends.store(ends.load(std::memory_order_relaxed) + 1,
-             std::memory_order_release);  // X1 -> X2; the lock orders writers.
-  bucket_of(index).notify();
+  ends.store(ends.load(memory_order_relaxed) + 1,
+             memory_order_release);  // X1 -> X2; the lock orders writers.
+  if (!busted(bug::end_untold)) bucket_of(index).notify();
 }
 
 // --- Serial groups: one member's entry at a time, in the order handed out. ------------------------------------------
@@ -271,8 +290,21 @@ std::uint32_t core::pass_turn(group_record* group) noexcept {
     if (group->turn_first == no_index) group->turn_last = no_index;
   }
   if (options_.executor.which() != executor_choice::kind::custom) return next;
-  hand_over(next);
-  return no_index;
+  return post_turn(next) ? no_index : next;
+}
+
+// A task may outlive the service, the user's executor need not: O1 first, so that whoever ends the service waits for
+// this post, or is seen here. Answers false when it is seen: nothing can start any more, and the entry ends here.
+bool core::post_turn(std::uint32_t index) noexcept {
+  posting_.fetch_add(1, memory_order_acq_rel);               // O1 -> O2.
+  const bool posts = !stopping_.load(memory_order_acquire);  // Q2 <- Q1.
+  if (posts) {
+    call_frame post(this, no_index, nullptr, 0);  // Whoever ends the service from in here does not wait for this one.
+    hand_over(index);
+  }
+  posting_.fetch_sub(1, memory_order_acq_rel);                 // O1 -> O2.
+  if (stopping_.load(memory_order_acquire)) posted_.notify();  // Q2 <- Q1.
+  return posts;
 }
 
 // Gives one entry to the user's executor. What it throws has already dropped the task.
@@ -302,7 +334,7 @@ void core::drop_entry(std::uint32_t index) noexcept {
   {
     lock_guard guard(registry_.lock_of(index));
     const std::int64_t at_ns = now_ns(c.clock);
-    std::uint64_t s = r.state.load(std::memory_order_acquire);  // T13 <- T1.
+    std::uint64_t s = r.state.load(memory_order_acquire);  // T13 <- T1.
     while (state::is_due(s, to_instant_rounded_down(at_ns)) && !is_gone()) {
       claim unused;
       series_state after = c.series;
@@ -313,6 +345,7 @@ void core::drop_entry(std::uint32_t index) noexcept {
         after.due_ns = add_ns(at_ns, after.period_ns);
         next = to_instant_rounded_up(after.due_ns) | state::guarded;
       }
+      chaos(chaos_at::drop_T12);
       if (compare_exchange(r.state, s, next, access_)) {  // T12 <- T1.
         c.series = after;
         dropped = true;
@@ -327,11 +360,11 @@ void core::drop_entry(std::uint32_t index) noexcept {
     }
   }
   if (dropped) {
-    tallies_.dropped.fetch_add(1, std::memory_order_relaxed);
+    tallies_.dropped.fetch_add(1, memory_order_relaxed);
     report_error(callback_error::what::dropped, index, nullptr, &dropped_timer);
   }
   if (ends) end_here(index);
-  settle_entry(index);
+  if (!busted(bug::drop_leaks)) settle_entry(index);
   if (turn != nullptr) {
     run_entry(pass_turn(turn));
     unshare_group(turn);

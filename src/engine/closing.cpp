@@ -56,7 +56,7 @@ std::uint32_t core::reserve(group_record* group, clock_kind kind, const timer_op
   c.group = group;
   if (group != nullptr) share_group(group);
   c.tolerance_ns = options.tolerance.count();
-  c.calls_before = registry_.hot(index).calls.load(std::memory_order_relaxed);  // The last tenant's end published it.
+  c.calls_before = registry_.hot(index).calls.load(memory_order_relaxed);  // The last tenant's end published it.
   c.held_by = held_by;
   c.throws = options.throws;
   c.serial = group != nullptr && group->serial;
@@ -75,7 +75,7 @@ void core::give_up(std::uint32_t index) noexcept {
 
 // Requires: reserved. Answers whether the group took the timer in.
 bool core::join_group(std::uint32_t index, group_record* group) noexcept {
-  if (group->closed) return false;
+  if (group->closed && !busted(bug::group_reopened)) return false;
   enter_list(index, &group->first_member);
   registry_.cold(index).joined = true;
   ++group->member_count;
@@ -111,10 +111,14 @@ std::uint64_t core::publish(std::uint32_t index, std::uint64_t born, timer_id& i
   c.reported = false;
   c.series = {};
   c.then_first = c.then_last = c.then_next = no_index;
-  if (refusing_.load(std::memory_order_acquire) && c.held_by != tenure::continuation)
-    born = state::shut_down;  // U2 <- U1.
+  const bool refused = refusing_.load(memory_order_acquire) && !busted(bug::born_late);  // U2 <- U1.
+  if (refused && c.held_by != tenure::continuation) born = state::shut_down;
   if (born != state::none) born |= state::calling | (c.held_by == tenure::handle ? 0 : state::orphan_bit);
-  r.state.store(born, std::memory_order_release);  // T8 -> T1, T4. Nobody else writes a record between two tenants.
+  // A read-modify-write although nobody else changes the word between two tenants: T9 of an old entry may have added 0,
+  // and whoever arms now has to see the hint that was raised before it (SB-A).
+  std::uint64_t last = r.state.load(memory_order_relaxed);   // T8: a guess, the exchange decides.
+  while (!compare_exchange(r.state, last, born, access_)) {  // T8 -> T1, T4; T8 <- T9.
+  }
   id = {index, registry_.generation(index)};
   return born;
 }
@@ -126,7 +130,7 @@ timer_id core::open(std::uint32_t index, const callback_ops& ops, bool owned) no
   r.ops = &ops;
   if (!owned && c.held_by == tenure::handle) c.held_by = tenure::id_only;
   const bool special = c.serial || c.tolerance_ns != 0;
-  std::uint64_t h = r.hint.load(std::memory_order_relaxed);  // H6: a guess, the exchange decides.
+  std::uint64_t h = r.hint.load(memory_order_relaxed);  // H6: a guess, the exchange decides.
   while (!compare_exchange(r.hint, h, special ? h | hint::special : h & ~hint::special, access_)) {  // H6.
   }
   timer_id id;
@@ -148,7 +152,7 @@ timer_id core::open(std::uint32_t index, const callback_ops& ops, bool owned) no
 // T3. `terminal` is the value the word gets, with orphan_bit when nobody owns the record.
 ending core::close_word(std::uint32_t index, std::uint64_t terminal) noexcept {
   record& r = registry_.hot(index);
-  std::uint64_t s = r.state.load(std::memory_order_acquire);  // T13 <- T5.
+  std::uint64_t s = r.state.load(memory_order_acquire);  // T13 <- T5.
   for (;;) {
     if (state::is_terminal(s)) {
       return {state::is_shut_down(s) ? cancel_result::shut_down : cancel_result::closed, false};
@@ -160,7 +164,7 @@ ending core::close_word(std::uint32_t index, std::uint64_t terminal) noexcept {
     if (state::is_pending(s)) outcome = in_call ? cancel_result::cancelled_running : cancel_result::cancelled;
     else if (in_call) outcome = cancel_result::running;
     if (in_call) stop_call(index);  // A close asks the running call to end early.
-    return {outcome, !in_call};
+    return {outcome, !in_call || busted(bug::freed_inside)};
   }
 }
 
@@ -181,14 +185,19 @@ std::uint32_t core::end_callable(std::uint32_t index) noexcept {
   record& r = registry_.hot(index);
   cold_part& c = registry_.cold(index);
   if (const callback_ops* ops = std::exchange(r.ops, nullptr)) {
-    if (busted(bug::destroy_locked)) registry_.lock_of(index).lock();
-    ops->destroy(r.storage);
-    if (busted(bug::destroy_locked)) registry_.lock_of(index).unlock();
+    const user_code running(this, index);
+    if (busted(bug::destroy_locked)) {
+      lock_guard planted(registry_.lock_of(index));
+      ops->destroy(r.storage);
+    } else {
+      ops->destroy(r.storage);
+    }
   }
   lock_guard guard(registry_.lock_of(index));
   c.ended = true;
   c.then_last = no_index;
-  return std::exchange(c.then_first, no_index);
+  const std::uint32_t first = std::exchange(c.then_first, no_index);
+  return busted(bug::continuation_lost) ? no_index : first;
 }
 
 cancel_result core::close(named timer) noexcept {
@@ -218,11 +227,12 @@ void core::detach_call(call_frame& frame) noexcept {
   frame.key.detached = true;
   const std::uint32_t index = frame.key.index;
   lock_guard guard(registry_.lock_of(index));
-  registry_.cold(index).detached_call.store(frame.number, std::memory_order_release);         // A1 -> A2.
-  if (!state::is_waited(registry_.hot(index).state.load(std::memory_order_acquire))) return;  // T13 <- T7.
+  registry_.cold(index).detached_call.store(frame.number, memory_order_release);         // A1 -> A2.
+  if (!state::is_waited(registry_.hot(index).state.load(memory_order_acquire))) return;  // T13 <- T7.
+  if (busted(bug::detach_ends)) count_end(index);
   // Not an end: groups and shutdown go on waiting, and T5 will count it for them.
   sync_atomic<std::uint32_t>& detaches = registry_.cold(index).detaches;
-  detaches.store(detaches.load(std::memory_order_relaxed) + 1, std::memory_order_release);  // Y1 -> Y2.
+  detaches.store(detaches.load(memory_order_relaxed) + 1, memory_order_release);  // Y1 -> Y2.
   bucket_of(index).notify();
 }
 
@@ -231,11 +241,12 @@ void core::destroy(std::uint32_t index) noexcept {
   if (is_gone()) {
     // A fork child: one thread, nothing to wait for. A call that was in progress leaves its captures behind on purpose.
     record& r = registry_.hot(index);
-    const bool in_call = state::is_calling(r.state.load(std::memory_order_acquire));  // T13: alone.
+    const bool in_call = state::is_calling(r.state.load(memory_order_acquire));  // T13: alone.
     const callback_ops* ops = in_call ? nullptr : std::exchange(r.ops, nullptr);
     if (ops != nullptr) ops->destroy(r.storage);
     return;
   }
+  order_wait_for({index, 0}, ns_max, "the destructor");
   const ending found = close_word(index, state::closed);
   if (found.ours_to_end) end_here(index);
   static_cast<void>(await_call({index, 0}, platform::forever_ns, false));
@@ -245,8 +256,8 @@ void core::destroy(std::uint32_t index) noexcept {
 // T10. The owner goes. If a call is in progress, that call frees the record.
 void core::abandon(std::uint32_t index) noexcept {
   record& r = registry_.hot(index);
-  std::uint64_t s = r.state.load(std::memory_order_acquire);  // T13 <- T5.
-  while (state::is_calling(s)) {
+  std::uint64_t s = r.state.load(memory_order_acquire);  // T13 <- T5.
+  while (state::is_calling(s) && !busted(bug::abandon_frees)) {
     if (compare_exchange(r.state, s, s | state::orphan_bit, access_)) return;  // T10 -> T5.
   }
   release(index);
@@ -265,12 +276,13 @@ void core::release(std::uint32_t index) noexcept {
   {
     lock_guard guard(registry_.lock_of(index));
     registry_.retire(index);
+    c.lock_order.forget();
     name = std::exchange(c.name, nullptr);
     c.group = nullptr;
   }
   delete[] name;
   const auto kind = static_cast<std::size_t>(c.clock);
-  registry_.give_back(index, kind);
+  if (!busted(bug::record_kept)) registry_.give_back(index, kind);
   if (group != nullptr) unshare_group(group);
 }
 

@@ -1,10 +1,30 @@
 // core: one service's engine. The only place that joins wheel, registry, lifetime, clocks and dispatch.
 //
 // Bodies by topic: arming.cpp, calling.cpp (the way of one firing), closing.cpp (the end of a timer), waiting.cpp,
-// driver.cpp, grouping.cpp, shutdown.cpp, observing.cpp, process.cpp (birth, death, fork).
+// driver.cpp, grouping.cpp, shutdown.cpp, observing.cpp, ordering.cpp (what the detectors of lock-order cycles see),
+// process.cpp (birth, death, fork).
 //
 // Threads: verbs any. What is marked "driver role" belongs to the thread that holds that role: the driver, or whoever
 // is inside `run_due` or a manual clock's move.
+//
+// TRANSITIONS of a service's own words, beside those of its records (words.hpp).
+//  N1 share     who holds one  shares + 1                                          relaxed   N2
+//  N2 drop      holder         shares - 1; the last one frees                      acq_rel   N2
+//  D1 take      anyone         driver role: exchange true                          acquire   D2
+//  D2 leave     its holder     driver role: false                                  release   D1
+//  W1 use       anyone         load of a clock's wheel                             acquire   W2
+//  W2 create    first creator, under the wheel lock: a clock's wheel is there      release   W1
+//  P1 where     driver: sleeps in the poll, before S1; armer: load, after S2       rel, acq  P1 by I3 and I1
+//  P2 is open   driver         load                                                acquire   P3
+//  P3 open      creator        the poll is open                                    release   P2
+//  Q1 stop      destroyer      threads end at their next look; then a notify       release   Q2
+//  Q2 look      threads        load                                                acquire   Q1
+//  O1 post      a task's thread: posts in progress + 1, then Q2; - 1 after it      acq_rel   O2
+//  O2 none left destroyer      add 0, after Q1: later posts see Q1 (as SB-A)       acq_rel   O1
+//  U1 refuse    shutdown       creations are born shut down; then every lock once  release   U2
+//  U2 born      creator        load, under the record's lock                       acquire   U1
+//  U3 take over shutdown       from here armers run continuations themselves: or 1 acq_rel   U4
+//  U4 look      armer of a continuation: add 0, after its T1                       acq_rel   U3
 #pragma once
 
 #include "base/base.hpp"
@@ -42,7 +62,11 @@ struct call_frame : call_node {
 
   void describe(std::int64_t deadline_ns, std::int64_t lateness_ns, std::uint64_t missed, timer_id id) noexcept;
 
+  // Fails loudly when the calling thread jumped out of the innermost of its calls: nothing of it was ended.
+  static void check_not_left() noexcept;
+
   core* const owner;
+  const void* const stack;     // where this frame is
   const std::uint32_t number;  // record::calls while this call is in progress; 0 for the end of a callable
   firing current;
 
@@ -69,11 +93,12 @@ class core {
   // Answers null and sets `error` and `operation` when the OS refused.
   static core* create(service_options&& options, manual_state* manual, std::error_code& error, const char** operation);
 
-  void share() noexcept { shares_.fetch_add(1, std::memory_order_relaxed); }  // N1: a share is held.
+  void share() noexcept { shares_.fetch_add(1, memory_order_relaxed); }  // N1: a share is held.
   void unshare() noexcept;
+  void return_shares(std::uint32_t count) noexcept;
 
   bool is_gone() const noexcept {
-    return forked_.load(std::memory_order_relaxed);
+    return forked_.load(memory_order_relaxed);
   }  // No partner: set in a one-thread child.
 
   // --- creating (closing.cpp) ---
@@ -84,7 +109,9 @@ class core {
   timer_id open(std::uint32_t index, const callback_ops& ops, bool owned) noexcept;
 
   // --- arming (arming.cpp) ---
-  std::int64_t now_ns(clock_id clock) const noexcept { return clocks_.now_ns(clock); }
+  std::int64_t now_ns(clock_id clock) const noexcept {
+    return clocks_.now_ns(busted(bug::wall_clock) && clock == clock_id::steady ? clock_id::system : clock);
+  }
   clock_id clock_of(std::uint32_t index) const noexcept { return registry_.cold(index).clock; }
   arm_result arm_at(named timer, std::int64_t at_ns) noexcept;
   // By an id, whose clock the caller only claims to know: an instant of another clock is refused.
@@ -111,9 +138,7 @@ class core {
 
   // --- groups (grouping.cpp) ---
   group_record* make_group(group_record* parent, const group_options& options);
-  static void share_group(group_record* group) noexcept {
-    group->shares.fetch_add(1, std::memory_order_relaxed);
-  }  // N1
+  static void share_group(group_record* group) noexcept { group->shares.fetch_add(1, memory_order_relaxed); }  // N1
   static void unshare_group(group_record* group) noexcept;
   static std::size_t cancel_group(group_record* group) noexcept;
   static std::size_t close_group(group_record* group) noexcept;
@@ -121,6 +146,12 @@ class core {
   static std::size_t group_size(group_record* group) noexcept;
   static wait_result wait_group(group_record* group, std::int64_t limit_ns, bool can_refuse) noexcept;
   static void destroy_group(group_record* group) noexcept;
+  // Before the effect of a verb that waits for the group's calls.
+#if DETENT_THREAD_SANITIZER || DETENT_TRACKS_LOCKS
+  static void order_wait_for(group_record* group, std::int64_t limit_ns, const char* verb) noexcept;
+#else
+  static void order_wait_for(group_record*, std::int64_t, const char*) noexcept {}
+#endif
 
   // --- entries (calling.cpp) ---
   void run_entry(std::uint32_t index) noexcept;
@@ -147,6 +178,11 @@ class core {
   timer_state status(named timer) const noexcept;
   timer_name describe(std::uint32_t index) const;
   timer_name name_locked(std::uint32_t index) const noexcept DETENT_REQUIRES(registry_.lock_of(index));
+  // For scans over all indices. A word read without the lock may be of a tenant that is gone, whose successor is
+  // writing the cold part; under the lock an open word means that T8 published all of it, and that it stays.
+  bool is_open_locked(std::uint32_t index) const noexcept DETENT_REQUIRES(registry_.lock_of(index)) {
+    return !state::is_terminal(registry_.hot(index).state.load(memory_order_acquire));  // T13 <- T8.
+  }
   std::optional<timer_info> info(named timer) const;
   std::vector<timer_info> snapshot() const;
   std::vector<timer_id> active() const;
@@ -164,7 +200,7 @@ class core {
   const cold_part& cold(std::uint32_t index) const noexcept { return registry_.cold(index); }
 
   // In a fork child: every verb answers `shut_down`, nothing waits.
-  void mark_forked() noexcept { forked_.store(true, std::memory_order_relaxed); }
+  void mark_forked() noexcept { forked_.store(true, memory_order_relaxed); }
 
   core* next_alive = nullptr;  // guarded by the process's list lock
   core* prev_alive = nullptr;
@@ -177,7 +213,7 @@ class core {
   using record_wheel = wheel<links>;
   using record_registry = registry<record, cold_part, wheel_link>;
 
-  // Counters that several threads move; no partner, relaxed.
+  // Counters that several threads move; no partner, relaxed: plain atomics, of no interest to an explorer.
   struct tallies {
     std::atomic<std::uint64_t> fired{0};
     std::atomic<std::uint64_t> dropped{0};
@@ -249,13 +285,15 @@ class core {
   void note_lateness(std::int64_t lateness_ns) noexcept;
   void note_throw(std::uint32_t index, std::exception_ptr error) noexcept;
   void resume_series(std::uint32_t index) noexcept;
-  void end_if_spent(std::uint32_t index) noexcept;
+  bool is_spent(std::uint32_t index, std::uint64_t s) const noexcept;
+  void end_spent(std::uint32_t index, std::uint64_t* s) noexcept;
   void finish(std::uint32_t index) noexcept;
   bool finish_waited(std::uint32_t index, bool destroyed, std::uint64_t* found) noexcept;
   void count_end(std::uint32_t index) noexcept DETENT_REQUIRES(registry_.lock_of(index));
   static void number_call(record& r) noexcept;
   void settle_entry(std::uint32_t index) noexcept;
   std::uint32_t pass_turn(group_record* group) noexcept;
+  bool post_turn(std::uint32_t index) noexcept;
   void hand_over(std::uint32_t index) noexcept;
   void report_error(callback_error::what kind, std::uint32_t index, std::exception_ptr error,
                     const timer_name* known = nullptr) noexcept;
@@ -309,13 +347,14 @@ class core {
   void flush_batch() noexcept;
   std::int64_t step_since_last_look() noexcept;
   record_wheel* wheel_of(clock_id clock) noexcept {
-    return wheels_[static_cast<std::size_t>(clock)].load(std::memory_order_acquire);  // W1 <- W2.
+    return wheels_[static_cast<std::size_t>(clock)].load(memory_order_acquire);  // W1 <- W2.
   }
   bool ensure_wheel(clock_id clock) noexcept DETENT_EXCLUDES(wheel_lock_);
-  bool take_role() noexcept { return !driving_.exchange(true, std::memory_order_acquire); }  // D1 <- D2.
-  void leave_role() noexcept { driving_.store(false, std::memory_order_release); }           // D2 -> D1.
+  bool take_role() noexcept { return !driving_.exchange(true, memory_order_acquire); }  // D1 <- D2.
+  void leave_role() noexcept { driving_.store(false, memory_order_release); }           // D2 -> D1.
 
   // shutdown.cpp
+  class held_share;
   void refuse() noexcept;
   void run_what_is_due(std::int64_t until_ns) noexcept;
   std::uint64_t resolve() noexcept;
@@ -325,8 +364,20 @@ class core {
   void run_continuations() noexcept;
   void fill_report(shutdown_report& report, bool complete) const DETENT_REQUIRES(shutdown_lock_);
   void stop_threads() noexcept;
+  void await_posts() noexcept;
   bool join_threads(bool let_go) noexcept;
   void print_still_running() const noexcept;
+
+  // ordering.cpp: for the detectors of lock-order cycles; nothing in other builds
+  class user_code;
+#if DETENT_THREAD_SANITIZER || DETENT_TRACKS_LOCKS
+  void order_wait_for(named timer, std::int64_t limit_ns, const char* verb) noexcept;
+  void order_wait_for_all(std::int64_t limit_ns, const char* verb) noexcept;
+  bool may_call() noexcept;
+#else
+  void order_wait_for(named, std::int64_t, const char*) noexcept {}
+  void order_wait_for_all(std::int64_t, const char*) noexcept {}
+#endif
 
   // process.cpp
   int start(const char** operation) noexcept;
@@ -337,8 +388,8 @@ class core {
   static void watch_main(void* self);
   void thread_starts(const char* name) noexcept;
 
-  std::atomic<std::uint32_t> shares_{1};  // N1, N2
-  std::atomic<bool> forked_{false};
+  sync_atomic<std::uint32_t> shares_{1};  // N1, N2
+  sync_atomic<bool> forked_{false};
   const access access_;
   const service_options options_;
   manual_state* const manual_;
@@ -353,14 +404,14 @@ class core {
   alignas(64) driver_mail mail_;
   alignas(64) std::array<sleep_instant, platform::clock_count> sleepers_;
   eventcount driver_sleep_;
-  std::atomic<bool> sleeps_in_poll_{
+  sync_atomic<bool> sleeps_in_poll_{
       false};                            // P1: stored by the driver before S1, read after S2: by I3 and I1 in order.
   platform::poll_set poll_;              // opened under wheel_lock_, once, then P3
-  std::atomic<bool> poll_ready_{false};  // P3 -> P2
+  sync_atomic<bool> poll_ready_{false};  // P3 -> P2
 
-  alignas(64) std::array<std::atomic<record_wheel*>, platform::clock_count> wheels_{};  // W2 -> W1, then driver role
-  std::atomic<bool> driving_{false};              // D1, D2: who holds the driver role
-  std::atomic<std::uint64_t> driving_thread_{0};  // relaxed: compared with the asking thread's own only
+  alignas(64) std::array<sync_atomic<record_wheel*>, platform::clock_count> wheels_{};  // W2 -> W1, then driver role
+  sync_atomic<bool> driving_{false};              // D1, D2: who holds the driver role
+  sync_atomic<std::uint64_t> driving_thread_{0};  // relaxed: compared with the asking thread's own only
   std::int64_t wall_offset_ns_ = 0;               // before W2 the creator's, then driver role
   std::uint32_t batch_first_ = no_index;          // driver role: entries to post to the pool together
   std::uint32_t batch_last_ = no_index;
@@ -373,7 +424,10 @@ class core {
   platform::thread watchdog_;
   std::unique_ptr<pool_threads> pool_;
   char driver_name_[16] = {};
-  std::atomic<bool> stopping_{false};  // Q1 -> Q2: threads end at their next look; before a notify
+  sync_atomic<bool> stopping_{false};  // Q1 -> Q2: threads end at their next look; before a notify
+  // Posts to the user's executor by tasks of it, which may run after the service has ended (O1, O2).
+  sync_atomic<std::uint32_t> posting_{0};
+  eventcount posted_;
 
   mutex wheel_lock_;
 
@@ -382,9 +436,9 @@ class core {
   eventcount watch_sleep_;
 
   // Shutdown. `refusing_` is written once, then every registry lock is passed: creation looks at it under that lock.
-  std::atomic<bool> refusing_{false};  // U1 -> U2
+  sync_atomic<bool> refusing_{false};  // U1 -> U2
   // 0, then 1. U3 sets it, U4 reads it in order (adds 0): whoever arms a continuation after U3 runs it himself.
-  std::atomic<std::uint32_t> after_shutdown_{0};
+  sync_atomic<std::uint32_t> after_shutdown_{0};
   mutable mutex shutdown_lock_;
   bool shutdown_begun_ DETENT_GUARDED_BY(shutdown_lock_) = false;
   bool shutdown_over_ DETENT_GUARDED_BY(shutdown_lock_) = false;
@@ -394,6 +448,38 @@ class core {
   std::uint64_t shutdown_cancelled_ DETENT_GUARDED_BY(shutdown_lock_) = 0;
   eventcount shutdown_moved_;
   std::atomic<std::uint64_t> threads_let_go_{0};  // relaxed: a counter
+
+  [[no_unique_address]] order_point lock_order_;  // as of a record, for every callback of the service
+};
+
+// Keeps the core while it lives.
+class core::held_share {
+ public:
+  explicit held_share(core* owner) noexcept : owner_(owner) { owner_->share(); }
+  ~held_share() { owner_->unshare(); }
+  held_share(const held_share&) = delete;
+  held_share& operator=(const held_share&) = delete;
+
+ private:
+  core* const owner_;
+};
+
+// While it lives, user code of a record runs: its callback, or the destruction of its callable.
+class core::user_code {
+ public:
+#if DETENT_THREAD_SANITIZER || DETENT_TRACKS_LOCKS
+  user_code(core* owner, std::uint32_t index) noexcept;
+  ~user_code();
+  user_code(const user_code&) = delete;
+  user_code& operator=(const user_code&) = delete;
+
+ private:
+  core* const owner_;
+  cold_part& cold_;
+  group_record* const group_;
+#else
+  user_code(core*, std::uint32_t) noexcept {}
+#endif
 };
 
 // The list of cores alive, for fork (process.cpp).
@@ -403,6 +489,7 @@ void delist(core* dying) noexcept;
 template <class Answer, class Body>
 Answer core::with_record(named timer, Answer gone, Body body) noexcept {
   if (timer.generation == 0 || !registry_.exists(timer.index)) return gone;
+  chaos(chaos_at::by_id);
   lock_guard guard(registry_.lock_of(timer.index));
   if (registry_.generation(timer.index) != timer.generation && !busted(bug::id_unchecked)) return gone;
   return body();

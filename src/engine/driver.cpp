@@ -3,6 +3,7 @@
 // Everything here is the driver role's: one thread at a time, the service's own or whoever is inside `run_due`.
 #include "engine/core.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -20,7 +21,7 @@ constexpr clock_id every_clock[] = {clock_id::steady, clock_id::boottime, clock_
 void core::drive_main(void* self) {
   auto* c = static_cast<core*>(self);
   c->thread_starts(c->driver_name_);
-  c->driving_.store(true, std::memory_order_relaxed);  // D1: for as long as the thread lives.
+  c->driving_.store(true, memory_order_relaxed);  // D1: for as long as the thread lives.
   c->drive();
   if (!c->is_gone()) c->unshare();
 }
@@ -28,7 +29,7 @@ void core::drive_main(void* self) {
 void core::drive() noexcept {
   for (;;) {
     look(SIZE_MAX);
-    if (stopping_.load(std::memory_order_acquire) || is_gone()) return;  // Q2 <- Q1.
+    if (stopping_.load(memory_order_acquire) || is_gone()) return;  // Q2 <- Q1.
     sleep_until_due();
   }
 }
@@ -50,7 +51,7 @@ void core::file_inbox() noexcept {
   for (std::uint32_t at = take_inbox(mail_, access_, next_of); at != 0;) {
     const std::uint32_t index = at - 1;
     // Read before the visit: after it an armer may push the record again.
-    at = registry_.hot(index).inbox_next.load(std::memory_order_relaxed);  // I2 made it visible.
+    at = registry_.hot(index).inbox_next.load(memory_order_relaxed);  // I2 made it visible.
     file(index, visited_from::inbox);
   }
 }
@@ -61,7 +62,11 @@ void core::file(std::uint32_t index, visited_from where) noexcept {
   if (answer.what != visit::filed) return;
   record_wheel& tokens = *wheel_of(registry_.cold(index).clock);
   if (tokens.is_filed(index)) tokens.remove(index);
-  if (answer.at != never) tokens.file(index, key_of(answer.at));
+  if (answer.at == never) return;
+  [[maybe_unused]] const auto is_far = [&] {
+    return answer.at - to_instant_rounded_down(now_ns(registry_.cold(index).clock)) > std::uint64_t{1} << 20;
+  };
+  tokens.file(index, key_of(answer.at) | (busted(bug::far_rounded) && is_far() ? 63U : 0U));
 }
 
 std::size_t core::hand_due(clock_id clock, std::size_t limit) noexcept {
@@ -72,24 +77,28 @@ std::size_t core::hand_due(clock_id clock, std::size_t limit) noexcept {
   const auto earlier = [this](std::uint32_t a, std::uint32_t b) {
     const record& x = registry_.hot(a);
     const record& y = registry_.hot(b);
-    const instant at_x = state::look_at(x.state.load(std::memory_order_relaxed));  // T13: order only; T4 decides.
-    const instant at_y = state::look_at(y.state.load(std::memory_order_relaxed));  // T13: as above.
+    const instant at_x = state::look_at(x.state.load(memory_order_relaxed));  // T13: order only; T4 decides.
+    const instant at_y = state::look_at(y.state.load(memory_order_relaxed));  // T13: as above.
     if (at_x != at_y) return at_x < at_y;
-    return x.order.load(std::memory_order_relaxed) < y.order.load(std::memory_order_relaxed);  // As above.
+    const std::uint64_t order_x = x.order.load(memory_order_relaxed);  // As above.
+    const std::uint64_t order_y = y.order.load(memory_order_relaxed);  // As above.
+    return busted(bug::order_reversed) ? order_x > order_y : order_x < order_y;
   };
   for (;;) {
     std::uint32_t chain = tokens->take_due(key_of(now));
     if (chain == no_index) return handed;
     if (registry_.link(chain).next != no_index) chain = tokens->sort(chain, earlier);
+    // What was postponed goes back to its new place, also when that is due by now: others may come before it (G21).
+    const instant reached = std::min(now, instant_of(tokens->reached()));
     while (chain != no_index) {
       const std::uint32_t index = chain;
       chain = registry_.link(index).next;
       if (chain != no_index) __builtin_prefetch(&registry_.hot(chain));
       if (handed == limit) {  // A manual clock's single step: the rest stays where it was.
-        tokens->file(index, key_of(hint::look_at(registry_.hot(index).hint.load(std::memory_order_acquire))));  // H7.
+        tokens->file(index, key_of(hint::look_at(registry_.hot(index).hint.load(memory_order_acquire))));  // H7.
         continue;
       }
-      const visit_answer answer = visit_record(words(index), visited_from::wheel, now, access_);
+      const visit_answer answer = visit_record(words(index), visited_from::wheel, reached, access_);
       if (answer.what == visit::due) {
         ++handed;
         hand(index);
@@ -105,19 +114,19 @@ std::size_t core::hand_due(clock_id clock, std::size_t limit) noexcept {
 // H3 is done: gives the entry to the executor, or to its serial group's queue.
 void core::hand(std::uint32_t index) noexcept {
   record& r = registry_.hot(index);
-  if (state::is_guarded(r.state.load(std::memory_order_acquire))) {  // T13 <- T1.
+  if (state::is_guarded(r.state.load(memory_order_acquire))) {  // T13 <- T1.
     cold_part& c = registry_.cold(index);
     group_record* group = nullptr;
     {
       // Under the lock a guarded word says that the tenant, and so its group, is there.
       lock_guard guard(registry_.lock_of(index));
-      if (state::is_guarded(r.state.load(std::memory_order_acquire)) && c.serial) group = c.group;  // T13 <- T1.
+      if (state::is_guarded(r.state.load(memory_order_acquire)) && c.serial) group = c.group;  // T13 <- T1.
       if (group != nullptr) share_group(group);
     }
     if (group != nullptr) {
       c.handed_for = group;
       lock_guard guard(group->turn_lock);
-      if (group->busy) {
+      if (group->busy && !busted(bug::serial_overlap)) {
         registry_.link(index).next = no_index;
         (group->turn_last == no_index ? group->turn_first : registry_.link(group->turn_last).next) = index;
         group->turn_last = index;
@@ -153,21 +162,21 @@ bool core::publish_sleep() noexcept {
     std::uint64_t next = tokens == nullptr ? record_wheel::nothing : tokens->next();
     const instant until_then = next == record_wheel::nothing ? never : instant_of(next);
     chaos(chaos_at::sleep_S1);
-    sleepers_[static_cast<std::size_t>(clock)].until.store(until_then, std::memory_order_release);  // S1 -> S2, by I3.
+    sleepers_[static_cast<std::size_t>(clock)].until.store(until_then, memory_order_release);  // S1 -> S2, by I3.
   }
   if (busted(bug::lost_wake)) return true;
   return read_in_order(mail_.inbox, access_) == 0;  // I3 <- I1 (SB-B).
 }
 
 void core::awake() noexcept {
-  for (sleep_instant& s : sleepers_) s.until.store(sleep_instant::awake, std::memory_order_release);  // S5.
+  for (sleep_instant& s : sleepers_) s.until.store(sleep_instant::awake, memory_order_release);  // S5.
 }
 
 void core::sleep_until_due() noexcept {
-  const bool in_poll = poll_ready_.load(std::memory_order_acquire);     // P2 <- P3.
-  sleeps_in_poll_.store(in_poll, std::memory_order_release);            // P1: before S1.
-  const eventcount::ticket ticket = driver_sleep_.prepare();            // S4 <- S3.
-  if (publish_sleep() && !stopping_.load(std::memory_order_acquire)) {  // Q2 <- Q1.
+  const bool in_poll = poll_ready_.load(memory_order_acquire);     // P2 <- P3.
+  sleeps_in_poll_.store(in_poll, memory_order_release);            // P1: before S1.
+  const eventcount::ticket ticket = driver_sleep_.prepare();       // S4 <- S3.
+  if (publish_sleep() && !stopping_.load(memory_order_acquire)) {  // Q2 <- Q1.
     if (in_poll) {
       set_alarms();
       // In proof builds a poll ends by itself too; what it finds then is looked at like any wake-up.
@@ -177,10 +186,11 @@ void core::sleep_until_due() noexcept {
       record_wheel* tokens = wheel_of(clock_id::steady);
       const std::uint64_t next = tokens == nullptr ? record_wheel::nothing : tokens->next();
       const std::int64_t until_ns = next == record_wheel::nothing ? platform::forever_ns : to_ns(instant_of(next));
-      driver_sleep_.wait_watched(ticket, until_ns, tallies_.rescues,
-                                 [this] { return read_in_order(mail_.inbox, access_) != 0; });
+      chaos(chaos_at::park_S4);
+      driver_sleep_.wait_watched(busted(bug::late_ticket) ? driver_sleep_.prepare() : ticket, until_ns,
+                                 tallies_.rescues, [this] { return read_in_order(mail_.inbox, access_) != 0; });
     }
-    tallies_.wakeups.fetch_add(1, std::memory_order_relaxed);
+    tallies_.wakeups.fetch_add(1, memory_order_relaxed);
   }
   awake();
 }
@@ -195,16 +205,16 @@ void core::set_alarms() noexcept {
 
 // Creates the wheel of a clock with its first timer. A clock other than the steady one needs the poll's alarms.
 bool core::ensure_wheel(clock_id clock) noexcept {
-  std::atomic<record_wheel*>& place = wheels_[static_cast<std::size_t>(clock)];
-  if (place.load(std::memory_order_acquire) != nullptr) return true;  // W1 <- W2.
+  sync_atomic<record_wheel*>& place = wheels_[static_cast<std::size_t>(clock)];
+  if (place.load(memory_order_acquire) != nullptr) return true;  // W1 <- W2.
   lock_guard guard(wheel_lock_);
-  if (place.load(std::memory_order_relaxed) != nullptr) return true;  // Written under this lock only.
+  if (place.load(memory_order_relaxed) != nullptr) return true;  // Written under this lock only.
   if (clock != clock_id::steady && own_thread_) {
     if (const int error = poll_.open(); error != 0) {
       errno = error;
       return false;
     }
-    poll_ready_.store(true, std::memory_order_release);  // P3 -> P2.
+    poll_ready_.store(true, memory_order_release);  // P3 -> P2.
   }
   auto* tokens = new (std::nothrow) record_wheel(links{this});
   if (tokens == nullptr) {
@@ -212,7 +222,7 @@ bool core::ensure_wheel(clock_id clock) noexcept {
     return false;
   }
   if (clock == clock_id::system) static_cast<void>(step_since_last_look());
-  place.store(tokens, std::memory_order_release);  // W2 -> W1.
+  place.store(tokens, memory_order_release);  // W2 -> W1.
   // The driver may sleep on the futex: it has to come out and go to the poll instead.
   if (clock != clock_id::steady) driver_sleep_.notify(1);
   return true;
@@ -225,13 +235,13 @@ void core::notice_clock_step(std::int64_t by_ns) noexcept {
   if (record_wheel* tokens = wheel_of(clock_id::system)) {
     tokens->rebase(key_of(to_instant_rounded_down(now_ns(clock_id::system))));
   }
-  tallies_.clock_steps.fetch_add(1, std::memory_order_relaxed);
+  tallies_.clock_steps.fetch_add(1, memory_order_relaxed);
   if (!options_.on_clock_step) return;
 #if DETENT_EXCEPTIONS
   try {
     options_.on_clock_step(duration(by_ns));
   } catch (...) {
-    tallies_.threw.fetch_add(1, std::memory_order_relaxed);
+    tallies_.threw.fetch_add(1, memory_order_relaxed);
   }
 #else
   options_.on_clock_step(duration(by_ns));
@@ -247,11 +257,15 @@ std::int64_t core::step_since_last_look() noexcept {
 // --- Driven by the user ---------------------------------------------------------------------------------------------
 
 run_answer core::run_due() noexcept {
-  if (own_thread_ || clocks_.is_manual() || is_gone() || !take_role()) return {run_answer::kind::busy, 0};
+  if (own_thread_ || clocks_.is_manual() || is_gone()) return {run_answer::kind::busy, 0};
+  if (!take_role()) {
+    call_frame::check_not_left();
+    return {run_answer::kind::busy, 0};
+  }
   share();  // A callback may destroy the service.
-  driving_thread_.store(platform::this_thread(), std::memory_order_relaxed);
+  driving_thread_.store(platform::this_thread(), memory_order_relaxed);
   awake();
-  const bool polled = poll_ready_.load(std::memory_order_acquire);  // P2 <- P3.
+  const bool polled = poll_ready_.load(memory_order_acquire);  // P2 <- P3.
   if (polled && poll_.drain()) notice_clock_step(step_since_last_look());
   const std::size_t count = look(SIZE_MAX);
   const bool missed_none = publish_sleep();
@@ -266,14 +280,14 @@ std::int64_t core::next_deadline_ns() noexcept {
   if (is_gone()) return ns_max;
   // Inside a callback or beside a running look the answer is "now": look again.
   if (own_thread_ || !take_role()) return own_thread_ ? ns_max : now_ns(clock_id::steady);
-  driving_thread_.store(platform::this_thread(), std::memory_order_relaxed);
+  driving_thread_.store(platform::this_thread(), memory_order_relaxed);
   do {
     file_inbox();
   } while (!publish_sleep());
   // Read before the distances are: the answer may be early by what passes in between, but never late.
   const std::int64_t now = now_ns(clock_id::steady);
   const std::int64_t wait_ns = until_next_ns(7);
-  if (poll_ready_.load(std::memory_order_acquire)) set_alarms();  // P2 <- P3.
+  if (poll_ready_.load(memory_order_acquire)) set_alarms();  // P2 <- P3.
   leave_role();
   return wait_ns == ns_max ? ns_max : add_ns(now, wait_ns);
 }
@@ -282,7 +296,7 @@ std::int64_t core::next_deadline_ns() noexcept {
 bool core::has_deadline() const noexcept {
   const std::uint32_t count = registry_.handed_out();
   for (std::uint32_t i = 0; i < count; ++i) {
-    if (state::look_at(registry_.hot(i).state.load(std::memory_order_acquire)) != never) return true;  // T13 <- T1.
+    if (state::look_at(registry_.hot(i).state.load(memory_order_acquire)) != never) return true;  // T13 <- T1.
   }
   return false;
 }
@@ -306,23 +320,25 @@ std::int64_t core::until_next_ns(unsigned clock_set) noexcept {
 
 int core::descriptor() noexcept {
   if (own_thread_ || clocks_.is_manual() || is_gone()) return -1;
-  if (poll_ready_.load(std::memory_order_acquire)) return poll_.descriptor();  // P2 <- P3.
+  if (poll_ready_.load(memory_order_acquire)) return poll_.descriptor();  // P2 <- P3.
   lock_guard guard(wheel_lock_);
   if (poll_.open() != 0) return -1;
-  poll_ready_.store(true, std::memory_order_release);      // P3 -> P2.
-  sleeps_in_poll_.store(true, std::memory_order_release);  // P1: armers from here on write the descriptor.
-  poll_.notify();                                          // The first poll looks once.
+  poll_ready_.store(true, memory_order_release);      // P3 -> P2.
+  sleeps_in_poll_.store(true, memory_order_release);  // P1: armers from here on write the descriptor.
+  poll_.notify();                                     // The first poll looks once.
   return poll_.descriptor();
 }
 
 void core::wait_pool_idle() noexcept {
-  if (pool_ != nullptr && !pool_->has_self()) pool_->wait_idle();
+  if (pool_ == nullptr || pool_->has_self()) return;
+  order_wait_for_all(ns_max, "a move of the manual clock");
+  pool_->wait_idle();
 }
 
 std::string core::name_of_earliest() {
   const std::uint32_t count = registry_.handed_out();
   for (std::uint32_t i = 0; i < count; ++i) {
-    const std::uint64_t s = registry_.hot(i).state.load(std::memory_order_acquire);  // T13 <- T1.
+    const std::uint64_t s = registry_.hot(i).state.load(memory_order_acquire);  // T13 <- T1.
     if (state::look_at(s) == never) continue;  // Perhaps not born yet: the cold part is its creator's.
     if (!state::is_due(s, to_instant_rounded_down(now_ns(registry_.cold(i).clock)))) continue;
     const timer_name name = describe(i);

@@ -58,7 +58,7 @@ group_record* core::make_group(group_record* parent, const group_options& option
     group->tree = tree;
   } else {
     group->tree = parent->tree;
-    group->tree->groups.fetch_add(1, std::memory_order_relaxed);  // N1
+    group->tree->groups.fetch_add(1, memory_order_relaxed);  // N1
     share_group(parent);
   }
   if (parent != nullptr && !is_gone()) {
@@ -73,7 +73,7 @@ group_record* core::make_group(group_record* parent, const group_options& option
 }
 
 void core::unshare_group(group_record* group) noexcept {
-  if (group->shares.fetch_sub(1, std::memory_order_acq_rel) != 1) return;  // N2
+  if (group->shares.fetch_sub(1, memory_order_acq_rel) != 1) return;  // N2
   core* owner = group->owner;
   group_tree* tree = group->tree;
   group_record* parent = group->parent;
@@ -88,8 +88,9 @@ void core::unshare_group(group_record* group) noexcept {
     }
     *at = group->next_sibling;
   }
+  group->lock_order.forget();
   delete group;
-  if (tree->groups.fetch_sub(1, std::memory_order_acq_rel) == 1) delete tree;  // N2
+  if (tree->groups.fetch_sub(1, memory_order_acq_rel) == 1) delete tree;  // N2
   if (parent != nullptr) unshare_group(parent);
   owner->unshare();
 }
@@ -100,7 +101,7 @@ std::uint32_t core::close_one_spent(group_record* group) noexcept {
   std::uint32_t ours = no_index;
   auto visit = [&](std::uint32_t i) {
     if (ours != no_index || registry_.cold(i).held_by == tenure::handle) return;
-    const std::uint64_t s = registry_.hot(i).state.load(std::memory_order_acquire);  // T13 <- T2.
+    const std::uint64_t s = registry_.hot(i).state.load(memory_order_acquire);  // T13 <- T2.
     if (state::is_terminal(s) || state::is_pending(s) || state::is_calling(s)) return;
     if (close_word(i, state::closed | state::orphan_bit).ours_to_end) ours = i;
   };
@@ -189,7 +190,7 @@ std::uint32_t core::next_calling_member(group_record* group, std::uint32_t from)
   std::uint32_t least = no_index;
   auto visit = [&](std::uint32_t i) {
     if (i < from || i >= least || makes_call(i, true)) return;
-    if (state::is_calling(registry_.hot(i).state.load(std::memory_order_acquire))) least = i;  // T13 <- T5.
+    if (state::is_calling(registry_.hot(i).state.load(memory_order_acquire))) least = i;  // T13 <- T5.
   };
   for_each_member(this, group, visit);
   return least;
@@ -197,6 +198,7 @@ std::uint32_t core::next_calling_member(group_record* group, std::uint32_t from)
 
 void core::destroy_group(group_record* group) noexcept {
   if (group->owner->is_gone()) return;  // A fork child: the locks' holders may not exist; the record is left behind.
+  order_wait_for(group, ns_max, "the destructor of the group");
   static_cast<void>(close_group(group));
   static_cast<void>(wait_group(group, ns_max, false));
   unshare_group(group);

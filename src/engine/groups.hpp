@@ -17,7 +17,7 @@ class core;
 // What a whole tree of groups shares: one lock, so that closing a parent and creating in a child are one order.
 struct group_tree {
   mutex lock;
-  std::atomic<std::uint32_t> groups{1};  // N1 add: relaxed, a share is held. N2 drop: acq_rel <- N2.
+  sync_atomic<std::uint32_t> groups{1};  // N1 add: relaxed, a share is held. N2 drop: acq_rel <- N2.
 };
 
 struct group_record {
@@ -30,7 +30,7 @@ struct group_record {
   const bool serial;
   const std::string name;
 
-  std::atomic<std::uint32_t> shares{1};  // N1, N2 as above
+  sync_atomic<std::uint32_t> shares{1};  // N1, N2 as above
 
   bool closed DETENT_GUARDED_BY(tree->lock) = false;
   std::uint32_t first_member DETENT_GUARDED_BY(tree->lock) = no_index;
@@ -44,6 +44,8 @@ struct group_record {
   bool busy DETENT_GUARDED_BY(turn_lock) = false;
   std::uint32_t turn_first DETENT_GUARDED_BY(turn_lock) = no_index;
   std::uint32_t turn_last DETENT_GUARDED_BY(turn_lock) = no_index;
+
+  [[no_unique_address]] order_point lock_order;  // as of a record, for all its members
 
   // Whether `inner` is this group or below it. Parents never change.
   bool holds(const group_record* inner) const noexcept {

@@ -96,15 +96,21 @@ std::size_t manual_state::move(clock_set moving, std::int64_t by_ns) {
   }
 }
 
+bool manual_state::begin_move() noexcept {
+  if (!moving_.exchange(true, memory_order_acq_rel)) return true;  // V3.
+  call_frame::check_not_left();
+  return false;
+}
+
 std::size_t manual_state::advance(std::int64_t by_ns) {
-  if (moving_.exchange(true, std::memory_order_acq_rel)) return 0;  // V3.
+  if (!begin_move()) return 0;
   const std::size_t fired = move(all_clocks, by_ns < 0 ? 0 : by_ns);
-  moving_.store(false, std::memory_order_release);  // V3.
+  moving_.store(false, memory_order_release);  // V3.
   return fired;
 }
 
 std::size_t manual_state::step() {
-  if (moving_.exchange(true, std::memory_order_acq_rel)) return 0;  // V3.
+  if (!begin_move()) return 0;
   std::size_t fired = look_everywhere(1);
   // A token may be left over from a firing that was withdrawn: alone it is no reason to move the clock.
   while (fired == 0 && has_deadline()) {
@@ -113,28 +119,28 @@ std::size_t manual_state::step() {
     shift(all_clocks, next);
     fired = look_everywhere(1);
   }
-  moving_.store(false, std::memory_order_release);  // V3.
+  moving_.store(false, memory_order_release);  // V3.
   return fired;
 }
 
 std::size_t manual_state::suspend(std::int64_t by_ns) {
-  if (moving_.exchange(true, std::memory_order_acq_rel)) return 0;  // V3.
+  if (!begin_move()) return 0;
   // Nothing runs while the machine sleeps: the clocks jump, and what became due fires on waking.
   shift(sleeping_clocks, by_ns < 0 ? 0 : by_ns);
   const std::size_t fired = move(all_clocks, 0);
-  moving_.store(false, std::memory_order_release);  // V3.
+  moving_.store(false, memory_order_release);  // V3.
   return fired;
 }
 
 std::size_t manual_state::step_system(std::int64_t by_ns) {
-  if (moving_.exchange(true, std::memory_order_acq_rel)) return 0;  // V3.
+  if (!begin_move()) return 0;
   shift(1U << static_cast<unsigned>(clock_id::system), by_ns);
   for (core* service : services()) {
     service->notice_clock_step(by_ns);
     service->unshare();
   }
   const std::size_t fired = move(all_clocks, 0);
-  moving_.store(false, std::memory_order_release);  // V3.
+  moving_.store(false, memory_order_release);  // V3.
   return fired;
 }
 

@@ -38,6 +38,7 @@ class manual_state {
   static constexpr clock_set all_clocks = 7;
   static constexpr clock_set sleeping_clocks = 6;  // boottime and system go on while the machine is suspended
 
+  bool begin_move() noexcept;
   std::size_t move(clock_set moving, std::int64_t by_ns);
   std::int64_t until_next(clock_set moving);
   bool has_deadline();
@@ -48,7 +49,7 @@ class manual_state {
   const std::shared_ptr<manual_readings> readings_;
   mutex lock_;
   std::vector<core*> services_ DETENT_GUARDED_BY(lock_);
-  std::atomic<bool> moving_{false};  // V3: exchange, acq_rel <- V3: one move at a time, none inside a callback.
+  sync_atomic<bool> moving_{false};  // V3: exchange, acq_rel <- V3: one move at a time, none inside a callback.
 };
 
 }  // namespace detent::inline v0::detail

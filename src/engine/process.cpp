@@ -27,6 +27,7 @@ void after_fork_in_child() DETENT_RELEASE(process.lock) {
   process.alive = nullptr;
   process.lock.unlock();
   forget_waits_in_child();
+  forget_locks_in_child();
   set_current_calls(nullptr);
 }
 
@@ -72,7 +73,8 @@ void core::fail_on_wrong_thread() const noexcept {
 }
 
 core::~core() {
-  for (auto& tokens : wheels_) delete tokens.load(std::memory_order_relaxed);  // The last share is gone: alone.
+  lock_order_.forget();
+  for (auto& tokens : wheels_) delete tokens.load(memory_order_relaxed);  // The last share is gone: alone.
 }
 
 core* core::create(service_options&& options, manual_state* manual, std::error_code& error, const char** operation) {
@@ -118,7 +120,7 @@ int core::start(const char** operation) noexcept {
     for (unsigned i = 0; i < options_.executor.threads(); ++i) share();
     unsigned started = 0;
     const int error = pool_->start(options_.name, traits, operation, &started);
-    for (unsigned i = started; i < options_.executor.threads(); ++i) unshare();
+    return_shares(options_.executor.threads() - started);
     if (error != 0) return error;
   }
   if (options_.call_limit.count() > 0) {
@@ -126,7 +128,7 @@ int core::start(const char** operation) noexcept {
     watching.name = "detent-watchdog";
     share();
     if (const int error = watchdog_.start(watching, &core::watch_main, this, operation); error != 0) {
-      unshare();
+      return_shares(1);
       return error;
     }
   }
@@ -136,15 +138,20 @@ int core::start(const char** operation) noexcept {
     traits.exact_sleeps = true;
     share();
     if (const int error = driver_.start(traits, &core::drive_main, this, operation); error != 0) {
-      unshare();
+      return_shares(1);
       return error;
     }
   }
   return 0;
 }
 
+// Shares meant for threads that did not start. The creator still holds one: none of these is the last.
+void core::return_shares(std::uint32_t count) noexcept {
+  shares_.fetch_sub(count, memory_order_relaxed);  // N2: the creator's own comes after it.
+}
+
 void core::unshare() noexcept {
-  if (shares_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;  // N2
+  if (shares_.fetch_sub(1, memory_order_acq_rel) != 1) return;  // N2
   delist(this);
   if (!is_gone()) delete this;
 }
@@ -174,7 +181,7 @@ void core::thread_starts(const char* name) noexcept {
   try {
     options_.on_thread_start(name);
   } catch (...) {
-    tallies_.threw.fetch_add(1, std::memory_order_relaxed);
+    tallies_.threw.fetch_add(1, memory_order_relaxed);
   }
 #else
   options_.on_thread_start(name);

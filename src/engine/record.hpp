@@ -27,7 +27,7 @@ struct alignas(64) record {
   sync_atomic<std::uint32_t> inbox_next{0};         // handoff.hpp
   sync_atomic<std::uint32_t> calls{0};  // calls of this record so far; written by the entry's holder before T4
 };
-static_assert(sizeof(record) == 64);
+static_assert(explored || sizeof(record) == 64);
 
 // How a series goes on. Guarded by the record's registry lock; meaningful while the state is guarded.
 struct series_state {
@@ -79,6 +79,8 @@ struct cold_part {
   // The number, as in `record::calls`, of the call that was asked to stop, and of the call that detached itself.
   sync_atomic<std::uint32_t> stopped_call{0};
   sync_atomic<std::uint32_t> detached_call{0};
+
+  [[no_unique_address]] order_point lock_order;  // what a callback of this tenant holds, and who waits for it acquires
 };
 
 }  // namespace detent::inline v0::detail

@@ -11,10 +11,14 @@
 
 namespace detent::inline v0::detail {
 
+namespace {
+constexpr std::int64_t look_again_ns = 5'000'000;
+}  // namespace
+
 // U1, then every registry lock once: a creation that did not see U1 has published its timer (T8), and `resolve` finds
 // it.
 void core::refuse() noexcept {
-  refusing_.store(true, std::memory_order_release);  // U1 -> U2.
+  refusing_.store(true, memory_order_release);  // U1 -> U2.
   for (std::uint32_t i = 0; i < record_registry::lock_count * 16; i += 16) {
     lock_guard guard(registry_.lock_of(i));
   }
@@ -29,7 +33,7 @@ void core::run_what_is_due(std::int64_t until_ns) noexcept {
   for (std::uint32_t i = 0; i < count; ++i) {
     record& r = registry_.hot(i);
     const auto is_due = [&] {
-      const std::uint64_t s = r.state.load(std::memory_order_acquire);  // T13 <- T1, T4, T8.
+      const std::uint64_t s = r.state.load(memory_order_acquire);  // T13 <- T1, T4, T8.
       if (state::look_at(s) == never) return false;  // Perhaps not born yet: the cold part is its creator's.
       return state::is_due(s, to_instant_rounded_down(due_by[static_cast<std::size_t>(registry_.cold(i).clock)]));
     };
@@ -41,10 +45,11 @@ void core::run_what_is_due(std::int64_t until_ns) noexcept {
       } else if (inside) {
         break;  // The executor may be this very thread: it runs after the callback, or is withdrawn.
       } else {
+        // An arming may replace what is waited for by a far deadline, and tells no waiter: look again now and then.
         const std::uint32_t generation = generation_of(i);
         if (!is_due()) break;
         const std::int64_t left_ns = until_ns - platform::read_clock_ns(clock_id::steady);
-        static_cast<void>(wait({i, generation}, until_ns == platform::forever_ns ? ns_max : left_ns));
+        static_cast<void>(wait({i, generation}, left_ns < look_again_ns ? left_ns : look_again_ns));
       }
     }
   }
@@ -56,10 +61,11 @@ std::uint64_t core::resolve() noexcept {
   std::uint64_t withdrawn = 0;
   const std::uint32_t count = registry_.handed_out();
   for (std::uint32_t i = 0; i < count; ++i) {
-    if (state::is_terminal(registry_.hot(i).state.load(std::memory_order_acquire))) continue;  // T13 <- T8.
+    if (state::is_terminal(registry_.hot(i).state.load(memory_order_acquire))) continue;  // T13 <- T8.
     ending found{};
     {
       lock_guard guard(registry_.lock_of(i));
+      if (!is_open_locked(i)) continue;
       const cold_part& c = registry_.cold(i);
       if (c.held_by == tenure::continuation) continue;
       found = close_word(i, state::shut_down | (c.held_by == tenure::handle ? 0 : state::orphan_bit));
@@ -73,21 +79,23 @@ std::uint64_t core::resolve() noexcept {
 // U3 first, as a read-modify-write: an armer whose U4 came before it has published its record and its arming (U3 reads
 // from U4, so the scan sees them); one whose U4 comes after runs the continuation itself.
 void core::run_continuations() noexcept {
-  after_shutdown_.fetch_or(1, std::memory_order_acq_rel);  // U3 -> U4.
+  after_shutdown_.fetch_or(1, memory_order_acq_rel);  // U3 -> U4.
   for (bool again = true; again;) {
     again = false;
     const std::uint32_t count = registry_.handed_out();
     for (std::uint32_t i = 0; i < count; ++i) {
       record& r = registry_.hot(i);
-      if (state::is_terminal(r.state.load(std::memory_order_acquire))) continue;  // T13 <- T8.
+      if (state::is_terminal(r.state.load(memory_order_acquire))) continue;  // T13 <- T8.
       {
         lock_guard guard(registry_.lock_of(i));
-        if (registry_.cold(i).held_by != tenure::continuation) continue;
-      }
-      const std::uint64_t s = r.state.load(std::memory_order_acquire);  // T13 <- T1.
-      if (!state::is_pending(s)) continue;
-      if (state::look_at(s) == never) {  // Its executor dropped it.
-        static_cast<void>(arm_word(i, to_instant_rounded_down(now_ns(clock_id::steady)), 0));
+        if (!is_open_locked(i) || registry_.cold(i).held_by != tenure::continuation) continue;
+        const std::uint64_t s = r.state.load(memory_order_acquire);  // T13 <- T1.
+        if (!state::is_pending(s)) continue;
+        // Its executor dropped it. It is armed here only, under the lock: else another thread might have run it to its
+        // end meanwhile, and this would arm the next continuation in the record, whose target still lives.
+        if (state::look_at(s) == never) {
+          static_cast<void>(arm_word(i, to_instant_rounded_down(now_ns(clock_id::steady)), 0));
+        }
       }
       const claim won = claim_firing(i, nullptr);
       if (!won.won) continue;
@@ -99,13 +107,13 @@ void core::run_continuations() noexcept {
 
 void core::fill_report(shutdown_report& report, bool complete) const {
   report.complete = complete;
-  report.fired = tallies_.fired.load(std::memory_order_relaxed) - shutdown_fired_before_;
-  report.dropped = tallies_.dropped.load(std::memory_order_relaxed) - shutdown_dropped_before_;
+  report.fired = tallies_.fired.load(memory_order_relaxed) - shutdown_fired_before_;
+  report.dropped = tallies_.dropped.load(memory_order_relaxed) - shutdown_dropped_before_;
   report.cancelled = shutdown_cancelled_;
-  report.detached_threads = threads_let_go_.load(std::memory_order_relaxed);
+  report.detached_threads = threads_let_go_.load(memory_order_relaxed);
   const std::uint32_t count = registry_.handed_out();
   for (std::uint32_t i = 0; i < count; ++i) {
-    if (!state::is_calling(registry_.hot(i).state.load(std::memory_order_acquire))) continue;  // T13 <- T5.
+    if (!state::is_calling(registry_.hot(i).state.load(memory_order_acquire))) continue;  // T13 <- T5.
     report.still_running.push_back(describe(i));
   }
 }
@@ -116,7 +124,9 @@ shutdown_report core::shutdown(shutdown_policy policy, std::int64_t limit_ns) {
     report.complete = true;
     return report;
   }
-  share();  // A callback that ends may destroy the service.
+  // A callback that ends may destroy the service, and the report may find no memory for its names.
+  const held_share held(this);
+  order_wait_for_all(limit_ns, "shutdown");
   const std::int64_t until_ns = until(limit_ns);
   bool first = false;
   bool work_on = false;
@@ -125,8 +135,8 @@ shutdown_report core::shutdown(shutdown_policy policy, std::int64_t limit_ns) {
     if (until_ns < shutdown_until_ns_) shutdown_until_ns_ = until_ns;
     first = !std::exchange(shutdown_begun_, true);
     if (first) {
-      shutdown_fired_before_ = tallies_.fired.load(std::memory_order_relaxed);
-      shutdown_dropped_before_ = tallies_.dropped.load(std::memory_order_relaxed);
+      shutdown_fired_before_ = tallies_.fired.load(memory_order_relaxed);
+      shutdown_dropped_before_ = tallies_.dropped.load(memory_order_relaxed);
     }
     work_on = shutdown_over_;
   }
@@ -157,7 +167,6 @@ shutdown_report core::shutdown(shutdown_policy policy, std::int64_t limit_ns) {
     fill_report(report, complete);
   }
   report.complete = report.still_running.empty();  // Also of the calls that this caller cannot wait for: its own.
-  unshare();
   return report;
 }
 
@@ -208,7 +217,7 @@ void core::print_still_running() const noexcept {
 #endif
     const std::uint32_t count = registry_.handed_out();
     for (std::uint32_t i = 0; i < count; ++i) {
-      if (!state::is_calling(registry_.hot(i).state.load(std::memory_order_acquire))) continue;  // T13 <- T5.
+      if (!state::is_calling(registry_.hot(i).state.load(memory_order_acquire))) continue;  // T13 <- T5.
       const timer_name name = describe(i);
       std::fprintf(stderr, "detent: the destructor of service '%s' waits for timer %u '%s' created at %s:%u\n",
                    options_.name.c_str(), i, name.name.c_str(), name.place.file_name(), name.place.line());
@@ -220,10 +229,22 @@ void core::print_still_running() const noexcept {
 }
 
 void core::stop_threads() noexcept {
-  stopping_.store(true, std::memory_order_release);  // Q1 -> Q2.
+  stopping_.store(true, memory_order_release);  // Q1 -> Q2.
   wake_driver();
   watch_sleep_.notify();
-  if (pool_ != nullptr) pool_->stop();
+}
+
+// O2. After this the user's executor hears nothing more of this service.
+void core::await_posts() noexcept {
+  std::uint32_t own = 0;
+  for (const call_node* c = current_calls(); c != nullptr; c = c->outer) {
+    if (c->key.core == this && c->key.index == no_index) ++own;
+  }
+  for (;;) {
+    const eventcount::ticket ticket = posted_.prepare();
+    if (read_in_order(posting_, access::shared) <= own) return;  // O2 <- O1.
+    posted_.wait(ticket, platform::forever_ns);
+  }
 }
 
 // Joins every thread but the calling one, which ends by itself after its callback; with `let_go`, all of them do.
@@ -232,7 +253,7 @@ bool core::join_threads(bool let_go) noexcept {
     if (!t.is_running()) return;
     if (let_go || t.is_self()) {
       t.let_go();
-      threads_let_go_.fetch_add(1, std::memory_order_relaxed);
+      threads_let_go_.fetch_add(1, memory_order_relaxed);
     } else {
       t.join();
     }
@@ -240,10 +261,11 @@ bool core::join_threads(bool let_go) noexcept {
   end(driver_);
   end(watchdog_);
   if (pool_ == nullptr) return true;
+  pool_->stop();  // After the driver: what it was about to hand over is still worked off.
   if (let_go) {
     pool_->let_all_go();
   } else {
-    if (pool_->let_self_go()) threads_let_go_.fetch_add(1, std::memory_order_relaxed);
+    if (pool_->let_self_go()) threads_let_go_.fetch_add(1, memory_order_relaxed);
     pool_->join_until(platform::forever_ns);
   }
   return true;
@@ -251,6 +273,7 @@ bool core::join_threads(bool let_go) noexcept {
 
 void core::destroy_service() noexcept {
   if (is_gone()) return;  // A fork child: the threads do not exist here, and the core is left behind on purpose.
+  order_wait_for_all(ns_max, "the destructor of the service");
   bool let_go = false;
 #if DETENT_EXCEPTIONS
   try {
@@ -270,6 +293,7 @@ void core::destroy_service() noexcept {
     print_still_running();
   }
   stop_threads();
+  if (!let_go) await_posts();
   if (manual_ != nullptr) manual_->leave(this);
   join_threads(let_go);
   unshare();

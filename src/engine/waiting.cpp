@@ -18,13 +18,13 @@ struct core::awaited {
   // Under the record's registry lock, with T7 or a T2 that awaits.
   void note_counts() noexcept {
     const cold_part& c = owner->registry_.cold(index);
-    ends = c.ends.load(std::memory_order_relaxed);          // The lock orders it.
-    detaches = c.detaches.load(std::memory_order_relaxed);  // The lock orders it.
+    ends = c.ends.load(memory_order_relaxed);          // The lock orders it.
+    detaches = c.detaches.load(memory_order_relaxed);  // The lock orders it.
   }
   bool is_over() const noexcept {
     const cold_part& c = owner->registry_.cold(index);
-    if (c.ends.load(std::memory_order_acquire) != ends) return true;                    // X2 <- X1.
-    return !detached_counts && c.detaches.load(std::memory_order_acquire) != detaches;  // Y2 <- Y1.
+    if (c.ends.load(memory_order_acquire) != ends) return true;                    // X2 <- X1.
+    return !detached_counts && c.detaches.load(memory_order_acquire) != detaches;  // Y2 <- Y1.
   }
   static bool covers(const void* context, const call_key& call) noexcept {
     const auto& self = *static_cast<const awaited*>(context);
@@ -50,8 +50,8 @@ std::int64_t core::until(std::int64_t limit_ns) noexcept {
 }
 
 bool core::is_detached(std::uint32_t index) const noexcept {
-  const std::uint32_t detached = registry_.cold(index).detached_call.load(std::memory_order_acquire);  // A2 <- A1.
-  return detached != 0 && registry_.hot(index).calls.load(std::memory_order_acquire) == detached;      // K2 <- K1.
+  const std::uint32_t detached = registry_.cold(index).detached_call.load(memory_order_acquire);  // A2 <- A1.
+  return detached != 0 && registry_.hot(index).calls.load(memory_order_acquire) == detached;      // K2 <- K1.
 }
 
 // T7. From here on the call in progress (or, with `pending_too`, what ends the firing) counts an end or wakes the
@@ -59,9 +59,10 @@ bool core::is_detached(std::uint32_t index) const noexcept {
 bool core::await_locked(std::uint32_t index, bool pending_too, bool detached_counts) noexcept {
   if (!detached_counts && is_detached(index)) return false;
   record& r = registry_.hot(index);
-  std::uint64_t s = r.state.load(std::memory_order_acquire);  // T13 <- T5.
+  std::uint64_t s = r.state.load(memory_order_acquire);  // T13 <- T5.
   for (;;) {
     if (!state::is_calling(s) && !(pending_too && state::is_pending(s))) return false;
+    if (busted(bug::waited_unset)) return true;
     chaos(chaos_at::await_T7);
     if (compare_exchange(r.state, s, s | state::waited, access_)) return true;  // T7 -> T5.
   }
@@ -76,6 +77,8 @@ wait_result core::sleep_until_over(const awaited& call, std::int64_t until_ns, b
     report_deadlock(found, can_refuse);
     return wait_result::would_deadlock;
   }
+  std::optional<lock_guard> kept;
+  if (busted(bug::wait_locked)) kept.emplace(registry_.lock_of(call.index));
   eventcount& ended = bucket_of(call.index);
   for (;;) {
     const eventcount::ticket ticket = ended.prepare();
@@ -84,6 +87,7 @@ wait_result core::sleep_until_over(const awaited& call, std::int64_t until_ns, b
       return wait_result::timed_out;
     }
     ended.wait_watched(ticket, until_ns, tallies_.rescues, [&] { return call.is_over(); });
+    if (busted(bug::other_end)) return wait_result::quiet;
   }
 }
 
@@ -92,9 +96,12 @@ wait_result core::sleep_until_over(const awaited& call, std::int64_t until_ns, b
 wait_result core::await_call(named timer, std::int64_t until_ns, bool can_refuse) noexcept {
   if (timer.generation != 0 && registry_.has_passed(timer.index, timer.generation)) return wait_result::quiet;
   if (!busted(bug::self_wait) && makes_call(timer.index, false)) {
-    return state::is_calling(registry_.hot(timer.index).state.load(std::memory_order_acquire))  // T13 <- T5.
+    return state::is_calling(registry_.hot(timer.index).state.load(memory_order_acquire))  // T13 <- T5.
                ? wait_result::from_callback
                : wait_result::quiet;
+  }
+  while (busted(bug::queue_waited) && hint::is_in_hand(registry_.hot(timer.index).hint.load(memory_order_acquire))) {
+    platform::yield();  // H7: the planted bug.
   }
   awaited call{this, timer.index, false};
   {
@@ -109,6 +116,7 @@ wait_result core::await_call(named timer, std::int64_t until_ns, bool can_refuse
 cancel_answer core::cancel_and_wait(named timer, std::int64_t limit_ns) noexcept {
   if (is_gone()) return {cancel_result::shut_down, wait_result::quiet};
   if (!registry_.exists(timer.index)) return {cancel_result::closed, wait_result::quiet};
+  order_wait_for(timer, limit_ns, "cancel_and_wait");
   const std::int64_t until_ns = until(limit_ns);
   const bool from_callback = makes_call(timer.index, false);
   awaited call{this, timer.index, false};
@@ -135,9 +143,10 @@ cancel_answer core::cancel_and_wait(named timer, std::int64_t limit_ns) noexcept
 }
 
 cancel_answer core::close_and_wait(named timer, std::int64_t limit_ns) noexcept {
+  order_wait_for(timer, limit_ns, "close_and_wait");
   const std::int64_t until_ns = until(limit_ns);
   if (busted(bug::check_first) && timer.generation == 0) {
-    const std::uint64_t s = registry_.hot(timer.index).state.load(std::memory_order_acquire);  // T13: the planted bug.
+    const std::uint64_t s = registry_.hot(timer.index).state.load(memory_order_acquire);  // T13: the planted bug.
     if (!state::is_calling(s)) return {close(timer), wait_result::quiet};
   }
   const cancel_result outcome = close(timer);
@@ -149,6 +158,7 @@ cancel_answer core::close_and_wait(named timer, std::int64_t limit_ns) noexcept 
 // waits for one call for each of the two.
 wait_result core::wait(named timer, std::int64_t limit_ns) noexcept {
   if (is_gone() || !registry_.exists(timer.index)) return wait_result::quiet;
+  if (!inside_own_callback()) order_wait_for(timer, limit_ns, "wait");
   const std::int64_t until_ns = until(limit_ns);
   int calls_left = 0;
   std::uint32_t detached_before = 0;  // the detached call that ran when this wait began
@@ -159,7 +169,7 @@ wait_result core::wait(named timer, std::int64_t limit_ns) noexcept {
       lock_guard guard(registry_.lock_of(timer.index));
       if (timer.generation != 0 && registry_.generation(timer.index) != timer.generation) return wait_result::quiet;
       const record& r = registry_.hot(timer.index);
-      const std::uint64_t s = r.state.load(std::memory_order_acquire);  // T13 <- T1, T5.
+      const std::uint64_t s = r.state.load(memory_order_acquire);  // T13 <- T1, T5.
       const bool detached = state::is_calling(s) && is_detached(timer.index);
       const bool in_call = state::is_calling(s) && !detached;
       const bool pending = state::is_pending(s);
@@ -167,7 +177,7 @@ wait_result core::wait(named timer, std::int64_t limit_ns) noexcept {
       if (first) calls_left = (in_call ? 1 : 0) + (pending ? 1 : 0);
       if (detached) {
         // What is pending starts behind the detached call; another detached call is what was pending, begun.
-        const std::uint32_t number = r.calls.load(std::memory_order_acquire);  // K2 <- K1.
+        const std::uint32_t number = r.calls.load(memory_order_acquire);  // K2 <- K1.
         if (first) detached_before = number;
         else if (number != detached_before) return wait_result::quiet;
         behind_detached = call.detached_counts = true;
@@ -187,7 +197,7 @@ wait_result core::wait(named timer, std::int64_t limit_ns) noexcept {
 bool core::is_driven_here() const noexcept {
   if (own_thread_) return false;
   if (access_ == access::alone) return true;  // Nobody else may call into this service.
-  return !clocks_.is_manual() && driving_thread_.load(std::memory_order_relaxed) == platform::this_thread();
+  return !clocks_.is_manual() && driving_thread_.load(memory_order_relaxed) == platform::this_thread();
 }
 
 // Waits, one after the other, for the calls in progress of the whole service. A call that begins later in a record
@@ -195,8 +205,8 @@ bool core::is_driven_here() const noexcept {
 bool core::await_calls(std::int64_t until_ns, bool can_refuse, bool* refused) noexcept {
   const std::uint32_t count = registry_.handed_out();
   for (std::uint32_t i = 0; i < count; ++i) {
-    if (!state::is_calling(registry_.hot(i).state.load(std::memory_order_acquire))) continue;  // T13 <- T5.
-    if (makes_call(i, true)) continue;
+    if (!state::is_calling(registry_.hot(i).state.load(memory_order_acquire))) continue;  // T13 <- T5.
+    if (makes_call(i, true) && !busted(bug::stop_waits_self)) continue;
     awaited call{this, i, true};
     {
       lock_guard guard(registry_.lock_of(i));

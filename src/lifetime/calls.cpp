@@ -4,15 +4,16 @@ namespace detent::inline v0::detail {
 
 namespace {
 
-thread_local call_node* innermost_call = nullptr;
+struct innermost;
+call_node*& innermost_call() noexcept { return of_this_thread<innermost, call_node*>(); }
 
 }  // namespace
 
-call_node* current_calls() noexcept { return innermost_call; }
-void set_current_calls(call_node* innermost) noexcept { innermost_call = innermost; }
+call_node* current_calls() noexcept { return innermost_call(); }
+void set_current_calls(call_node* call) noexcept { innermost_call() = call; }
 
 bool covers_own_call(wait_target target) noexcept {
-  for (const call_node* c = innermost_call; c != nullptr; c = c->outer) {
+  for (const call_node* c = innermost_call(); c != nullptr; c = c->outer) {
     if (target.covers(target.context, c->key)) return true;
   }
   return false;
@@ -65,7 +66,8 @@ namespace {
 constinit wait_graph graph;
 }  // namespace
 
-registered_wait::registered_wait(wait_target target, cycle* found) noexcept : target_(target), calls_(innermost_call) {
+registered_wait::registered_wait(wait_target target, cycle* found) noexcept
+    : target_(target), calls_(innermost_call()) {
   if (calls_ == nullptr) return;
   lock_guard guard(graph.lock);
   graph.clear_marks();
@@ -79,7 +81,7 @@ registered_wait::registered_wait(wait_target target, cycle* found) noexcept : ta
 }
 
 registered_wait::~registered_wait() {
-  if (!entered_) return;
+  if (!entered_ || busted(bug::wait_stays)) return;
   lock_guard guard(graph.lock);
   registered_wait** at = &graph.waits;
   while (*at != this) at = &(*at)->next_;

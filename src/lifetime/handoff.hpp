@@ -62,8 +62,9 @@ inline instant send(driver_mail& mail, mail_words w, instant deadline, lowering 
   if (how == lowering::needless) return never;
   if (how == lowering::on_its_way) return deadline;
   push(mail, w, who);
-  // H5. Another armer may have gone earlier since and left the waking to us.
-  const std::uint64_t h = read_in_order(w.hint, who);
+  if (busted(bug::push_unchecked)) return deadline;
+  // Another armer may have gone earlier since and left the waking to us.
+  const std::uint64_t h = read_in_order(w.hint, who);  // H5 <- H1.
   if (!hint::is_on_inbox(h)) return never;
   return hint::look_at(h) < deadline ? hint::look_at(h) : deadline;
 }
@@ -113,7 +114,8 @@ enum class visited_from : std::uint8_t { wheel, inbox };
 
 // The driver looks at a record. With `now` at instant 0 nothing is due: the record is only filed.
 inline visit_answer visit_record(mail_words w, visited_from where, instant now, access who) noexcept {
-  std::uint64_t keep = where == visited_from::inbox ? hint::special : hint::special | hint::on_inbox;
+  const bool clears = where == visited_from::inbox || busted(bug::bit_cleared);
+  std::uint64_t keep = clears ? hint::special : hint::special | hint::on_inbox;
   std::uint64_t h = w.hint.load(memory_order_acquire);  // H7 <- H1 H4.
   for (;;) {
     const std::uint64_t kept = h & keep;
@@ -134,7 +136,7 @@ inline visit_answer visit_record(mail_words w, visited_from where, instant now, 
     keep |= hint::on_inbox;  // Cleared once: if the bit is set again, it is an armer's who is about to push.
     chaos(chaos_at::confirm_T9);
     const std::uint64_t confirmed = read_in_order(w.state, who);  // T9 <- T1 (SB-A).
-    if (state::look_at(confirmed) >= look) return {visit::filed, look};
+    if (state::look_at(confirmed) >= look || busted(bug::confirm_skipped)) return {visit::filed, look};
     h = w.hint.load(memory_order_acquire);  // H7: an earlier arming came in between; look again.
   }
 }
@@ -151,7 +153,8 @@ inline instant settle(driver_mail& mail, mail_words w, access who) noexcept {
     if (compare_exchange(w.hint, h, next, who)) break;  // H4 -> H7 of an armer (by T9), H2.
   }
   lowering how = lowering::needless;
-  if (look != never) how = hint::is_on_inbox(h) ? lowering::on_its_way : lowering::must_push;
+  if (look != never && !busted(bug::settle_unpushed))
+    how = hint::is_on_inbox(h) ? lowering::on_its_way : lowering::must_push;
   chaos(chaos_at::confirm_T9);
   const instant confirmed = state::look_at(read_in_order(w.state, who));  // T9 <- T1 (SB-A).
   if (confirmed < look) {

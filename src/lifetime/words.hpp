@@ -43,10 +43,10 @@
 //  T5 finish    runner, ender  - calling - waited; waited: under the lock   acq_rel   T2 T3 T4 T7     what the call did; destroyed callable
 //  T6 resume    runner         held -> next (only held)                     acq_rel   T9              -
 //  T7 await     waiter         calling or pending: + waited, under the lock acq_rel   T5              -
-//  T8 open      creator        terminal -> none (or stays: born closed)     release   T1 T4           callable, cold part
+//  T8 open      creator        terminal -> none (or stays: born closed)     acq_rel   T1 T4, T9       callable, cold part
 //  T9 confirm   driver, runner no change (adds 0)                           acq_rel   T1              hint raised before it (SB-A)
 //  T10 abandon  owner          calling: + orphan                            acq_rel   T5              the owner's last use
-//  T11 end      runner         id-only, nothing pending: terminal|orphan    acq_rel   T1 T3           -
+//  T11 end      runner         id-only, nothing pending: terminal|orphan    acq_rel   T1 T2 T3        -
 //  T12 drop     holder of a dropped task: due: none|next, no calling        acq_rel   T1              -
 //  T13 look     anyone         load                                         acquire   T5 T8           -
 //
@@ -69,6 +69,18 @@
 //  S4 epoch     driver         load before S1; the OS sleep compares it                     acquire   S3
 //  S5 awake     driver         sleep instant 0                                              release   -
 //
+// TRANSITIONS of a record's numbers: which call is in progress, and what became of it. Stores unless said otherwise.
+//  K1 number    runner         calls + 1, before T4                                         release   K2
+//  K2 which     anyone         load                                                         acquire   K1
+//  X1 ended     runner, under the record's lock: ends + 1, with a T5 that found waited      release   X2
+//  X2 over      waiter         load                                                         acquire   X1
+//  Y1 detached  runner, under the record's lock: detaches + 1, if somebody waits            release   Y2
+//  Y2 let go    waiter         load                                                         acquire   Y1
+//  A1 detach    runner, under the record's lock: detached call = its number, 0 at T5        release   A2
+//  A2 is apart  anyone         load                                                         acquire   A1
+//  B1 ask       stopper        stopped call = the number of the call in progress            release   B2
+//  B2 is asked  the call       load                                                         acquire   B1
+//
 // WAITING. A waiter takes the record's registry lock, sets `waited` (T7; a cancel in the same step as T2) while a call
 // is in progress, and reads the record's count of ends. A T5 that finds `waited` takes the lock too and counts one end
 // with it. So the end that the waiter sees is the end of the very call that was in progress when its verb took effect:
@@ -80,7 +92,7 @@
 //     the state (T1), then loads the hint (H7). In the modification order of `state` either T1 is before T9: T9 reads
 //     the new deadline and the driver lowers its own hint. Or T9 is before T1: T1 reads from T9 or from a
 //     read-modify-write after it (a release sequence), so the raised hint happens before the armer's load, and the
-//     armer lowers it (H1).
+//     armer lowers it (H1). T8 is a read-modify-write for that reason: T9 may be an old entry's, before the next tenant.
 //  SB-B. The driver publishes its sleep instant (S1), then confirms the inbox with a read-modify-write (I3). An armer
 //     pushes (I1), then loads the sleep instant (S2). The same argument over the modification order of `inbox`.
 //     An armer that finds *on inbox* set does not push. If the pusher's H5 comes after this armer's H1, the pusher wakes
@@ -111,6 +123,7 @@
 #include "sync/sync.hpp"
 
 #include <cstdint>
+#include <type_traits>
 
 namespace detent::inline v0::detail {
 
@@ -127,7 +140,9 @@ inline constexpr instant never = terminal_base - resolution_ns;
 constexpr instant to_instant_rounded_up(std::int64_t ns) noexcept {
   const std::uint64_t biased = static_cast<std::uint64_t>(ns) ^ (std::uint64_t{1} << 63);
   if (biased > never - resolution_ns) return never;
-  const instant up = (biased + (resolution_ns - 1)) & ~(resolution_ns - 1);
+  std::uint64_t added = resolution_ns - 1;
+  if (!std::is_constant_evaluated() && busted(bug::rounded_down)) added = 0;
+  const instant up = (biased + added) & ~(resolution_ns - 1);
   return up < instant_min ? instant_min : up;
 }
 

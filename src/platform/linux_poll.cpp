@@ -15,6 +15,9 @@ namespace {
 
 constexpr clockid_t alarm_clock[clock_count] = {CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_REALTIME};
 
+// No alarm that anybody sets: the next `set_alarm` reaches the kernel.
+constexpr std::int64_t not_in_kernel_ns = forever_ns - 1;
+
 constexpr std::size_t number(clock_id clock) noexcept { return static_cast<std::size_t>(clock); }
 
 bool add(int poll, int fd) noexcept {
@@ -71,7 +74,11 @@ void poll_set::set_alarm(clock_id clock, std::int64_t at_ns) noexcept {
     when.it_value.tv_nsec = static_cast<long>(at % 1'000'000'000);
     if (clock == clock_id::system) flags |= TFD_TIMER_CANCEL_ON_SET;
   }
-  timerfd_settime(alarm_[i], flags, &when, nullptr);
+  // A wall clock that was set before this call answers ECANCELED, with the alarm armed; the poll tells of it.
+  if (timerfd_settime(alarm_[i], flags, &when, nullptr) == 0 || errno == ECANCELED) return;
+  // Without its alarm the driver must not go to sleep: it looks again and asks again.
+  alarm_ns_[i] = not_in_kernel_ns;
+  notify();
 }
 
 void poll_set::sleep(std::int64_t limit_ns) noexcept {
@@ -90,7 +97,7 @@ bool poll_set::drain() noexcept {
     const ssize_t got = read(alarm_[i], &count, sizeof count);
     if (got < 0 && errno == EAGAIN) continue;
     if (got < 0 && errno == ECANCELED) stepped = true;
-    alarm_ns_[i] = forever_ns - 1;  // It has gone off: the next `set_alarm` must reach the kernel.
+    alarm_ns_[i] = not_in_kernel_ns;  // It has gone off.
   }
   return stepped;
 }

@@ -107,6 +107,15 @@ class poll_set {
 void* allocate_pages(std::size_t bytes) noexcept;
 void free_pages(void* pages, std::size_t bytes) noexcept;
 
+// --- Stacks ---------------------------------------------------------------------------------------------------------
+
+// The return addresses of the calling thread, innermost first. Answers how many. Not for signal handlers.
+std::size_t read_stack(void** frames, std::size_t limit) noexcept;
+// Whether both places are on the stack that the calling thread was started with.
+bool are_on_own_stack(const void* one, const void* other) noexcept;
+// "module(symbol+offset)", offset from the start of the module, as addr2line takes it.
+void name_frame(void* frame, char* text, std::size_t size) noexcept;
+
 // --- Process --------------------------------------------------------------------------------------------------------
 
 // Registers, once, three functions around fork: before it in the parent, after it in the parent, after it in the child.

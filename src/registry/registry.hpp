@@ -9,6 +9,11 @@
 // Threads: `hot`, `cold`, `link` any, without a lock, for an index that was handed out. The generation is guarded by
 // `lock_of(index)`, and changes when an index is given back; 0 is never used, and an index whose generation saturates
 // is retired.
+//
+//  G1 reach     anyone         load of the count handed out, or of a chunk         acquire   G2
+//  G2 hand out  creator, under the free lock: chunk, then count                    release   G1
+//  G3 is past   waiter         load of a generation, as a hint                     acquire   G4
+//  G4 retire    the end, under the record's lock: the generation moves on          release   G3
 #pragma once
 
 #include "base/base.hpp"
@@ -45,8 +50,8 @@ class registry {
   ~registry() {
     for (std::size_t k = 0; k < chunk_limit; ++k) {
       const chunk& c = chunks_[k];
-      if (c.hot.load(std::memory_order_relaxed) == nullptr) continue;  // Alone: the last share is gone.
-      platform::free_pages(c.hot.load(std::memory_order_relaxed), sizeof(Hot) * lines_in(k));
+      if (c.hot.load(memory_order_relaxed) == nullptr) continue;  // Alone: the last share is gone.
+      platform::free_pages(c.hot.load(memory_order_relaxed), sizeof(Hot) * lines_in(k));
       platform::free_pages(c.cold, sizeof(Cold) * lines_in(k));
       platform::free_pages(c.link, sizeof(Link) * lines_in(k));
       platform::free_pages(c.slot, sizeof(slot) * lines_in(k));
@@ -55,7 +60,7 @@ class registry {
 
   Hot& hot(std::uint32_t index) const noexcept {
     const place p = place_of(index);
-    return chunks_[p.chunk].hot.load(std::memory_order_acquire)[p.offset];  // G1 <- G2.
+    return chunks_[p.chunk].hot.load(memory_order_acquire)[p.offset];  // G1 <- G2.
   }
   Cold& cold(std::uint32_t index) const noexcept {
     const place p = place_of(index);
@@ -73,19 +78,19 @@ class registry {
 
   // Guarded by lock_of(index).
   std::uint32_t generation(std::uint32_t index) const noexcept {
-    return slot_of(index).generation.load(std::memory_order_relaxed);  // The lock orders it.
+    return slot_of(index).generation.load(memory_order_relaxed);  // The lock orders it.
   }
 
   // Without the lock: a hint that a generation has passed, for waiters who look again anyway.
   bool has_passed(std::uint32_t index, std::uint32_t generation) const noexcept {
-    return slot_of(index).generation.load(std::memory_order_acquire) != generation;  // G3 <- G4.
+    return slot_of(index).generation.load(memory_order_acquire) != generation;  // G3 <- G4.
   }
 
   // Whether an index may exist: ids come from users.
   bool exists(std::uint32_t index) const noexcept {
-    return index < handed_out_.load(std::memory_order_acquire);  // G1 <- G2.
+    return index < handed_out_.load(memory_order_acquire);  // G1 <- G2.
   }
-  std::uint32_t handed_out() const noexcept { return handed_out_.load(std::memory_order_acquire); }  // G1 <- G2.
+  std::uint32_t handed_out() const noexcept { return handed_out_.load(memory_order_acquire); }  // G1 <- G2.
 
   // Takes the index of this kind given back last, or a fresh one. `none` when the OS has no memory or every index is in
   // use.
@@ -97,15 +102,15 @@ class registry {
       ++in_use_;
       return index;
     }
-    const std::uint32_t index = handed_out_.load(std::memory_order_relaxed);  // Written under this lock only.
+    const std::uint32_t index = handed_out_.load(memory_order_relaxed);  // Written under this lock only.
     const place p = place_of(index);
     if (p.chunk >= chunk_limit || (p.offset == 0 && !add_chunk(p.chunk))) return none;
     chunk& c = chunks_[p.chunk];
-    ::new (&c.hot.load(std::memory_order_relaxed)[p.offset]) Hot();
+    ::new (&c.hot.load(memory_order_relaxed)[p.offset]) Hot();
     ::new (&c.cold[p.offset]) Cold();
     ::new (&c.link[p.offset]) Link();
     ::new (&c.slot[p.offset]) slot();
-    handed_out_.store(index + 1, std::memory_order_release);  // G2 -> G1.
+    handed_out_.store(index + 1, memory_order_release);  // G2 -> G1.
     ++in_use_;
     return index;
   }
@@ -113,15 +118,16 @@ class registry {
   // Ends this generation of an index. From then on no verb by id reaches it.
   void retire(std::uint32_t index) noexcept DETENT_REQUIRES(lock_of(index)) {
     slot& s = slot_of(index);
-    const std::uint32_t generation = s.generation.load(std::memory_order_relaxed);
-    if (generation != generation_max) s.generation.store(generation + 1, std::memory_order_release);  // G4 -> G3.
-    else s.generation.store(0, std::memory_order_release);                                            // G4 -> G3.
+    const std::uint32_t generation = s.generation.load(memory_order_relaxed);
+    const std::uint32_t next = busted(bug::generation_wrap) ? generation % 2 + 1 : generation + 1;
+    if (generation != generation_max) s.generation.store(next, memory_order_release);  // G4 -> G3.
+    else s.generation.store(0, memory_order_release);                                  // G4 -> G3.
   }
 
   void give_back(std::uint32_t index, std::size_t kind) noexcept DETENT_EXCLUDES(free_lock_) {
     lock_guard guard(free_lock_);
     --in_use_;
-    if (slot_of(index).generation.load(std::memory_order_relaxed) == 0) return;  // Saturated: never used again.
+    if (slot_of(index).generation.load(memory_order_relaxed) == 0) return;  // Saturated: never used again.
     slot_of(index).next_free = free_[kind];
     free_[kind] = index;
   }
@@ -133,12 +139,12 @@ class registry {
 
  private:
   struct slot {
-    std::atomic<std::uint32_t> generation{1};
+    sync_atomic<std::uint32_t> generation{1};
     std::uint32_t next_free = none;  // guarded by free_lock_
   };
 
   struct chunk {
-    std::atomic<Hot*> hot{nullptr};
+    sync_atomic<Hot*> hot{nullptr};
     Cold* cold = nullptr;
     Link* link = nullptr;
     registry::slot* slot = nullptr;
@@ -184,12 +190,12 @@ class registry {
     c.cold = static_cast<Cold*>(cold);
     c.link = static_cast<Link*>(link);
     c.slot = static_cast<registry::slot*>(slots);
-    c.hot.store(static_cast<Hot*>(hot), std::memory_order_release);  // G2 -> G1.
+    c.hot.store(static_cast<Hot*>(hot), memory_order_release);  // G2 -> G1.
     return true;
   }
 
   std::array<chunk, chunk_limit> chunks_{};  // a chunk is immutable once its `hot` is set
-  std::atomic<std::uint32_t> handed_out_{0};
+  sync_atomic<std::uint32_t> handed_out_{0};
   mutable std::array<padded_lock, lock_count> locks_{};
   mutable mutex free_lock_;
   std::array<std::uint32_t, kinds> free_ DETENT_GUARDED_BY(free_lock_) = {none, none, none};

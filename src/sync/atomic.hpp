@@ -1,5 +1,19 @@
 // atomic: the seam. Every atomic of the engine is a `sync_atomic`; proof builds replace it by an explorer's own.
+//
+// A seam supplies, in namespace detent::detail: `sync_atomic`, the four memory orders, `park` and `unpark` of such a
+// word as overloads in `platform`, `of_this_thread`, `spin_limit` and `explored`. One that has to know from which line
+// a word is reached also supplies `compare_exchange` and `read_in_order`, and says so by DETENT_SEAM_KNOWS_PLACES.
 #pragma once
+
+#include "platform/platform.hpp"
+
+namespace detent::inline v0::detail {
+
+// Whether other threads may touch a service's words. `alone` is the promise of `sharing::one_thread`: the same
+// algorithm with plain loads and stores, which cost a quarter.
+enum class access : bool { shared, alone };
+
+}  // namespace detent::inline v0::detail
 
 #if defined(DETENT_MODEL_SEAM)
 #include DETENT_MODEL_SEAM
@@ -17,15 +31,25 @@ using std::memory_order_acquire;
 using std::memory_order_relaxed;
 using std::memory_order_release;
 
+inline constexpr bool explored = false;
+
+// How often a thread looks at a held lock before it sleeps.
+inline constexpr int spin_limit = 100;
+
+// A value of the calling thread's own, zero at first. `Name` tells such values apart.
+template <class Name, class T>
+T& of_this_thread() noexcept {
+  thread_local constinit T value{};
+  return value;
+}
+
 }  // namespace detent::inline v0::detail
 
 #endif
 
-namespace detent::inline v0::detail {
+#if !defined(DETENT_SEAM_KNOWS_PLACES)
 
-// Whether other threads may touch a service's words. `alone` is the promise of `sharing::one_thread`: the same
-// algorithm with plain loads and stores, which cost a quarter.
-enum class access : bool { shared, alone };
+namespace detent::inline v0::detail {
 
 template <class T>
 bool compare_exchange(sync_atomic<T>& word, T& expected, T desired, access who) noexcept {
@@ -50,3 +74,5 @@ T read_in_order(sync_atomic<T>& word, access who) noexcept {
 }
 
 }  // namespace detent::inline v0::detail
+
+#endif

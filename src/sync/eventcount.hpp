@@ -5,9 +5,13 @@
 //
 // A notify after `prepare` makes `wait` return at once: E1 loads the epoch before the condition is looked at, E2 moves
 // it on after the condition holds.
+//
+//  E1 prepare   sleeper        load of the epoch                                   acquire   E2
+//  E2 notify    waker          epoch + 1, then the OS wake                         release   E1
 #pragma once
 
 #include "platform/platform.hpp"
+#include "sync/atomic.hpp"
 #include "sync/proof.hpp"
 
 #include <atomic>
@@ -19,7 +23,7 @@ class eventcount {
  public:
   using ticket = std::uint32_t;
 
-  ticket prepare() const noexcept { return epoch_.load(std::memory_order_acquire); }  // E1 <- E2.
+  ticket prepare() const noexcept { return epoch_.load(memory_order_acquire); }  // E1 <- E2.
 
   // Returns when notified since `prepare`, at `until_ns` of the steady clock, or for no reason.
   void wait(ticket seen, std::int64_t until_ns) noexcept { platform::park(epoch_, seen, until_ns); }
@@ -45,12 +49,12 @@ class eventcount {
   }
 
   void notify(int count = platform::everyone) noexcept {
-    epoch_.fetch_add(1, std::memory_order_release);  // E2 -> E1.
+    epoch_.fetch_add(1, memory_order_release);  // E2 -> E1.
     platform::unpark(epoch_, count);
   }
 
  private:
-  std::atomic<std::uint32_t> epoch_{0};
+  sync_atomic<std::uint32_t> epoch_{0};
 };
 
 }  // namespace detent::inline v0::detail

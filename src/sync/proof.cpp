@@ -13,6 +13,7 @@ namespace detent::inline v0::detail {
 namespace {
 
 std::atomic<std::uint64_t> hits[static_cast<std::size_t>(chaos_at::last)];
+std::atomic<chaos_hook> hook_set{nullptr};
 
 // One in `rarity` visits yields: often enough to stretch every window, seldom enough that most races stay fast.
 std::uint32_t rarity() noexcept {
@@ -27,6 +28,8 @@ std::uint32_t rarity() noexcept {
 
 void chaos(chaos_at point) noexcept {
   hits[static_cast<std::size_t>(point)].fetch_add(1, std::memory_order_relaxed);  // No partner: a counter.
+  // Relaxed, so that a hook orders nothing: what the library forgets to order must show.
+  if (const chaos_hook hook = hook_set.load(std::memory_order_relaxed)) hook(point);
   thread_local std::uint32_t state = 0;
   if (state == 0) state = static_cast<std::uint32_t>(platform::this_thread() >> 8) | 1U;
   state ^= state << 13;
@@ -34,6 +37,8 @@ void chaos(chaos_at point) noexcept {
   state ^= state << 5;
   if (rarity() != 0 && state % rarity() == 0) platform::yield();
 }
+
+void set_chaos_hook(chaos_hook hook) noexcept { hook_set.store(hook, std::memory_order_relaxed); }
 
 std::uint64_t chaos_hits(chaos_at point) noexcept {
   return hits[static_cast<std::size_t>(point)].load(std::memory_order_relaxed);  // No partner: a counter.

@@ -97,6 +97,9 @@ class wheel {
     }
   }
 
+  // Everything before this key has been taken out, and what `take_due` answered last stood at it or before.
+  key_type reached() const noexcept { return current_; }
+
   // The clock was set back: what was late or near may be far again. Files everything anew, seen from `now`.
   void rebase(key_type now) noexcept {
     std::uint32_t all = no_index;

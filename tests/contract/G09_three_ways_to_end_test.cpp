@@ -100,8 +100,9 @@ TEST(G09, several_run_each_once_in_order) {
 TEST(G09, f_may_free_everything_handle_and_service_included) {
   for (int round = 0; round < 50; ++round) {
     struct world {
+      world() : t{service, [] {}} {}  // In the list: clang 16 cannot take a source_location in a member's initializer.
       timer_service service;
-      timer t{service, [] {}};
+      timer t;
     };
     auto all = std::make_unique<world>();
     std::atomic<bool> over{false};
@@ -212,7 +213,7 @@ TEST(G09, without_memory_nothing_is_changed) {
   t.arm_after(1ms);
   const auto* keep = new std::string(100, 'x');
   std::unique_ptr<const std::string> large(keep);
-  auto f = [&ran, large = std::move(large), more = std::array<char, 64>{}] { ran = true; };
+  auto f = [&ran, large = std::move(large), more = std::array<char, 64>{}] { ran = more.front() == 0; };
   memory_is_short = true;
   const then_result answer = t.close_then(std::move(f));
   memory_is_short = false;

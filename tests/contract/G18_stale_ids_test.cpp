@@ -41,6 +41,27 @@ void expect_gone(detent::timer_service& service, detent::timer_id id) {
   EXPECT_FALSE(service.info(id).has_value());
 }
 
+// A continuation that still waits for its target has a record, but no id that verbs could reach it by: its target will
+// arm that record, whoever lives in it then.
+TEST(G18, WhatWaitsForATimersEndCannotBeTakenFromItsList) {
+  detent::manual_clock clock;
+  detent::timer_service service(clock);
+  int continued = 0, strange_calls = 0;
+  std::unique_ptr<detent::timer> stranger;
+  detent::timer target(service, [&](detent::firing& firing) {
+    EXPECT_EQ(target.close_then([&] { ++continued; }), detent::then_result::accepted);
+    for (const detent::timer_info& told : service.snapshot()) {
+      if (told.id != firing.id()) static_cast<void>(service.close(told.id));
+    }
+    for (const detent::timer_id id : service.active()) static_cast<void>(service.close(id));
+    stranger = std::make_unique<detent::timer>(service, [&] { ++strange_calls; });
+  });
+  static_cast<void>(target.arm_after(1s));
+  clock.advance(2s);
+  EXPECT_EQ(strange_calls, 0);
+  EXPECT_EQ(continued, 1);
+}
+
 TEST(G18, EveryVerbOnAStaleIdLeavesTheNextTenantAlone) {
   detent::manual_clock clock;
   detent::timer_service service(clock);

@@ -177,6 +177,34 @@ TEST_P(run_due_on, WhatIsQueuedBehindARunningCallRunsToo) {
   EXPECT_GE(report.cancelled, 1U);
 }
 
+// What was due when the shutdown began and is armed for later meanwhile is due no longer: nobody waits for it.
+TEST(G19, AFiringPostponedMeanwhileDoesNotHoldUpTheShutdown) {
+  detent::service_options options;
+  options.executor = detent::pool{1};
+  detent::timer_service service(std::move(options));
+  gate inside;
+  gate leave;
+  detent::timer blocker(service, [&] {
+    inside.open();
+    leave.pass();
+  });
+  detent::timer postponed(service, [] { ADD_FAILURE() << "this firing was postponed by an hour"; });
+  blocker.arm_after(0ns);
+  ASSERT_TRUE(inside.pass());
+  postponed.arm_after(0ns);
+  ASSERT_TRUE(support::eventually([&] { return postponed.status() == detent::timer_state::queued; }));
+  detent::shutdown_report report;
+  {
+    const background shutter([&] { report = service.shutdown(shutdown_policy::run_due); });
+    support::eventually([&] { return !service.once(1h, [] {}); });
+    support::never([] { return false; });  // Time for it to come to its wait for the queued firing.
+    EXPECT_EQ(postponed.arm_after(1h), detent::arm_result::rearmed);
+    leave.open();
+  }
+  EXPECT_TRUE(report.complete);
+  EXPECT_GE(report.cancelled, 1U);
+}
+
 INSTANTIATE_TEST_SUITE_P(Scenes, run_due_on, ::testing::ValuesIn(support::threaded_scenes), support::scene_name);
 
 // --- Deadlines, and what still runs. --------------------------------------------------------------------------------
@@ -442,6 +470,25 @@ TEST(G19, WhatIsQueuedIsWithdrawnAndItsTaskDoesNothing) {
   timers.clear();
   h.held.run_all();
   EXPECT_EQ(h.held.size(), 0U);
+}
+
+// A task may outlive the service, and its serial group's turn goes on with it; the executor need not.
+TEST(G19, NothingIsPostedAfterTheServiceHasGone) {
+  for (const bool called : {true, false}) {
+    held_service h;
+    auto group =
+        std::make_unique<detent::timer_group>(*h.service, detent::group_options{.order = detent::group_order::serial});
+    std::vector<detent::timer> members;
+    for (int i = 0; i < 3; ++i) {
+      members.emplace_back(*group, [] { ADD_FAILURE(); });
+      members.back().arm_after(0ns);
+    }
+    h.clock.settle();
+    ASSERT_EQ(h.held.size(), 1U);
+    h.service.reset();
+    EXPECT_EQ(called ? static_cast<std::size_t>(h.held.run_first()) : h.held.drop_all(), 1U);
+    EXPECT_EQ(h.held.size(), 0U);
+  }
 }
 
 TEST(G19, RunDueWithAnExecutorThatNeverRunsEndsAtTheDeadline) {

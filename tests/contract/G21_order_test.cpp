@@ -85,6 +85,26 @@ TEST_P(order_of, APostponedTimerIsOrderedByItsLastArming) {
   EXPECT_EQ(o.seen, "bdca");
 }
 
+// The record of a postponed timer is looked at where it stood before. That must not bring it forward, also when the
+// same look finds it due at its new deadline. Found by the reference model.
+TEST_P(order_of, APostponedTimerDoesNotOvertakeInALateLook) {
+  std::string seen;
+  detent::boottime_timer first{o.service, [&] { seen += 'p'; }};
+  detent::boottime_timer second{o.service, [&] { seen += 'o'; }};
+  first.arm_after(1s);
+  o.clock.advance(0s);  // Filed: its token stands at 1 s.
+  second.arm_after(20s);
+  first.arm_after(30s);
+  o.clock.suspend(40s);
+  EXPECT_EQ(seen, "op");
+  first.arm_after(1s);
+  o.clock.advance(0s);
+  second.arm_after(30s);
+  first.arm_after(30s);  // Equal deadlines: in the order of arming.
+  o.clock.suspend(40s);
+  EXPECT_EQ(seen, "opop");
+}
+
 TEST_P(order_of, PostponedTimersAmongEqualDeadlinesWhoseTokensStandEverywhere) {
   // Each timer is first armed at another distance, so that its token stands on another level, then moved to one
   // instant.

@@ -116,7 +116,8 @@ TEST_P(fork_of, TheChildDestroysEverything) {
 }
 
 TEST_P(fork_of, TheChildMakesItsOwnService) {
-  if (support::under_tsan) GTEST_SKIP() << "the thread sanitizer allows no threads in the child of a threaded process";
+  if (!support::child_may_have_threads)
+    GTEST_SKIP() << "this sanitizer allows no threads in the child of a process with threads";
   EXPECT_EQ(in_child([&] {
               REQUIRE(a_service_of_its_own_works() == 0);
               // A handle of the parent's may be given a timer of the child's.
@@ -149,7 +150,7 @@ TEST_P(fork_of, InTheMiddleOfEverything) {
       EXPECT_EQ(in_child([&] {
                   if (verbs_answer_shut_down(*service, armed, idle) != 0) return 1;
                   busy = {};
-                  if (support::under_tsan) return 0;
+                  if (!support::child_may_have_threads) return 0;
                   return a_service_of_its_own_works();
                 }),
                 exited(0));
@@ -165,7 +166,7 @@ TEST_P(fork_of, InsideACallback) {
     end = in_child([&] {
       if (t.arm_after(0ns) != detent::arm_result::shut_down) return 1;
       if (t.close_and_wait().outcome != detent::cancel_result::shut_down) return 2;
-      if (support::under_tsan) return 0;
+      if (!support::child_may_have_threads) return 0;
       return a_service_of_its_own_works();
     });
   });

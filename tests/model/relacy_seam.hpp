@@ -44,9 +44,21 @@ class sync_atomic {
   bool compare_exchange_strong(T& expected, T desired, rl::memory_order order, rl::memory_order otherwise) {
     return word_.compare_exchange_strong(expected, desired, order, RL_INFO, otherwise, RL_INFO);
   }
+  bool compare_exchange_weak(T& expected, T desired, rl::memory_order order, rl::memory_order otherwise) {
+    return word_.compare_exchange_weak(expected, desired, order, RL_INFO, otherwise, RL_INFO);
+  }
 
  private:
   rl::atomic<T> word_;
 };
+
+inline constexpr bool explored = true;
+inline constexpr int spin_limit = 0;
+
+// Nothing that is explored here sleeps; the headers only have to compile.
+namespace platform {
+inline bool park(const sync_atomic<std::uint32_t>&, std::uint32_t, std::int64_t) noexcept { return false; }
+inline void unpark(const sync_atomic<std::uint32_t>&, int) noexcept {}
+}  // namespace platform
 
 }  // namespace detent::inline v0::detail

@@ -34,6 +34,13 @@ inline constexpr bool under_asan = false;
 
 inline constexpr bool sanitized = under_tsan || under_asan;
 
+// clang's sanitizers do not lock their allocator over a fork: a thread that the child starts may wait for it for ever.
+#if defined(__clang__)
+inline constexpr bool child_may_have_threads = !sanitized;
+#else
+inline constexpr bool child_may_have_threads = !under_tsan;
+#endif
+
 inline bool is_asked_for(const char* variable) {
   const char* text = std::getenv(variable);
   return text != nullptr && *text != '\0' && std::strcmp(text, "0") != 0;

@@ -1,0 +1,3 @@
+module detent/bench/go
+
+go 1.19

@@ -1,0 +1,189 @@
+#include "explore/weakening.hpp"
+
+#include "explore/scenario.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <utility>
+
+namespace detent::explore {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+const fs::path sources = fs::path(DETENT_SOURCE_DIR) / "src";
+
+std::vector<std::string> lines_of(const fs::path& file) {
+  std::ifstream in(file);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  return lines;
+}
+
+// The first id in the comment on that line or one of the next two: `// T1 -> T4.` is T1.
+std::string transition_at(const std::vector<std::string>& lines, std::size_t line) {
+  for (std::size_t i = line; i < line + 3 && i <= lines.size() && i != 0; ++i) {
+    const std::string& text = lines[i - 1];
+    const std::size_t comment = text.find("// ");
+    if (comment == std::string::npos) continue;
+    const std::string said = text.substr(comment + 3);
+    if (said.size() >= 2 && std::isupper(static_cast<unsigned char>(said[0])) != 0 &&
+        std::isdigit(static_cast<unsigned char>(said[1])) != 0) {
+      return said.substr(0, said.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"));
+    }
+  }
+  return "-";
+}
+
+std::string short_name(const char* file) {
+  const char* from = std::strstr(file, "src/");
+  return from == nullptr ? file : from + 4;
+}
+
+bool acquires(std::memory_order order) noexcept {
+  return order == std::memory_order_acquire || order == std::memory_order_acq_rel;
+}
+bool releases(std::memory_order order) noexcept {
+  return order == std::memory_order_release || order == std::memory_order_acq_rel;
+}
+
+void add_halves(std::vector<weakened_half>& all, const site& s, std::size_t scenario) {
+  const std::string name = short_name(s.file);
+  if (std::strstr(s.file, "src/") == nullptr) return;
+  const auto add = [&](half what, const char* word) {
+    std::string full = name + ':' + std::to_string(s.line) + ':' + word;
+    for (weakened_half& known : all) {
+      if (known.what == what && known.where.column == s.column && known.name == full) {
+        known.scenarios.push_back(scenario);
+        return;
+      }
+    }
+    weakened_half fresh{s, what, std::move(full), {}, {scenario}};
+    fresh.transition = transition_at(lines_of(sources / name), s.line);
+    all.push_back(std::move(fresh));
+  };
+  if (s.kind != access_kind::store && acquires(s.order)) add(half::acquire, "acquire");
+  if (s.kind != access_kind::load && releases(s.order)) add(half::release, "release");
+  if (s.kind == access_kind::exchange && s.otherwise != s.order && acquires(s.otherwise))
+    add(half::otherwise, "failure");
+}
+
+// First by chance, which finds most at once; then every schedule of few preemptions; then what is left of the limit.
+weakening_result look_for_it(const weakened_half& it, const search_options& how) {
+  weaken(it.where, it.what);
+  watching_set_up = true;
+  weakening_result told;
+  const auto run = [&](std::size_t scenario, const search_options& options) {
+    const search_result result = search(all_scenarios()[scenario].body, options);
+    told.executions += result.executions;
+    if (result.last.what != verdict::violated) return false;
+    told.found = true;
+    told.scenario = all_scenarios()[scenario].name;
+    told.sentence = result.last.sentence;
+    told.schedule = result.last.schedule;
+    return true;
+  };
+  search_options chance;
+  chance.random_executions = 1000;
+  search_options small;
+  small.bound = 1;
+  small.stale_bound = 1;
+  small.limit = 20'000;
+  for (const search_options& options : {chance, small, how}) {
+    for (const std::size_t scenario : it.scenarios) {
+      if (run(scenario, options)) return told;
+    }
+  }
+  return told;
+}
+
+}  // namespace
+
+std::vector<weakened_half> find_halves() {
+  std::vector<weakened_half> all;
+  search_options look;
+  look.random_executions = 120;
+  for (std::size_t i = 0; i < all_scenarios().size(); ++i) {
+    forget_sites();
+    recording_sites = true;
+    search(all_scenarios()[i].body, look);
+    recording_sites = false;
+    const site* first = nullptr;
+    const std::size_t count = recorded_sites(&first);
+    for (std::size_t s = 0; s < count; ++s) add_halves(all, first[s], i);
+  }
+  std::sort(all.begin(), all.end(), [](const weakened_half& a, const weakened_half& b) {
+    return std::tuple(short_name(a.where.file), a.where.line, a.where.column, a.what) <
+           std::tuple(short_name(b.where.file), b.where.line, b.where.column, b.what);
+  });
+  return all;
+}
+
+std::vector<std::string> lines_never_reached(const std::vector<weakened_half>& reached) {
+  std::set<std::pair<std::string, std::uint32_t>> known;
+  for (const weakened_half& it : reached) known.emplace(short_name(it.where.file), it.where.line);
+  std::vector<std::string> missing;
+  for (const char* folder : {"dispatch", "engine", "lifetime", "registry", "sync"}) {
+    for (const auto& entry : fs::recursive_directory_iterator(sources / folder)) {
+      if (entry.path().extension() != ".cpp" && entry.path().extension() != ".hpp") continue;
+      const std::string name = std::string(folder) + '/' + entry.path().filename().string();
+      if (name == "sync/atomic.hpp") continue;  // The seam itself.
+      const std::vector<std::string> lines = lines_of(entry.path());
+      for (std::uint32_t i = 1; i <= lines.size(); ++i) {
+        const std::string code = lines[i - 1].substr(0, lines[i - 1].find("//"));
+        const bool orders = code.find("memory_order_ac") != std::string::npos ||
+                            code.find("memory_order_release") != std::string::npos ||
+                            code.find("compare_exchange(") != std::string::npos ||
+                            code.find("read_in_order(") != std::string::npos;
+        if (!orders) continue;
+        bool near = false;
+        for (std::uint32_t back = 0; back < 3 && back < i; ++back) near = near || known.count({name, i - back}) != 0;
+        if (!near) missing.push_back(name + ':' + std::to_string(i) + "  " + transition_at(lines, i));
+      }
+    }
+  }
+  std::sort(missing.begin(), missing.end());
+  return missing;
+}
+
+weakening_result try_without(const weakened_half& it, const search_options& how) {
+  std::array<int, 2> ends{};
+  if (pipe(ends.data()) != 0) std::abort();
+  const pid_t child = fork();
+  if (child == 0) {
+    const weakening_result told = look_for_it(it, how);
+    const std::string text = (told.found ? "1\n" : "0\n") + told.scenario + '\n' + told.sentence + '\n' +
+                             told.schedule + '\n' + std::to_string(told.executions) + '\n';
+    const bool written = write(ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size());
+    _exit(written ? 0 : 1);
+  }
+  close(ends[1]);
+  std::string text;
+  std::array<char, 4096> part{};
+  for (ssize_t got = 0; (got = read(ends[0], part.data(), part.size())) > 0;) {
+    text.append(part.data(), static_cast<std::size_t>(got));
+  }
+  close(ends[0]);
+  int status = 0;
+  waitpid(child, &status, 0);
+  std::array<std::string, 5> lines;
+  std::size_t from = 0;
+  for (std::string& line : lines) {
+    const std::size_t to = text.find('\n', from);
+    if (to == std::string::npos) return {true, "?", "the explorer's own process ended", "", 0};
+    line = text.substr(from, to - from);
+    from = to + 1;
+  }
+  return {lines[0] == "1", lines[1], lines[2], lines[3], std::strtoull(lines[4].c_str(), nullptr, 10)};
+}
+
+}  // namespace detent::explore

@@ -1,0 +1,199 @@
+#!/usr/bin/env python3
+"""Runs the storm and the named races for a while, and keeps account of it in docs/proof/ledger.csv.
+
+  stress.py --build DIR --san NAME --minutes M [ARGS of `detent torture`]
+  stress.py --totals
+
+The time goes in slices of about a minute, by turns a storm and a run of the named races. After each slice the row of
+this commit, day and sanitizer is written anew, so a run may be stopped at any moment and gone on with later: what was
+added up stays. Rows with equal sources (a hash over include/ and src/) count together, whatever their commits.
+
+Status 1: something was violated; it is counted in the ledger, and its output is kept in build/.
+"""
+
+import argparse
+import csv
+import datetime
+import hashlib
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+LEDGER = ROOT / "docs" / "proof" / "ledger.csv"
+RACES = ["R-CANCEL", "R-CLOSE", "R-REARM", "R-QUEUED", "R-POSTPONE", "R-SLEEP", "R-SERIES", "R-PERIOD", "R-KIND",
+         "R-STRANGER", "R-REUSE", "R-ENDERS", "R-DROP"]
+# A race's two columns: meetings, and those of them with the rarer outcome.
+COLUMNS = (["commit", "sources", "date", "sanitizer", "minutes", "operations", "storm_races", "violations"]
+           + [name for race in RACES for name in (race, race + "/rarer")])
+SLICE_S = 60
+FIRST_HITS = 300  # of each race; later slices follow from how long this took
+
+
+def git(*words):
+    return subprocess.run(["git", *words], cwd=ROOT, check=True, text=True, stdout=subprocess.PIPE).stdout.strip()
+
+
+def sources():
+    """A hash of what is proven: the library's own sources, whatever else changed."""
+    sum_ = hashlib.sha256()
+    for path in sorted(git("ls-files", "include", "src").split("\n")):
+        if (ROOT / path).exists():
+            sum_.update(path.encode() + b"\0" + (ROOT / path).read_bytes() + b"\0")
+    return sum_.hexdigest()[:12]
+
+
+def read_ledger():
+    if not LEDGER.exists():
+        return []
+    with open(LEDGER, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write_ledger(rows):
+    LEDGER.parent.mkdir(parents=True, exist_ok=True)
+    before = LEDGER.with_suffix(".new")
+    with open(before, "w", newline="") as file:
+        out = csv.DictWriter(file, COLUMNS, restval="0", extrasaction="ignore", lineterminator="\n")
+        out.writeheader()
+        out.writerows(rows)
+    os.replace(before, LEDGER)  # A run stopped here leaves the old ledger or the new one, whole.
+
+
+def add_to_ledger(key, gained):
+    rows = read_ledger()
+    row = next((r for r in rows if all(r[k] == v for k, v in key.items())), None)
+    if row is None:
+        row = dict(key)
+        rows.append(row)
+    for name, value in gained.items():
+        old = float(row.get(name) or 0)
+        row[name] = f"{old + value:.1f}" if name == "minutes" else str(int(old + value))
+    write_ledger(rows)
+
+
+def run_slice(words, name, environment, limit_s):
+    """Answers (output, violations); the output of a run that violated something is kept."""
+    try:
+        done = subprocess.run(words, cwd=ROOT, env={**os.environ, **environment}, text=True, errors="replace",
+                              timeout=limit_s, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        text, status = done.stdout, done.returncode
+    except subprocess.TimeoutExpired as late:
+        text = late.stdout.decode(errors="replace") if isinstance(late.stdout, bytes) else late.stdout or ""
+        text, status = text + f"\nviolation: still running after {limit_s:.0f} s\n", -1
+    if status == 0:
+        return text, 0
+    kept = ROOT / "build" / f"stress-{name}-{int(time.time())}.log"
+    kept.write_text(text)
+    print(f"{name}: status {status}; its output is in {kept.relative_to(ROOT)}")
+    for line in re.findall(r"^(?:violation: .*|DETENT_SEED=.*|.*ERROR: .*|WARNING: ThreadSanitizer.*|\[  FAILED  \] [\w.]+).*$", text, re.M)[:8]:
+        print(f"  {line}")
+    return text, max(1, len(re.findall(r"^violation: ", text, re.M)))
+
+
+def storm_slice(build, seconds, rest):
+    text, violations = run_slice([str(build / "bin" / "detent"), "torture", "--seconds", str(round(seconds)), *rest],
+                                 "storm", {}, seconds + 120)
+    number = lambda pattern: int(re.sub(r"\D", "", m[1])) if (m := re.search(pattern, text)) else 0
+    return {"operations": number(r"timers, ([\d,]+) operations"), "storm_races": number(r"\n +all +([\d,]+)\n"),
+            "violations": violations}
+
+
+def races_slice(build, hits):
+    text, violations = run_slice([str(build / "tests" / "stress_races")], "races", {"DETENT_RACES": str(hits)}, 3600)
+    gained = {"violations": violations}
+    for race, met, first, second in re.findall(r"^race ([\w-]+): rounds \d+, hits (\d+) \| .*?: (\d+) \([^|]*\| .*?: (\d+) \(", text, re.M):
+        gained[race], gained[race + "/rarer"] = int(met), min(int(first), int(second))
+    return gained
+
+
+def show(text):
+    if sys.stderr.isatty():
+        sys.stderr.write("\r\033[K" + text)
+        sys.stderr.flush()
+
+
+def run(given):
+    for program in (given.build / "bin" / "detent", given.build / "tests" / "stress_races"):
+        if not program.exists():
+            print(f"{program} is not there; ./dev stress builds it", file=sys.stderr)
+            return 2
+    dirty = "+" if git("status", "--porcelain", "--untracked-files=no", "include", "src") else ""
+    key = {"commit": git("rev-parse", "--short=12", "HEAD") + dirty, "sources": sources(),
+           "date": datetime.date.today().isoformat(), "sanitizer": given.san}
+    end = time.monotonic() + 60 * given.minutes
+    total = {"operations": 0, "races": 0, "violations": 0}
+    turn, hits = 0, FIRST_HITS
+    while (left := end - time.monotonic()) > 5 and total["violations"] == 0:
+        show(f"{left / 60:.1f} min left, {total['operations']:,} operations, {total['races']:,} meetings in named races ")
+        began = time.monotonic()
+        if turn % 2 == 0:
+            gained = storm_slice(given.build, min(SLICE_S, left, max(10, 15 * given.minutes)), given.rest)
+        else:
+            gained = races_slice(given.build, hits)
+            took = time.monotonic() - began
+            hits = max(FIRST_HITS, int(hits * min(10, min(SLICE_S, left) / took)))
+        gained["minutes"] = (time.monotonic() - began) / 60
+        add_to_ledger(key, gained)
+        total["operations"] += gained.get("operations", 0)
+        total["races"] += sum(gained.get(race, 0) for race in RACES)
+        total["violations"] += gained["violations"]
+        turn += 1
+    show("")
+    print(f"stress ({given.san}): {total['operations']:,} operations, {total['races']:,} meetings in named races, "
+          f"{total['violations']} violations; added to {LEDGER.relative_to(ROOT)}")
+    return 1 if total["violations"] else 0
+
+
+def print_totals():
+    rows = read_ledger()
+    if not rows:
+        print("the ledger is empty; ./dev stress --minutes M adds to it")
+        return 0
+    here = sources()
+    status = 0
+    for source in sorted({r["sources"] for r in rows}, key=lambda s: (s != here, s)):
+        same = [r for r in rows if r["sources"] == source]
+        print(f"sources {source}{' (as they are now)' if source == here else ''}, "
+              f"commits {', '.join(dict.fromkeys(r['commit'][:8] for r in same))}")
+        sanitizers = sorted({r["sanitizer"] for r in same})
+        print(f"  {'':24}" + "".join(s.rjust(16) for s in sanitizers))
+        total = lambda s, name: sum(float(r.get(name) or 0) for r in same if r["sanitizer"] == s)
+        for name in ("minutes", "operations", "storm_races", "violations"):
+            print(f"  {name.replace('_', ' '):24}" + "".join(f"{total(s, name):16,.0f}" for s in sanitizers))
+        for race in RACES:
+            cells = []
+            for s in sanitizers:
+                hits, rarer = total(s, race), total(s, race + "/rarer")
+                cells.append(f"{hits:,.0f} ({100 * rarer / hits:.0f} %)".rjust(16) if hits else "-".rjust(16))
+                if hits >= 1_000_000 and rarer < 0.1 * hits:
+                    print(f"  {race}: an outcome came up in less than 10 % of very many meetings")
+                    status = 1
+            print(f"  {race:24}" + "".join(cells))
+        if any(total(s, "violations") for s in sanitizers):
+            status = 1
+        print()
+    print("In brackets: the share of the rarer outcome.")
+    return status
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "release")
+    parser.add_argument("--san", choices=["none", "asan", "tsan"], default="none")
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--totals", action="store_true")
+    given, given.rest = parser.parse_known_args()
+    return print_totals() if given.totals else run(given)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        show("")
+        print("stopped; what was done up to the last slice is in the ledger", file=sys.stderr)
+        sys.exit(130)
