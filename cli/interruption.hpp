@@ -6,7 +6,8 @@
 
 namespace detent::cli {
 
-/// While it lives, the first SIGINT or SIGTERM sets the flag; a second one ends the process as usual. One at a time.
+/// While it lives, the first SIGINT or SIGTERM sets the flag; another one, 0.2 s later or more, ends the process as
+/// usual. One at a time.
 class interruption {
  public:
   interruption();
