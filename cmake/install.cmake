@@ -6,6 +6,11 @@ set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/detent)
 
 install(TARGETS detent EXPORT detentTargets)
 install(DIRECTORY include/detent DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
+foreach(name IN LISTS detent_adapters)
+  install(TARGETS detent_${name} EXPORT detentTargets)
+  install(DIRECTORY adapters/${name}/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+    FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
+endforeach()
 install(EXPORT detentTargets NAMESPACE detent:: DESTINATION ${package_dir})
 
 # Before 1.0 a minor version may break; from then on only a major one.

@@ -5,6 +5,7 @@
 """
 
 import argparse
+import glob
 import os
 import shutil
 import subprocess
@@ -16,11 +17,15 @@ WAYS = {"plain": [], "noexcept": ["-fno-exceptions", "-fno-rtti"]}
 
 
 def headers(root):
-    include = os.path.join(root, "include")
-    for place, _, files in os.walk(include):
-        for name in sorted(files):
-            if name.endswith((".hpp", ".h")):
-                yield os.path.relpath(os.path.join(place, name), include)
+    for include in includes(root):
+        for place, _, files in os.walk(include):
+            for name in sorted(files):
+                if name.endswith((".hpp", ".h")):
+                    yield os.path.relpath(os.path.join(place, name), include)
+
+
+def includes(root):
+    return [os.path.join(root, "include"), *sorted(glob.glob(os.path.join(root, "adapters", "*", "include")))]
 
 
 def main():
@@ -39,7 +44,7 @@ def main():
         name = header.replace("/", "_")
         source = os.path.join(work, name + ".cpp")
         target = os.path.join(work, f"{name}.{compiler}.{way}.o")
-        command = [compiler, *BASE, *WAYS[way], "-I", os.path.join(root, "include"), source, "-o", target]
+        command = [compiler, *BASE, *WAYS[way], *(f"-I{include}" for include in includes(root)), source, "-o", target]
         result = subprocess.run(launcher + command, capture_output=True, text=True)
         return None if result.returncode == 0 else f"<{header}> alone, {compiler}, {way}:\n{result.stderr}"
 

@@ -112,6 +112,7 @@ def cycle_in(graph):
 def resolve(path, name, quoted, tree):
     """The file of `tree` that an #include in `path` means, or None."""
     places = ["include", "cli", "tests", "src"]
+    places += sorted({"/".join(other.split("/")[:3]) for other in tree if re.match(r"adapters/[^/]+/include/", other)})
     if quoted:
         places = [os.path.dirname(path), "src"] + places + [""]
     for place in places:
