@@ -17,9 +17,10 @@ constexpr arm_result refusal(std::uint64_t s) noexcept {
 
 }  // namespace
 
-// T1, then whatever the driver has to be told.
-arm_result core::arm_word(std::uint32_t index, instant deadline, std::uint64_t guarded) noexcept {
-  record& r = registry_.hot(index);
+// T1, then whatever the driver has to be told. Inlined where it is used: a verb is a few dozen instructions, and every
+// one more is a cache miss of another verb that the processor sees too late (docs/decisions/0060).
+[[gnu::always_inline]] inline arm_result core::arm_word(record& r, std::uint32_t index, instant deadline,
+                                                        std::uint64_t guarded) noexcept {
   r.order.store(next_order(), memory_order_relaxed);     // Published by T1; a racing armer has no order with us.
   std::uint64_t s = r.state.load(memory_order_relaxed);  // T1: a guess, the exchange decides.
   for (;;) {
@@ -28,17 +29,18 @@ arm_result core::arm_word(std::uint32_t index, instant deadline, std::uint64_t g
     chaos(chaos_at::arm_T1);
     if (compare_exchange(r.state, s, next, access_)) break;  // T1 -> T4, T9.
   }
-  announce(index, deadline);
+  const std::uint64_t h = r.hint.load(memory_order_acquire);  // H7 <- H2, by T9.
+  const bool trusted = busted(bug::late_rearm) && hint::look_at(h) != never;
+  if (hint::look_at(h) > deadline && !trusted) announce(index, deadline);
   return state::is_pending(s) ? arm_result::rearmed : arm_result::armed;
 }
 
-void core::announce(std::uint32_t index, instant deadline) noexcept {
-  const std::uint64_t h = registry_.hot(index).hint.load(memory_order_acquire);  // H7 <- H2, by T9.
-  if (busted(bug::late_rearm) && hint::look_at(h) != never) return;
-  if (hint::look_at(h) > deadline) announce_slowly(index, deadline);
+arm_result core::arm_word(std::uint32_t index, instant deadline, std::uint64_t guarded) noexcept {
+  return arm_word(registry_.hot(index), index, deadline, guarded);
 }
 
-void core::announce_slowly(std::uint32_t index, instant deadline) noexcept {
+// The hint promises a look that is too late.
+[[gnu::noinline]] void core::announce(std::uint32_t index, instant deadline) noexcept {
   const mail_words w = words(index);
   const instant awake_by = send(mail_, w, deadline, lower_hint(w, deadline, access_), access_);
   if (awake_by != never) wake_driver_for(registry_.cold(index).clock, awake_by);
@@ -63,13 +65,18 @@ instant core::tolerated(const cold_part& c, instant deadline) const noexcept {
   return up < deadline || up >= never ? deadline : up;
 }
 
-arm_result core::arm_one_shot(std::uint32_t index, std::int64_t at_ns) noexcept {
-  const std::uint64_t h = registry_.hot(index).hint.load(memory_order_relaxed);  // `special` is fixed by T8.
-  if ((h & hint::special) != 0) {
-    lock_guard guard(registry_.lock_of(index));
-    return arm_one_shot_locked(index, at_ns);
-  }
-  return arm_word(index, to_instant_rounded_up(at_ns), 0);
+arm_result core::arm_by_handle(std::uint32_t index, std::int64_t at_ns) noexcept {
+  check_thread();
+  record& r = registry_.hot(index);
+  const std::uint64_t h = r.hint.load(memory_order_relaxed);  // `special` is fixed by T8.
+  if ((h & hint::special) != 0 || is_gone()) [[unlikely]] return arm_special(index, at_ns);
+  return arm_word(r, index, to_instant_rounded_up(at_ns), 0);
+}
+
+[[gnu::noinline]] arm_result core::arm_special(std::uint32_t index, std::int64_t at_ns) noexcept {
+  if (is_gone()) return arm_result::shut_down;
+  lock_guard guard(registry_.lock_of(index));
+  return arm_one_shot_locked(index, at_ns);
 }
 
 arm_result core::arm_one_shot_locked(std::uint32_t index, std::int64_t at_ns) noexcept {
@@ -82,9 +89,9 @@ arm_result core::arm_one_shot_locked(std::uint32_t index, std::int64_t at_ns) no
 }
 
 arm_result core::arm_at(named timer, std::int64_t at_ns) noexcept {
+  if (timer.generation == 0) return arm_by_handle(timer.index, at_ns);
   check_thread();
   if (is_gone()) return arm_result::shut_down;
-  if (timer.generation == 0) return arm_one_shot(timer.index, at_ns);
   return with_record(timer, arm_result::closed, [&] {
     registry_.is_locked(timer.index);
     return arm_one_shot_locked(timer.index, at_ns);
@@ -184,10 +191,23 @@ bool core::ends_when_cancelled(named timer) noexcept {
   return close_word(timer.index, state::closed | state::orphan_bit).ours_to_end;
 }
 
+// T2 of a one-shot that is pending, with no call in progress: nearly every cancel by far.
+cancel_result core::cancel_by_handle(std::uint32_t index) noexcept {
+  check_thread();
+  record& r = registry_.hot(index);
+  std::uint64_t s = r.state.load(memory_order_acquire);  // T13 <- T5.
+  const bool plain = s != state::none && (s & state::flag_mask) == 0 && !state::is_terminal(s);
+  if (plain && !is_gone()) [[likely]] {
+    chaos(chaos_at::cancel_T2);
+    if (compare_exchange(r.state, s, state::none, access_)) return cancel_result::cancelled;  // T2 <- T5.
+  }
+  return is_gone() ? cancel_result::shut_down : cancel_word(index, false, false);
+}
+
 cancel_result core::cancel(named timer) noexcept {
+  if (timer.generation == 0) return cancel_by_handle(timer.index);
   check_thread();
   if (is_gone()) return cancel_result::shut_down;
-  if (timer.generation == 0) return cancel_word(timer.index, false, false);
   bool ends = false;
   const cancel_result answer = with_record(timer, cancel_result::closed, [&] {
     const cancel_result found = cancel_word(timer.index, false, true);

@@ -114,6 +114,7 @@ class core {
   }
   clock_id clock_of(std::uint32_t index) const noexcept { return registry_.cold(index).clock; }
   arm_result arm_at(named timer, std::int64_t at_ns) noexcept;
+  arm_result arm_by_handle(std::uint32_t index, std::int64_t at_ns) noexcept;  // a one-shot
   // By an id, whose clock the caller only claims to know: an instant of another clock is refused.
   arm_result arm_at_on(named timer, clock_id clock, std::int64_t at_ns) noexcept;
   arm_result arm_after(named timer, std::int64_t delay_ns) noexcept;
@@ -121,6 +122,7 @@ class core {
   arm_result arm_every(named timer, std::optional<std::int64_t> first_at_ns, std::int64_t period_ns,
                        const series_options& options) noexcept;
   cancel_result cancel(named timer) noexcept;
+  cancel_result cancel_by_handle(std::uint32_t index) noexcept;
   std::size_t cancel_all() noexcept;
   stop_result stop(named timer) noexcept;
 
@@ -260,15 +262,15 @@ class core {
   Answer with_record(named timer, Answer gone, Body body) noexcept;
 
   // arming.cpp
+  arm_result arm_word(record& r, std::uint32_t index, instant deadline, std::uint64_t guarded) noexcept;
   arm_result arm_word(std::uint32_t index, instant deadline, std::uint64_t guarded) noexcept;
-  arm_result arm_one_shot(std::uint32_t index, std::int64_t at_ns) noexcept;
+  arm_result arm_special(std::uint32_t index, std::int64_t at_ns) noexcept;
   arm_result arm_one_shot_locked(std::uint32_t index, std::int64_t at_ns) noexcept
       DETENT_REQUIRES(registry_.lock_of(index));
   arm_result arm_series_locked(std::uint32_t index, std::optional<std::int64_t> first_at_ns, std::int64_t period_ns,
                                const series_options& options) noexcept DETENT_REQUIRES(registry_.lock_of(index));
   instant tolerated(const cold_part& c, instant deadline) const noexcept;
   void announce(std::uint32_t index, instant deadline) noexcept;
-  void announce_slowly(std::uint32_t index, instant deadline) noexcept;
   void wake_driver_for(clock_id clock, instant at) noexcept;
   void wake_driver() noexcept;
   cancel_result cancel_word(std::uint32_t index, bool awaits, bool locked) noexcept;

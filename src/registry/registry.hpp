@@ -33,7 +33,8 @@ template <class Hot, class Cold, class Link>
 class registry {
  public:
   static constexpr std::uint32_t none = ~std::uint32_t{0};
-  static constexpr std::uint32_t first_chunk = 64;
+  static constexpr std::size_t first_bit = 6;
+  static constexpr std::uint32_t first_chunk = 1 << first_bit;
   static constexpr std::size_t chunk_limit = 25;
   static constexpr std::size_t lock_count = 16;
   static constexpr std::size_t kinds = 3;
@@ -152,7 +153,7 @@ class registry {
 
   struct place {
     std::size_t chunk;
-    std::uint32_t offset;
+    std::size_t offset;
   };
 
   struct alignas(64) padded_lock {
@@ -161,11 +162,12 @@ class registry {
 
   static constexpr std::size_t lines_in(std::size_t k) noexcept { return std::size_t{first_chunk} << k; }
 
+  // In the path of every verb: the highest bit names the chunk, the others the line in it. `moved` is never zero, which
+  // a function of the standard library would ask first.
   static place place_of(std::uint32_t index) noexcept {
     const std::uint64_t moved = std::uint64_t{index} + first_chunk;
-    const auto k =
-        static_cast<std::size_t>(std::bit_width(moved)) - static_cast<std::size_t>(std::bit_width(first_chunk));
-    return {k, static_cast<std::uint32_t>(moved - (std::uint64_t{first_chunk} << k))};
+    const auto highest = static_cast<std::size_t>(__builtin_clzll(moved) ^ 63);
+    return {highest - first_bit, moved ^ (std::uint64_t{1} << highest)};
   }
 
   registry::slot& slot_of(std::uint32_t index) const noexcept {

@@ -52,7 +52,7 @@ T& of_this_thread() noexcept {
 namespace detent::inline v0::detail {
 
 template <class T>
-bool compare_exchange(sync_atomic<T>& word, T& expected, T desired, access who) noexcept {
+[[gnu::always_inline]] inline bool compare_exchange(sync_atomic<T>& word, T& expected, T desired, access who) noexcept {
   if (who == access::alone) {
     const T found = word.load(memory_order_relaxed);
     if (found != expected) {
@@ -68,7 +68,7 @@ bool compare_exchange(sync_atomic<T>& word, T& expected, T desired, access who) 
 // Reads a word in its place in the modification order: what was published before by whoever writes after is visible to
 // that writer. The read half of both store-buffering pairs (words.hpp, SB-A and SB-B).
 template <class T>
-T read_in_order(sync_atomic<T>& word, access who) noexcept {
+[[gnu::always_inline]] inline T read_in_order(sync_atomic<T>& word, access who) noexcept {
   if (who == access::alone) return word.load(memory_order_relaxed);
   return word.fetch_add(T{0}, memory_order_acq_rel);
 }
