@@ -31,19 +31,22 @@ constexpr arm_result refusal(std::uint64_t s) noexcept {
   }
   const std::uint64_t h = r.hint.load(memory_order_acquire);  // H7 <- H2, by T9.
   const bool trusted = busted(bug::late_rearm) && hint::look_at(h) != never;
-  if (hint::look_at(h) > deadline && !trusted) announce(index, deadline);
-  return state::is_pending(s) ? arm_result::rearmed : arm_result::armed;
+  const bool was_pending = (s & ~(state::calling | state::waited)) != state::none;  // Terminal it was not.
+  const arm_result answer = was_pending ? arm_result::rearmed : arm_result::armed;
+  if (hint::look_at(h) > deadline && !trusted) return announce(index, deadline, answer);
+  return answer;
 }
 
 arm_result core::arm_word(std::uint32_t index, instant deadline, std::uint64_t guarded) noexcept {
   return arm_word(registry_.hot(index), index, deadline, guarded);
 }
 
-// The hint promises a look that is too late.
-[[gnu::noinline]] void core::announce(std::uint32_t index, instant deadline) noexcept {
+// The hint promises a look that is too late. Answers `answer`, so that the verb ends with this call or without any.
+[[gnu::noinline]] arm_result core::announce(std::uint32_t index, instant deadline, arm_result answer) noexcept {
   const mail_words w = words(index);
   const instant awake_by = send(mail_, w, deadline, lower_hint(w, deadline, access_), access_);
   if (awake_by != never) wake_driver_for(registry_.cold(index).clock, awake_by);
+  return answer;
 }
 
 void core::wake_driver_for(clock_id clock, instant at) noexcept {

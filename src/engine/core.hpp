@@ -270,7 +270,7 @@ class core {
   arm_result arm_series_locked(std::uint32_t index, std::optional<std::int64_t> first_at_ns, std::int64_t period_ns,
                                const series_options& options) noexcept DETENT_REQUIRES(registry_.lock_of(index));
   instant tolerated(const cold_part& c, instant deadline) const noexcept;
-  void announce(std::uint32_t index, instant deadline) noexcept;
+  arm_result announce(std::uint32_t index, instant deadline, arm_result answer) noexcept;
   void wake_driver_for(clock_id clock, instant at) noexcept;
   void wake_driver() noexcept;
   cancel_result cancel_word(std::uint32_t index, bool awaits, bool locked) noexcept;

@@ -139,11 +139,11 @@ inline constexpr instant never = terminal_base - resolution_ns;
 
 constexpr instant to_instant_rounded_up(std::int64_t ns) noexcept {
   const std::uint64_t biased = static_cast<std::uint64_t>(ns) ^ (std::uint64_t{1} << 63);
-  if (biased > never - resolution_ns) return never;
   std::uint64_t added = resolution_ns - 1;
   if (!std::is_constant_evaluated() && busted(bug::rounded_down)) added = 0;
-  const instant up = (biased + added) & ~(resolution_ns - 1);
-  return up < instant_min ? instant_min : up;
+  // Both ends in one comparison: every arming comes through here.
+  if (biased - instant_min > never - 2 * resolution_ns) [[unlikely]] return biased < instant_min ? instant_min : never;
+  return (biased + added) & ~(resolution_ns - 1);
 }
 
 // The clock's reading, rounded down: what is due by it is due by the clock.

@@ -51,8 +51,9 @@ class registry {
   ~registry() {
     for (std::size_t k = 0; k < chunk_limit; ++k) {
       const chunk& c = chunks_[k];
-      if (c.hot.load(memory_order_relaxed) == nullptr) continue;  // Alone: the last share is gone.
-      platform::free_pages(c.hot.load(memory_order_relaxed), sizeof(Hot) * lines_in(k));
+      Hot* const hot = hot_[k].load(memory_order_relaxed);  // Alone: the last share is gone.
+      if (hot == nullptr) continue;
+      platform::free_pages(hot, sizeof(Hot) * lines_in(k));
       platform::free_pages(c.cold, sizeof(Cold) * lines_in(k));
       platform::free_pages(c.link, sizeof(Link) * lines_in(k));
       platform::free_pages(c.slot, sizeof(slot) * lines_in(k));
@@ -61,7 +62,7 @@ class registry {
 
   Hot& hot(std::uint32_t index) const noexcept {
     const place p = place_of(index);
-    return chunks_[p.chunk].hot.load(memory_order_acquire)[p.offset];  // G1 <- G2.
+    return hot_[p.chunk].load(memory_order_acquire)[p.offset];  // G1 <- G2.
   }
   Cold& cold(std::uint32_t index) const noexcept {
     const place p = place_of(index);
@@ -107,7 +108,7 @@ class registry {
     const place p = place_of(index);
     if (p.chunk >= chunk_limit || (p.offset == 0 && !add_chunk(p.chunk))) return none;
     chunk& c = chunks_[p.chunk];
-    ::new (&c.hot.load(memory_order_relaxed)[p.offset]) Hot();
+    ::new (&hot_[p.chunk].load(memory_order_relaxed)[p.offset]) Hot();
     ::new (&c.cold[p.offset]) Cold();
     ::new (&c.link[p.offset]) Link();
     ::new (&c.slot[p.offset]) slot();
@@ -145,7 +146,6 @@ class registry {
   };
 
   struct chunk {
-    sync_atomic<Hot*> hot{nullptr};
     Cold* cold = nullptr;
     Link* link = nullptr;
     registry::slot* slot = nullptr;
@@ -166,7 +166,7 @@ class registry {
   // a function of the standard library would ask first.
   static place place_of(std::uint32_t index) noexcept {
     const std::uint64_t moved = std::uint64_t{index} + first_chunk;
-    const auto highest = static_cast<std::size_t>(__builtin_clzll(moved) ^ 63);
+    const std::size_t highest = static_cast<unsigned>(__builtin_clzll(moved)) ^ 63U;
     return {highest - first_bit, moved ^ (std::uint64_t{1} << highest)};
   }
 
@@ -192,11 +192,13 @@ class registry {
     c.cold = static_cast<Cold*>(cold);
     c.link = static_cast<Link*>(link);
     c.slot = static_cast<registry::slot*>(slots);
-    c.hot.store(static_cast<Hot*>(hot), memory_order_release);  // G2 -> G1.
+    hot_[k].store(static_cast<Hot*>(hot), memory_order_release);  // G2 -> G1.
     return true;
   }
 
-  std::array<chunk, chunk_limit> chunks_{};  // a chunk is immutable once its `hot` is set
+  // Apart from the rest: what every verb reads is three lines.
+  std::array<sync_atomic<Hot*>, chunk_limit> hot_{};
+  std::array<chunk, chunk_limit> chunks_{};  // a chunk is immutable once its `hot_` is set
   sync_atomic<std::uint32_t> handed_out_{0};
   mutable std::array<padded_lock, lock_count> locks_{};
   mutable mutex free_lock_;

@@ -36,10 +36,12 @@ inline constexpr bool explored = false;
 // How often a thread looks at a held lock before it sleeps.
 inline constexpr int spin_limit = 100;
 
-// A value of the calling thread's own, zero at first. `Name` tells such values apart.
+// A value of the calling thread's own, zero at first. `Name` tells such values apart. They are few and small: they may
+// stand in the space that every thread has from its start, where no call is needed to find them, also in a library that
+// is loaded late.
 template <class Name, class T>
 T& of_this_thread() noexcept {
-  thread_local constinit T value{};
+  [[gnu::tls_model("initial-exec")]] thread_local constinit T value{};
   return value;
 }
 
