@@ -165,6 +165,8 @@ namespace detent::inline v0 {
 
 bool stop_token::stop_requested() const noexcept { return detail::core::is_stop_asked(*frame_); }
 
+timer_id firing::id() const noexcept { return frame_->owner->id_of(frame_->key.index); }
+
 void firing::detach() noexcept { frame_->owner->detach_call(*frame_); }
 
 void firing::close() noexcept { frame_->owner->close_from_call(*frame_); }

@@ -21,7 +21,9 @@ constexpr arm_result refusal(std::uint64_t s) noexcept {
 // one more is a cache miss of another verb that the processor sees too late (docs/decisions/0060).
 [[gnu::always_inline]] inline arm_result core::arm_word(record& r, std::uint32_t index, instant deadline,
                                                         std::uint64_t guarded) noexcept {
-  r.order.store(next_order(), memory_order_relaxed);     // Published by T1; a racing armer has no order with us.
+  const std::uint64_t kept = r.order.load(memory_order_relaxed) & order_word::kept_mask;  // T8 published it.
+  // Published by T1; a racing armer has no order with us.
+  r.order.store(next_order() << order_word::stamp_shift | kept, memory_order_relaxed);
   std::uint64_t s = r.state.load(memory_order_relaxed);  // T1: a guess, the exchange decides.
   for (;;) {
     if (state::is_terminal(s) && !busted(bug::closed_armed)) return refusal(s);
@@ -45,7 +47,7 @@ arm_result core::arm_word(std::uint32_t index, instant deadline, std::uint64_t g
 [[gnu::noinline]] arm_result core::announce(std::uint32_t index, instant deadline, arm_result answer) noexcept {
   const mail_words w = words(index);
   const instant awake_by = send(mail_, w, deadline, lower_hint(w, deadline, access_), access_);
-  if (awake_by != never) wake_driver_for(registry_.cold(index).clock, awake_by);
+  if (awake_by != never) wake_driver_for(clock_of(index), awake_by);
   return answer;
 }
 

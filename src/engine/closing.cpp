@@ -130,6 +130,10 @@ timer_id core::open(std::uint32_t index, const callback_ops& ops, bool owned) no
   r.ops = &ops;
   if (!owned && c.held_by == tenure::handle) c.held_by = tenure::id_only;
   const bool special = c.serial || c.tolerance_ns != 0;
+  std::uint64_t order = static_cast<std::uint64_t>(c.clock);
+  if (c.held_by != tenure::handle) order |= order_word::by_id;
+  if (c.group != nullptr) order |= order_word::grouped;
+  r.order.store(order, memory_order_relaxed);           // Published by T8.
   std::uint64_t h = r.hint.load(memory_order_relaxed);  // H6: a guess, the exchange decides.
   while (!compare_exchange(r.hint, h, special ? h | hint::special : h & ~hint::special, access_)) {  // H6.
   }
@@ -174,7 +178,7 @@ void core::end_here(std::uint32_t index) noexcept {
   share();  // A capture may own the last handle, or the service.
   {
     call_frame frame(this, index, registry_.cold(index).group, 0);
-    finish(index);
+    finish(index, false);
   }
   unshare();
 }

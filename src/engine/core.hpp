@@ -60,7 +60,7 @@ struct call_frame : call_node {
   call_frame(const call_frame&) = delete;
   call_frame& operator=(const call_frame&) = delete;
 
-  void describe(std::int64_t deadline_ns, std::int64_t lateness_ns, std::uint64_t missed, timer_id id) noexcept;
+  void describe(std::int64_t deadline_ns, std::int64_t lateness_ns, std::uint64_t missed) noexcept;
 
   // Fails loudly when the calling thread jumped out of the innermost of its calls: nothing of it was ended.
   static void check_not_left() noexcept;
@@ -112,7 +112,9 @@ class core {
   std::int64_t now_ns(clock_id clock) const noexcept {
     return clocks_.now_ns(busted(bug::wall_clock) && clock == clock_id::steady ? clock_id::system : clock);
   }
-  clock_id clock_of(std::uint32_t index) const noexcept { return registry_.cold(index).clock; }
+  clock_id clock_of(std::uint32_t index) const noexcept {
+    return order_word::clock(registry_.hot(index).order.load(memory_order_relaxed));  // The same for every tenant.
+  }
   arm_result arm_at(named timer, std::int64_t at_ns) noexcept;
   arm_result arm_by_handle(std::uint32_t index, std::int64_t at_ns) noexcept;  // a one-shot
   // By an id, whose clock the caller only claims to know: an instant of another clock is refused.
@@ -278,7 +280,8 @@ class core {
   bool stop_call(std::uint32_t index) noexcept;
 
   // calling.cpp
-  std::uint32_t run_one(std::uint32_t index) noexcept;
+  std::uint32_t run_one(std::uint32_t index, group_record* turn) noexcept;
+  void run_turn(std::uint32_t index, group_record* turn) noexcept;
   claim claim_firing(std::uint32_t index, const group_record* turn) noexcept;
   claim claim_guarded(std::uint32_t index, const group_record* turn, std::int64_t start_ns) noexcept;
   std::uint64_t next_tick(const cold_part& c, series_state& series, std::int64_t at_ns, claim& won) const noexcept;
@@ -289,7 +292,7 @@ class core {
   void resume_series(std::uint32_t index) noexcept;
   bool is_spent(std::uint32_t index, std::uint64_t s) const noexcept;
   void end_spent(std::uint32_t index, std::uint64_t* s) noexcept;
-  void finish(std::uint32_t index) noexcept;
+  void finish(std::uint32_t index, bool detached) noexcept;
   bool finish_waited(std::uint32_t index, bool destroyed, std::uint64_t* found) noexcept;
   void count_end(std::uint32_t index) noexcept DETENT_REQUIRES(registry_.lock_of(index));
   static void number_call(record& r) noexcept;

@@ -60,11 +60,11 @@ void core::file_inbox() noexcept {
 void core::file(std::uint32_t index, visited_from where) noexcept {
   const visit_answer answer = visit_record(words(index), where, 0, access_);
   if (answer.what != visit::filed) return;
-  record_wheel& tokens = *wheel_of(registry_.cold(index).clock);
+  record_wheel& tokens = *wheel_of(clock_of(index));
   if (tokens.is_filed(index)) tokens.remove(index);
   if (answer.at == never) return;
   [[maybe_unused]] const auto is_far = [&] {
-    return answer.at - to_instant_rounded_down(now_ns(registry_.cold(index).clock)) > std::uint64_t{1} << 20;
+    return answer.at - to_instant_rounded_down(now_ns(clock_of(index))) > std::uint64_t{1} << 20;
   };
   tokens.file(index, key_of(answer.at) | (busted(bug::far_rounded) && is_far() ? 63U : 0U));
 }
@@ -114,9 +114,9 @@ std::size_t core::hand_due(clock_id clock, std::size_t limit) noexcept {
 // H3 is done: gives the entry to the executor, or to its serial group's queue.
 void core::hand(std::uint32_t index) noexcept {
   record& r = registry_.hot(index);
+  group_record* group = nullptr;
   if (state::is_guarded(r.state.load(memory_order_acquire))) {  // T13 <- T1.
     cold_part& c = registry_.cold(index);
-    group_record* group = nullptr;
     {
       // Under the lock a guarded word says that the tenant, and so its group, is there.
       lock_guard guard(registry_.lock_of(index));
@@ -124,9 +124,11 @@ void core::hand(std::uint32_t index) noexcept {
       if (group != nullptr) share_group(group);
     }
     if (group != nullptr) {
-      c.handed_for = group;
+      const bool runs_here = options_.executor.which() == executor_choice::kind::driver;
       lock_guard guard(group->turn_lock);
-      if (group->busy && !busted(bug::serial_overlap)) {
+      const bool queues = group->busy && !busted(bug::serial_overlap);
+      if (queues || !runs_here) c.handed_for = group;
+      if (queues) {
         registry_.link(index).next = no_index;
         (group->turn_last == no_index ? group->turn_first : registry_.link(group->turn_last).next) = index;
         group->turn_last = index;
@@ -136,7 +138,7 @@ void core::hand(std::uint32_t index) noexcept {
     }
   }
   switch (options_.executor.which()) {
-    case executor_choice::kind::driver: run_entry(index); break;
+    case executor_choice::kind::driver: run_turn(index, group); break;
     case executor_choice::kind::custom: hand_over(index); break;
     case executor_choice::kind::pool:
       (batch_first_ == no_index ? batch_first_ : registry_.link(batch_last_).next) = index;
