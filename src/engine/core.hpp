@@ -213,6 +213,7 @@ class core {
   struct links {
     core* owner;
     wheel_link& operator()(std::uint32_t index) const noexcept { return owner->registry_.link(index); }
+    void soon(std::uint32_t index) const noexcept { __builtin_prefetch(&owner->registry_.hot(index), 1); }
   };
   using record_wheel = wheel<links>;
   using record_registry = registry<record, cold_part, wheel_link>;
