@@ -68,7 +68,7 @@ void core::order_wait_for_all(std::int64_t limit_ns, const char* verb) noexcept 
   bool over = false;
   {
     lock_guard guard(shutdown_lock_);
-    over = shutdown_over_;
+    over = shutdown_over_.load(memory_order_relaxed);  // The lock orders it.
   }
   if (over && !may_call()) return;
   order_wait(lock_order_, label_of(options_.name), verb).tell();
