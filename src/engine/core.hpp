@@ -374,6 +374,7 @@ class core {
   void order_wait_for(named timer, std::int64_t limit_ns, const char* verb) noexcept;
   void order_wait_for_all(std::int64_t limit_ns, const char* verb) noexcept;
   bool may_call() noexcept;
+  bool may_overlap_own() const noexcept;
 #else
   void order_wait_for(named, std::int64_t, const char*) noexcept {}
   void order_wait_for_all(std::int64_t, const char*) noexcept {}
@@ -441,8 +442,7 @@ class core {
   sync_atomic<std::uint32_t> after_shutdown_{0};
   mutable mutex shutdown_lock_;
   bool shutdown_begun_ DETENT_GUARDED_BY(shutdown_lock_) = false;
-  // Written under the lock, so whoever sleeps on `shutdown_moved_` looks under it too. A walk of the wait graph reads
-  // it without: no partner, only its truth counts.
+  // Written and read under the lock; a walk of the wait graph reads it without: no partner, only its truth counts.
   sync_atomic<bool> shutdown_over_{false};
   std::int64_t shutdown_until_ns_ DETENT_GUARDED_BY(shutdown_lock_) = platform::forever_ns;
   std::uint64_t shutdown_fired_before_ DETENT_GUARDED_BY(shutdown_lock_) = 0;
