@@ -252,11 +252,14 @@ bool core::stop_call(std::uint32_t index) noexcept {
     if (again == number) break;
     number = again;
   }
-  // Whoever asked for an earlier call and comes late takes nothing back.
+  // Whoever asked for an earlier call and comes late takes nothing back: a later call's number seen here means that its
+  // call has begun, and then K2 shows a later number too. Numbers are compared for equality only: between two requests
+  // there may be more calls than half of them can count.
   sync_atomic<std::uint32_t>& stopped = registry_.cold(index).stopped_call;
-  std::uint32_t last = stopped.load(memory_order_relaxed);  // B1: a guess, the exchange decides.
-  while (static_cast<std::int32_t>(number - last) > 0 &&
-         !compare_exchange(stopped, last, number, access_)) {  // B1 -> B2.
+  std::uint32_t last = stopped.load(memory_order_acquire);  // B1 <- B1.
+  while (last != number) {
+    if (r.calls.load(memory_order_acquire) != number) break;      // K2 <- K1: that call is over.
+    if (compare_exchange(stopped, last, number, access_)) break;  // B1 -> B2.
   }
   return true;
 }

@@ -66,9 +66,16 @@ void core::settle_entry(std::uint32_t index) noexcept {
   if (awake_by != never) wake_driver_for(clock, awake_by);
 }
 
-// Before T4, so that whoever sees `calling` sees the number of that call. A claim that is lost leaves a gap.
+// Before T4, so that whoever sees `calling` sees the number of that call. A claim that is lost leaves a gap. Numbers
+// wrap, and leave out 0, which no call has.
+//
+// The holder of the record's one entry is the only writer, but of a continuation's record after U3: there several
+// threads may try to claim, and one that loses may write during the call that won, or during a later one. Nobody asks
+// for these numbers: a continuation gets no firing, so it can neither detach itself nor ask whether to stop; its id is
+// told to nobody; and since U1 came first, every later tenant that is ever called is a continuation too.
 void core::number_call(record& r) noexcept {
-  r.calls.store(r.calls.load(memory_order_relaxed) + 1, memory_order_release);  // K1 -> K2.
+  const std::uint32_t next = r.calls.load(memory_order_relaxed) + 1;
+  r.calls.store(next == 0 ? 1 : next, memory_order_release);  // K1 -> K2.
 }
 
 // T4. The one place where a firing is won.

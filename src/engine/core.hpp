@@ -97,9 +97,8 @@ class core {
   void unshare() noexcept;
   void return_shares(std::uint32_t count) noexcept;
 
-  bool is_gone() const noexcept {
-    return forked_.load(memory_order_relaxed);
-  }  // No partner: set in a one-thread child.
+  // No partner: set in a one-thread child.
+  bool is_gone() const noexcept { return forked_.load(memory_order_relaxed); }
 
   // --- creating (closing.cpp) ---
   std::uint32_t reserve(group_record* group, clock_kind clock, const timer_options& options, std::source_location place,
@@ -334,6 +333,7 @@ class core {
   static bool covers_group(const void* context, const call_key& call) noexcept;
   static bool covers_core(const void* context, const call_key& call) noexcept;
   static bool never_over(const void* context) noexcept;
+  static bool is_shutdown_over(const void* context) noexcept;
   bool inside_own_callback() const noexcept;
   bool makes_call(std::uint32_t index, bool detached_counts) noexcept;
   std::uint32_t next_calling_member(group_record* group, std::uint32_t from) noexcept
@@ -380,6 +380,7 @@ class core {
   void order_wait_for(named timer, std::int64_t limit_ns, const char* verb) noexcept;
   void order_wait_for_all(std::int64_t limit_ns, const char* verb) noexcept;
   bool may_call() noexcept;
+  bool may_overlap_own() const noexcept;
 #else
   void order_wait_for(named, std::int64_t, const char*) noexcept {}
   void order_wait_for_all(std::int64_t, const char*) noexcept {}
@@ -447,7 +448,8 @@ class core {
   sync_atomic<std::uint32_t> after_shutdown_{0};
   mutable mutex shutdown_lock_;
   bool shutdown_begun_ DETENT_GUARDED_BY(shutdown_lock_) = false;
-  bool shutdown_over_ DETENT_GUARDED_BY(shutdown_lock_) = false;
+  // Written and read under the lock; a walk of the wait graph reads it without: no partner, only its truth counts.
+  sync_atomic<bool> shutdown_over_{false};
   std::int64_t shutdown_until_ns_ DETENT_GUARDED_BY(shutdown_lock_) = platform::forever_ns;
   std::uint64_t shutdown_fired_before_ DETENT_GUARDED_BY(shutdown_lock_) = 0;
   std::uint64_t shutdown_dropped_before_ DETENT_GUARDED_BY(shutdown_lock_) = 0;

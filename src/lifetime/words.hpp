@@ -78,7 +78,7 @@
 //  Y2 let go    waiter         load                                                         acquire   Y1
 //  A1 detach    runner, under the record's lock: detached call = its number, 0 at T5        release   A2
 //  A2 is apart  anyone         load                                                         acquire   A1
-//  B1 ask       stopper        stopped call = the number of the call in progress            release   B2
+//  B1 ask       stopper        stopped call = the number of the call in progress; an RMW    acq_rel   B2, B1
 //  B2 is asked  the call       load                                                         acquire   B1
 //
 // WAITING. A waiter takes the record's registry lock, sets `waited` (T7; a cancel in the same step as T2) while a call
