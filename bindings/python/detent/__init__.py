@@ -9,7 +9,7 @@ Callbacks run with the GIL, on the threads of a service; `detent.firing()` tells
 promise is said in docs/guarantees.md, what a move from `threading.Timer` changes in docs/porting/python.md.
 """
 
-from ._detent import Firing, dropped_calls, firing
+from ._detent import Firing, firing
 from ._service import (
     Answer,
     ArmResult,
@@ -32,7 +32,7 @@ from ._service import (
     every,
     use_service,
 )
-from ._timer import Timer
+from ._timer import Timer, dropped_calls
 
 __all__ = [
     "Answer",

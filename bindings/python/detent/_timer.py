@@ -22,6 +22,14 @@ exit_limit = 5.0
 """Seconds that the end of the interpreter waits for calls in progress that are not those of non-daemon Timers."""
 
 
+_withdrawn = 0  # firings that the end of the interpreter has withdrawn
+
+
+def dropped_calls() -> int:
+    """Calls that did not happen because the interpreter ended: still pending, queued, or about to begin."""
+    return _detent.dropped_calls() + _withdrawn
+
+
 def _inherited_daemon() -> bool:
     timer = getattr(_running, "timer", None)
     if timer is not None:
@@ -288,7 +296,7 @@ def _after_fork_in_child() -> None:
 
 def _at_exit() -> None:
     """Waits for Timers that are not daemons, as for threads; then nothing begins any more."""
-    global _exit_gate
+    global _exit_gate, _withdrawn
     try:
         gate = _thread.allocate_lock()
         gate.acquire()
@@ -298,7 +306,7 @@ def _at_exit() -> None:
     finally:
         _detent.finalise(1)
         for service in list(Service._all):
-            service.shutdown(timeout=exit_limit)
+            _withdrawn += service.shutdown(timeout=exit_limit).cancelled
         _detent.finalise(2)
 
 
