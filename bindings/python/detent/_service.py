@@ -346,6 +346,7 @@ class Service(_Home):
     """
 
     __slots__ = ("_core", "__weakref__")
+    _core: _detent.Service
     _all: "weakref.WeakSet[Service]" = weakref.WeakSet()
 
     def __init__(

@@ -134,7 +134,7 @@ class Timer(threading.Thread):
         if self._is_cancelled:
             core.cancel(self._id)
 
-    def cancel(self) -> CancelResult:  # type: ignore[override]
+    def cancel(self) -> CancelResult:
         """Stops the timer if its call has not begun. Exact: RUNNING means that the call is in progress."""
         self._is_cancelled = True
         if self._own_thread:

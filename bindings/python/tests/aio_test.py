@@ -25,15 +25,22 @@ class Bridge(unittest.IsolatedAsyncioTestCase):
         self.assertGreaterEqual(time.monotonic_ns() - begun, 10_000_000)
         self.assertEqual(threads(), before)
 
-    async def test_many_sleep_in_order(self):
-        order = []
+    async def test_deadlines_are_kept_in_order(self):
+        order, done, now = [], asyncio.Event(), time.monotonic()
 
-        async def one(i):
-            await self.service.sleep(i * 0.003)
+        def one(i):
             order.append(i)
+            if len(order) == 5:
+                done.set()
 
-        await asyncio.gather(*(one(i) for i in (5, 3, 1, 4, 2)))
+        timers = [(i, self.service.timer(one, i)) for i in (5, 3, 1, 4, 2)]
+        for i, timer in timers:
+            timer.arm_at(now + i * 0.003)
+        await asyncio.wait_for(done.wait(), 30)
         self.assertEqual(order, [1, 2, 3, 4, 5])
+
+    async def test_many_sleep(self):
+        self.assertEqual(await asyncio.gather(*(self.service.sleep(i * 1e-4, i) for i in range(100))), list(range(100)))
 
     async def test_an_earlier_sleep_wakes_the_loop(self):
         late = asyncio.ensure_future(self.service.sleep(3600))
