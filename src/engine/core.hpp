@@ -311,6 +311,7 @@ class core {
   // closing.cpp
   ending close_word(std::uint32_t index, std::uint64_t terminal) noexcept;
   void end_here(std::uint32_t index) noexcept;
+  void end_here_shared(std::uint32_t index) noexcept;
   void abandon(std::uint32_t index) noexcept;
   void release(std::uint32_t index) noexcept;
   std::uint32_t end_callable(std::uint32_t index) noexcept;

@@ -57,7 +57,8 @@ core::core(service_options&& options, manual_state* manual) noexcept
       manual_(manual),
       clocks_(manual == nullptr ? nullptr : manual->readings()),
       own_thread_(options_.drive == drive::own_thread && manual == nullptr),
-      creator_(platform::this_thread()) {
+      creator_(platform::this_thread()),
+      registry_(access_) {
   platform::name_this_thread(creator_name_);
 }
 
