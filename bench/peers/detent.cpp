@@ -77,6 +77,18 @@ struct exact_on_driver : exact {
   exact_on_driver(std::uint32_t n, firings& s) : exact(own_thread(detent::on_driver{}), n, s) {}
 };
 
+/// At most a twentieth of one CPU for being in time.
+struct exact_with_budget : exact {
+  static constexpr auto name = "detent-spin";
+  using hand = exact_with_budget&;
+  exact_with_budget(std::uint32_t n, firings& s) : exact(options(), n, s) {}
+  static detent::service_options options() {
+    detent::service_options chosen = own_thread(detent::on_driver{});
+    chosen.spin_percent = 5;
+    return chosen;
+  }
+};
+
 struct exact_on_pool : exact {
   static constexpr auto name = "detent-pool";
   using hand = exact_on_pool&;
@@ -143,5 +155,5 @@ struct in_a_loop : timers {
 }  // namespace
 
 int main(int argument_count, char** arguments) {
-  return run_program<exact_on_driver, exact_on_pool, callers_now, in_a_loop>(argument_count, arguments);
+  return run_program<exact_on_driver, exact_on_pool, exact_with_budget, callers_now, in_a_loop>(argument_count, arguments);
 }

@@ -80,6 +80,9 @@ arm_result core::arm_by_handle(std::uint32_t index, std::int64_t at_ns) noexcept
 
 [[gnu::noinline]] arm_result core::arm_special(std::uint32_t index, std::int64_t at_ns) noexcept {
   if (is_gone()) return arm_result::shut_down;
+  const cold_part& c = registry_.cold(index);
+  // Tolerance and membership are the tenant's for life, and the handle keeps the tenant: no lock for the one.
+  if (!c.serial) return arm_word(index, tolerated(c, to_instant_rounded_up(at_ns)), 0);
   lock_guard guard(registry_.lock_of(index));
   return arm_one_shot_locked(index, at_ns);
 }

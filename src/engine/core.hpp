@@ -33,6 +33,7 @@
 #include "engine/groups.hpp"
 #include "engine/manual.hpp"
 #include "engine/record.hpp"
+#include "engine/spin_budget.hpp"
 #include "lifetime/lifetime.hpp"
 #include "platform/platform.hpp"
 #include "registry/registry.hpp"
@@ -225,6 +226,7 @@ class core {
     std::atomic<std::uint64_t> threw{0};
     std::atomic<std::uint64_t> early{0};
     std::atomic<std::uint64_t> wakeups{0};
+    std::atomic<std::uint64_t> spun_ns{0};
     std::atomic<std::uint64_t> rescues{0};
     std::atomic<std::uint64_t> clock_steps{0};
     std::atomic<std::uint64_t> lateness_max_ns{0};
@@ -310,6 +312,7 @@ class core {
   // closing.cpp
   ending close_word(std::uint32_t index, std::uint64_t terminal) noexcept;
   void end_here(std::uint32_t index) noexcept;
+  void end_here_shared(std::uint32_t index) noexcept;
   void abandon(std::uint32_t index) noexcept;
   void release(std::uint32_t index) noexcept;
   std::uint32_t end_callable(std::uint32_t index) noexcept;
@@ -344,6 +347,7 @@ class core {
   void drive() noexcept;
   void sleep_until_due() noexcept;
   bool publish_sleep() noexcept;
+  void spin_until(std::int64_t asked_ns, std::int64_t until_ns, eventcount::ticket seen) noexcept;
   void set_alarms() noexcept;
   void awake() noexcept;
   void file_inbox() noexcept;
@@ -420,6 +424,7 @@ class core {
   sync_atomic<bool> driving_{false};              // D1, D2: who holds the driver role
   sync_atomic<std::uint64_t> driving_thread_{0};  // relaxed: compared with the asking thread's own only
   std::int64_t wall_offset_ns_ = 0;               // before W2 the creator's, then driver role
+  spin_budget spin_;                              // driver role
   std::uint32_t batch_first_ = no_index;          // driver role: entries to post to the pool together
   std::uint32_t batch_last_ = no_index;
   std::uint32_t batch_count_ = 0;

@@ -188,13 +188,32 @@ void core::sleep_until_due() noexcept {
       record_wheel* tokens = wheel_of(clock_id::steady);
       const std::uint64_t next = tokens == nullptr ? record_wheel::nothing : tokens->next();
       const std::int64_t until_ns = next == record_wheel::nothing ? platform::forever_ns : to_ns(instant_of(next));
+      std::int64_t lead_ns = 0;
+      if (options_.spin_percent != 0 && until_ns != platform::forever_ns) {
+        const std::int64_t now_ns = platform::read_clock_ns(clock_id::steady);
+        if (now_ns < until_ns) lead_ns = spin_.lead_ns(now_ns);
+      }
       chaos(chaos_at::park_S4);
-      driver_sleep_.wait_watched(busted(bug::late_ticket) ? driver_sleep_.prepare() : ticket, until_ns,
+      driver_sleep_.wait_watched(busted(bug::late_ticket) ? driver_sleep_.prepare() : ticket, until_ns - lead_ns,
                                  tallies_.rescues, [this] { return read_in_order(mail_.inbox, access_) != 0; });
+      if (lead_ns != 0) spin_until(until_ns - lead_ns, until_ns, ticket);
     }
     tallies_.wakeups.fetch_add(1, memory_order_relaxed);
   }
   awake();
+}
+
+// The last part of a sleep: it ends like one, at its instant or when the epoch moves on. The sleep instant stays
+// published, so who arms earlier wakes this thread as if it slept.
+void core::spin_until(std::int64_t asked_ns, std::int64_t until_ns, eventcount::ticket seen) noexcept {
+  const std::int64_t woke_ns = platform::read_clock_ns(clock_id::steady);
+  if (woke_ns < asked_ns) return;  // Woken, or for no reason: the next sleep goes on.
+  std::int64_t now_ns = woke_ns;
+  while (now_ns < until_ns && driver_sleep_.prepare() == seen) {  // S4 <- S3.
+    now_ns = platform::read_clock_ns(clock_id::steady);
+  }
+  spin_.note(asked_ns, woke_ns, now_ns);
+  tallies_.spun_ns.fetch_add(static_cast<std::uint64_t>(now_ns - woke_ns), memory_order_relaxed);
 }
 
 void core::set_alarms() noexcept {

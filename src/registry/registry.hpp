@@ -44,7 +44,7 @@ class registry {
   static constexpr std::uint32_t generation_max = ~std::uint32_t{0};
 #endif
 
-  registry() noexcept = default;
+  explicit registry(access who = access::shared) noexcept : access_(who) {}
   registry(const registry&) = delete;
   registry& operator=(const registry&) = delete;
 
@@ -97,7 +97,7 @@ class registry {
   // Takes the index of this kind given back last, or a fresh one. `none` when the OS has no memory or every index is in
   // use.
   std::uint32_t acquire(std::size_t kind) noexcept DETENT_EXCLUDES(free_lock_) {
-    lock_guard guard(free_lock_);
+    access_guard guard(free_lock_, access_);
     if (free_[kind] != none) {
       const std::uint32_t index = free_[kind];
       free_[kind] = slot_of(index).next_free;
@@ -127,7 +127,7 @@ class registry {
   }
 
   void give_back(std::uint32_t index, std::size_t kind) noexcept DETENT_EXCLUDES(free_lock_) {
-    lock_guard guard(free_lock_);
+    access_guard guard(free_lock_, access_);
     --in_use_;
     if (slot_of(index).generation.load(memory_order_relaxed) == 0) return;  // Saturated: never used again.
     slot_of(index).next_free = free_[kind];
@@ -198,6 +198,7 @@ class registry {
 
   // Apart from the rest: what every verb reads is three lines.
   std::array<sync_atomic<Hot*>, chunk_limit> hot_{};
+  const access access_;
   std::array<chunk, chunk_limit> chunks_{};  // a chunk is immutable once its `hot_` is set
   sync_atomic<std::uint32_t> handed_out_{0};
   mutable std::array<padded_lock, lock_count> locks_{};
