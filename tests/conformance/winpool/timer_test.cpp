@@ -489,15 +489,15 @@ TEST_F(winpool_timer, set_and_close_from_all_sides) {
   });
   {
     std::vector<std::thread> threads;
-    for (int t = 0; t < 3; ++t) {
+    for (unsigned t = 0; t < 3; ++t) {
       threads.emplace_back([&, t] {
-        for (int i = 0; i < 400; ++i) {
+        for (unsigned i = 0; i < 400; ++i) {
           PTP_TIMER timer = CreateThreadpoolTimer(count, &calls, &r.environment);
           FILETIME due = (i + t) % 3 == 0 ? file_time(0) : (i + t) % 3 == 1 ? in_ms(i % 3) : wall_in_ms(i % 3);
           SetThreadpoolTimer(timer, &due, i % 2, i % 5);
           if (i % 4 == 0) SetThreadpoolTimerEx(timer, &due, 1, 0);
           SetThreadpoolTimer(timer, nullptr, 0, 0);
-          if (i % 3 != 0) WaitForThreadpoolTimerCallbacks(timer, i % 2);
+          if (i % 3 != 0) WaitForThreadpoolTimerCallbacks(timer, i % 2 == 0 ? TRUE : FALSE);
           CloseThreadpoolTimer(timer);
         }
       });
