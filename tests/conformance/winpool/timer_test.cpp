@@ -442,25 +442,20 @@ TEST_F(winpool_timer, the_hole_closed_by_close_and_wait) {
   detent::timer_service service{std::move(options)};  // a pool of two threads
   std::atomic<int> calls{0};
   gate in;
-  gate let_go;
   std::atomic<detent::arm_result> answer{detent::arm_result::armed};
   detent::timer timer;
-  timer = detent::timer{service, [&] {
+  timer = detent::timer{service, [&](detent::firing& now) {
                           ++calls;
                           in.open();
-                          let_go.pass();
+                          eventually([&] { return now.token().stop_requested(); });  // closed, and waited for
                           answer = timer.arm_after(50ms);
                         }};
   timer.arm_after(0ms);
   support::background mover([&] { own.settle(); });
   in.pass();
-  support::background opener([&] {
-    eventually([&] { return timer.status() == detent::timer_state::running; });
-    let_go.open();
-  });
   EXPECT_EQ(timer.close_and_wait().wait, detent::wait_result::quiet);
+  EXPECT_EQ(answer, detent::arm_result::closed);
   mover.join();
-  opener.join();
   own.advance(1s);
   EXPECT_EQ(calls, 1);
 }
