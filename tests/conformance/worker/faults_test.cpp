@@ -6,6 +6,7 @@
 #include <chrono>
 #include <csignal>
 #include <memory>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <support/effort.hpp>
@@ -58,8 +59,12 @@ TEST(worker_faults, thread_creation_fails) {
 TEST(worker_faults, callbacks_of_every_stage_throw) {
   detent::timer_service service;
   std::vector<std::string> heard;
+  std::mutex lock;  // The hook's exception comes on this thread, the task's on the worker's.
   detent::worker w(service, {.name = "throwing", .on_error = [&](const std::string& what, std::exception_ptr) {
-                               heard.push_back(what);
+                               {
+                                 const std::lock_guard locked(lock);
+                                 heard.push_back(what);
+                               }
                                throw std::runtime_error("the handler, too");
                              }});
   const auto fails = [] { throw std::runtime_error("no"); };
