@@ -413,7 +413,10 @@ std::shared_ptr<reply_state> worker_core::expect(hook<void(reply_result)> f, std
       expected_.splice(expected_.end(), one);
     }
   }
-  if (told) state->deliver(reply_result::stopped);
+  if (told) {
+    const hook<void(reply_result)> deliver = std::move(state->deliver);
+    deliver(reply_result::stopped);
+  }
   return state;
 }
 
