@@ -192,17 +192,21 @@ TEST(Channel, ACallsTokenEndsTheWait) {
   EXPECT_EQ(answer.load(), receive_result::stopped);
 }
 
+// That the select is blocked, and on all its channels, is seen by the engine's timer, which is armed for it.
 TEST(Channel, AHandleMayGoWhileACallIsBlocked) {
+  detent::manual_clock clock;
+  detent::timer_service service(clock);
+  const auto t = detent::go::new_timer(service, 1h);
   auto c = std::make_unique<channel<int>>(channel<int>::make());
   const channel<int> other = *c;
-  gate blocked;
   background receiver([&, mine = c.get()] {
-    blocked.open();
-    EXPECT_EQ(*mine->receive(), 5);
+    int got = 0;
+    EXPECT_EQ(select(on_receive(t.c()), on_receive(*mine, [&](received<int> r) { got = *r; })), 1U);
+    EXPECT_EQ(got, 5);
   });
-  ASSERT_TRUE(blocked.pass());
+  ASSERT_TRUE(eventually([&] { return service.active().size() == 1; }));
+  c.reset();
   EXPECT_EQ(other.send(5), send_result::sent);
-  receiver.join();
 }
 
 // --- select ---

@@ -78,7 +78,6 @@ TEST(winpool_group, GC3_released_itself_no_cancel_callback) {
 }
 
 // --- GC: who is told that he was cancelled.
-// ---------------------------------------------------------------------------
 
 struct told {
   PVOID object;
