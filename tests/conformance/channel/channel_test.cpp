@@ -305,7 +305,7 @@ TEST(Select, DoesNotMeetItself) {
 // Both sides select, over the same channels in opposite orders and on both ends. Each value that was sent is received
 // exactly once, whoever found whom.
 TEST(Select, SelectsMeetEachOther) {
-  const std::uint64_t rounds = support::times(20'000, 2'000);
+  const std::uint64_t rounds = support::times(5'000, 2'000);
   const auto a = channel<std::uint64_t>::make();
   const auto b = channel<std::uint64_t>::make();
   std::atomic<std::uint64_t> sent{0};
@@ -343,7 +343,7 @@ TEST(Channel, EveryValueIsReceivedOnce) {
     std::uint32_t number;
     std::string shown;  // a box
   };
-  const std::uint32_t each = static_cast<std::uint32_t>(support::times(20'000, 1'000));
+  const std::uint32_t each = static_cast<std::uint32_t>(support::times(5'000, 1'000));
   for (const std::size_t capacity : {0U, 1U, 16U}) {
     const auto c = channel<item>::make(capacity);
     std::array<std::atomic<std::uint64_t>, 3> sums{};

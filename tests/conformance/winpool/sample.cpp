@@ -55,8 +55,8 @@ VOID CALLBACK Expire(PTP_CALLBACK_INSTANCE instance, PVOID context, PTP_TIMER ti
   UNREFERENCED_PARAMETER(instance);
   Entry* entry = (Entry*)context;
   SetThreadpoolTimer(entry->refresh, NULL, 0, 0);
-  InterlockedIncrement(&entry->expired);
   CloseThreadpoolTimer(timer);
+  InterlockedIncrement(&entry->expired);
 }
 
 // Takes long, and lets nobody wait for it but the cleanup group.
