@@ -38,6 +38,16 @@ std::string sources_hash() {
                    "' && cat $(find src include explore -name '*.[ch]pp' | LC_ALL=C sort) | sha256sum | cut -c1-16");
 }
 
+// What `./dev explore --minutes` has written at the end of the page (tools/explored.py).
+std::string long_runs_in(const std::string& file) {
+  std::ifstream in(file);
+  std::string kept;
+  for (std::string line; std::getline(in, line);) {
+    if (!kept.empty() || line == "## Long runs") kept += line + '\n';
+  }
+  return kept;
+}
+
 std::string machine() { return output_of("sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1") + ", one core"; }
 
 }  // namespace
@@ -97,6 +107,7 @@ void report::finish() {
 }
 
 bool report::write(const std::string& file) const {
+  const std::string long_runs = long_runs_in(file);
   std::ofstream out(file);
   out << "# Explored schedules\n\nWritten by `./dev explore --record`; sources " << sources_hash() << "; " << machine()
       << ".\n\n";
@@ -116,6 +127,7 @@ bool report::write(const std::string& file) const {
         << spaced(r.result.redundant) << " | " << static_cast<std::uint64_t>(r.result.seconds + 0.5) << " | "
         << verdict_of(r.result) << " |\n";
   }
+  if (!long_runs.empty()) out << '\n' << long_runs;
   return static_cast<bool>(out.flush());
 }
 
