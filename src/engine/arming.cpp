@@ -26,14 +26,15 @@ arm_result core::arm_word(std::uint32_t index, instant deadline, std::uint64_t g
     if (state::is_terminal(s) && !busted(bug::closed_armed)) return refusal(s);
     const std::uint64_t next = deadline | guarded | (s & (state::calling | state::waited));
     chaos(chaos_at::arm_T1);
-    if (compare_exchange(r.state, s, next, access_)) break;  // T1 -> T4, T9.
+    if (compare_exchange(r.state, s, next, access_, memory_order_acq_rel, memory_order_relaxed))
+      break;  // T1 -> T4, T9.
   }
   announce(index, deadline);
   return state::is_pending(s) ? arm_result::rearmed : arm_result::armed;
 }
 
 void core::announce(std::uint32_t index, instant deadline) noexcept {
-  const std::uint64_t h = registry_.hot(index).hint.load(memory_order_acquire);  // H7 <- H2, by T9.
+  const std::uint64_t h = registry_.hot(index).hint.load(memory_order_relaxed);  // H7 <- H2, by T9.
   if (busted(bug::late_rearm) && hint::look_at(h) != never) return;
   if (hint::look_at(h) > deadline) announce_slowly(index, deadline);
 }
@@ -166,7 +167,8 @@ cancel_result core::cancel_word(std::uint32_t index, bool awaits, bool locked) n
       return cancel_word(index, awaits, true);
     }
     chaos(chaos_at::cancel_T2);
-    if (!compare_exchange(r.state, s, next, access_)) continue;  // T2 <- T5.
+    if (!compare_exchange(r.state, s, next, access_, memory_order_acquire, memory_order_acquire))
+      continue;  // T2 <- T5.
     if (state::is_waited(s) && !in_call) {
       // Who waited for the firing is answered here; a call in progress answers its waiters itself.
       registry_.is_locked(index);
@@ -203,7 +205,7 @@ std::size_t core::cancel_all() noexcept {
   std::size_t withdrawn = 0;
   const std::uint32_t count = registry_.handed_out();
   for (std::uint32_t i = 0; i < count; ++i) {
-    if (!state::is_pending(registry_.hot(i).state.load(memory_order_acquire))) continue;  // T13 <- T1.
+    if (!state::is_pending(registry_.hot(i).state.load(memory_order_relaxed))) continue;  // T13: `cancel` looks again.
     std::uint32_t generation = 0;
     {
       lock_guard guard(registry_.lock_of(i));
@@ -231,7 +233,7 @@ bool core::stop_call(std::uint32_t index) noexcept {
   sync_atomic<std::uint32_t>& stopped = registry_.cold(index).stopped_call;
   std::uint32_t last = stopped.load(memory_order_relaxed);  // B1: a guess, the exchange decides.
   while (static_cast<std::int32_t>(number - last) > 0 &&
-         !compare_exchange(stopped, last, number, access_)) {  // B1 -> B2.
+         !compare_exchange(stopped, last, number, access_, memory_order_release, memory_order_relaxed)) {  // B1 -> B2.
   }
   return true;
 }

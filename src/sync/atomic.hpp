@@ -52,7 +52,8 @@ T& of_this_thread() noexcept {
 namespace detent::inline v0::detail {
 
 template <class T>
-bool compare_exchange(sync_atomic<T>& word, T& expected, T desired, access who) noexcept {
+bool compare_exchange(sync_atomic<T>& word, T& expected, T desired, access who, std::memory_order order,
+                      std::memory_order otherwise) noexcept {
   if (who == access::alone) {
     const T found = word.load(memory_order_relaxed);
     if (found != expected) {
@@ -62,15 +63,15 @@ bool compare_exchange(sync_atomic<T>& word, T& expected, T desired, access who) 
     word.store(desired, memory_order_relaxed);
     return true;
   }
-  return word.compare_exchange_strong(expected, desired, memory_order_acq_rel, memory_order_acquire);
+  return word.compare_exchange_strong(expected, desired, order, otherwise);
 }
 
-// Reads a word in its place in the modification order: what was published before by whoever writes after is visible to
-// that writer. The read half of both store-buffering pairs (words.hpp, SB-A and SB-B).
+// Reads a word in its place in the modification order: what this thread published before is visible to whoever writes
+// the word after, and acquires. The read half of both store-buffering pairs (words.hpp, SB-A and SB-B): so releasing.
 template <class T>
-T read_in_order(sync_atomic<T>& word, access who) noexcept {
+T read_in_order(sync_atomic<T>& word, access who, std::memory_order order) noexcept {
   if (who == access::alone) return word.load(memory_order_relaxed);
-  return word.fetch_add(T{0}, memory_order_acq_rel);
+  return word.fetch_add(T{0}, order);
 }
 
 }  // namespace detent::inline v0::detail
