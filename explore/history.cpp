@@ -92,7 +92,12 @@ void record_site(const pending_step& step) noexcept {
     }
   }
   if (site_count == sizeof sites / sizeof *sites) return;
-  sites[site_count++] = {step.where.file_name(), step.where.line(), step.where.column(), step.access, step.order,
+  sites[site_count++] = {step.where.file_name(),
+                         step.where.function_name(),
+                         step.where.line(),
+                         step.where.column(),
+                         step.access,
+                         step.order,
                          step.otherwise};
 }
 

@@ -1,3 +1,4 @@
+#include "explore/publishing.hpp"
 #include "explore/scenario.hpp"
 #include "explore/subject.hpp"
 
@@ -509,6 +510,13 @@ constexpr std::array scenarios = {
 
 }  // namespace
 
-std::span<const scenario> all_scenarios() noexcept { return scenarios; }
+std::span<const scenario> all_scenarios() noexcept {
+  static const std::vector<scenario> all = [] {
+    std::vector<scenario> both(scenarios.begin(), scenarios.end());
+    both.insert(both.end(), publishing_scenarios().begin(), publishing_scenarios().end());
+    return both;
+  }();
+  return all;
+}
 
 }  // namespace detent::explore

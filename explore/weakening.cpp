@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <set>
+#include <string_view>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <utility>
@@ -49,6 +50,23 @@ std::string short_name(const char* file) {
   return from == nullptr ? file : from + 4;
 }
 
+// `auto detent::v0::detail::core::arm_word(uint32_t)` is core::arm_word, and what stands in a lambda is its function's.
+std::string short_function(const std::string& whole) {
+  std::string name;
+  int depth = 0;
+  for (const char c : whole) {
+    if (c == '<') ++depth;
+    if (depth == 0 && c == '(') break;
+    if (depth == 0 && c == ' ') name.clear();
+    else if (depth == 0) name += c;
+    if (c == '>') --depth;
+  }
+  for (const std::string_view prefix : {"detent::", "v0::", "detail::"}) {
+    if (name.starts_with(prefix)) name.erase(0, prefix.size());
+  }
+  return name;
+}
+
 bool acquires(std::memory_order order) noexcept {
   return order == std::memory_order_acquire || order == std::memory_order_acq_rel;
 }
@@ -67,8 +85,9 @@ void add_halves(std::vector<weakened_half>& all, const site& s, std::size_t scen
         return;
       }
     }
-    weakened_half fresh{s, what, std::move(full), {}, {scenario}};
+    weakened_half fresh{s, what, std::move(full), {}, {}, {scenario}};
     fresh.transition = transition_at(lines_of(sources / name), s.line);
+    fresh.key = short_function(s.function) + ' ' + fresh.transition + ' ' + word;
     all.push_back(std::move(fresh));
   };
   if (s.kind != access_kind::store && acquires(s.order)) add(half::acquire, "acquire");
@@ -125,13 +144,27 @@ std::vector<weakened_half> find_halves() {
     return std::tuple(short_name(a.where.file), a.where.line, a.where.column, a.what) <
            std::tuple(short_name(b.where.file), b.where.line, b.where.column, b.what);
   });
+  std::map<std::string, int> seen;
+  for (weakened_half& it : all) {
+    const int nth = ++seen[it.key];
+    if (nth > 1) it.key += ' ' + std::to_string(nth);
+  }
   return all;
 }
 
-std::vector<std::string> lines_never_reached(const std::vector<weakened_half>& reached) {
+std::map<std::string, std::string> read_reasons() {
+  std::map<std::string, std::string> reasons;
+  for (const std::string& line : lines_of(fs::path(DETENT_SOURCE_DIR) / "explore" / "unnoticed.txt")) {
+    const std::size_t bar = line.find(" | ");
+    if (!line.starts_with('#') && bar != std::string::npos) reasons[line.substr(0, bar)] = line.substr(bar + 3);
+  }
+  return reasons;
+}
+
+std::vector<line_never_reached> lines_never_reached(const std::vector<weakened_half>& reached) {
   std::set<std::pair<std::string, std::uint32_t>> known;
   for (const weakened_half& it : reached) known.emplace(short_name(it.where.file), it.where.line);
-  std::vector<std::string> missing;
+  std::vector<line_never_reached> missing;
   for (const char* folder : {"dispatch", "engine", "lifetime", "registry", "sync"}) {
     for (const auto& entry : fs::recursive_directory_iterator(sources / folder)) {
       if (entry.path().extension() != ".cpp" && entry.path().extension() != ".hpp") continue;
@@ -140,18 +173,16 @@ std::vector<std::string> lines_never_reached(const std::vector<weakened_half>& r
       const std::vector<std::string> lines = lines_of(entry.path());
       for (std::uint32_t i = 1; i <= lines.size(); ++i) {
         const std::string code = lines[i - 1].substr(0, lines[i - 1].find("//"));
-        const bool orders = code.find("memory_order_ac") != std::string::npos ||
-                            code.find("memory_order_release") != std::string::npos ||
-                            code.find("compare_exchange(") != std::string::npos ||
-                            code.find("read_in_order(") != std::string::npos;
+        const bool orders =
+            code.find("memory_order_ac") != std::string::npos || code.find("memory_order_release") != std::string::npos;
         if (!orders) continue;
         bool near = false;
         for (std::uint32_t back = 0; back < 3 && back < i; ++back) near = near || known.count({name, i - back}) != 0;
-        if (!near) missing.push_back(name + ':' + std::to_string(i) + "  " + transition_at(lines, i));
+        if (!near) missing.push_back({name + ':' + std::to_string(i), name + ' ' + transition_at(lines, i)});
       }
     }
   }
-  std::sort(missing.begin(), missing.end());
+  std::sort(missing.begin(), missing.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   return missing;
 }
 

@@ -228,7 +228,7 @@ bool core::is_spent(std::uint32_t index, std::uint64_t s) const noexcept {
 void core::end_spent(std::uint32_t index, std::uint64_t* s) noexcept {
   const std::uint64_t ended = state::closed | state::orphan_bit | (*s & (state::calling | state::waited));
   // T11 <- T3: what it finds instead may be the end, and the callable ours to destroy.
-  if (compare_exchange(registry_.hot(index).state, *s, ended, access_, memory_order_relaxed, memory_order_acquire))
+  if (compare_exchange(registry_.hot(index).state, *s, ended, access_, memory_order_acquire, memory_order_acquire))
     *s = ended;
 }
 

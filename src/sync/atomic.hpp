@@ -1,6 +1,6 @@
 // atomic: the seam. Every atomic of the engine is a `sync_atomic`; proof builds replace it by an explorer's own.
 //
-// A seam supplies, in namespace detent::detail: `sync_atomic`, the four memory orders, `park` and `unpark` of such a
+// A seam supplies, in namespace detent::detail: `sync_atomic`, `memory_order` and its four values, `park` and `unpark` of such a
 // word as overloads in `platform`, `of_this_thread`, `spin_limit` and `explored`. One that has to know from which line
 // a word is reached also supplies `compare_exchange` and `read_in_order`, and says so by DETENT_SEAM_KNOWS_PLACES.
 #pragma once
@@ -26,6 +26,7 @@ namespace detent::inline v0::detail {
 template <class T>
 using sync_atomic = std::atomic<T>;
 
+using std::memory_order;
 using std::memory_order_acq_rel;
 using std::memory_order_acquire;
 using std::memory_order_relaxed;
@@ -52,8 +53,8 @@ T& of_this_thread() noexcept {
 namespace detent::inline v0::detail {
 
 template <class T>
-bool compare_exchange(sync_atomic<T>& word, T& expected, T desired, access who, std::memory_order order,
-                      std::memory_order otherwise) noexcept {
+bool compare_exchange(sync_atomic<T>& word, T& expected, T desired, access who, memory_order order,
+                      memory_order otherwise) noexcept {
   if (who == access::alone) {
     const T found = word.load(memory_order_relaxed);
     if (found != expected) {
@@ -69,7 +70,7 @@ bool compare_exchange(sync_atomic<T>& word, T& expected, T desired, access who, 
 // Reads a word in its place in the modification order: what this thread published before is visible to whoever writes
 // the word after, and acquires. The read half of both store-buffering pairs (words.hpp, SB-A and SB-B): so releasing.
 template <class T>
-T read_in_order(sync_atomic<T>& word, access who, std::memory_order order) noexcept {
+T read_in_order(sync_atomic<T>& word, access who, memory_order order) noexcept {
   if (who == access::alone) return word.load(memory_order_relaxed);
   return word.fetch_add(T{0}, order);
 }
