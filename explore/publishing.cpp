@@ -42,20 +42,24 @@ class last_word {
   bool mine_ = true;
 };
 
-// Keeps the tasks it is given; what its owner wrote after the service's end, `post` would read.
+// Keeps the tasks it is given, and hands them on as a queue does: what was done before a post is seen by its task. What
+// its owner wrote after the service's end, `post` would read.
 class keeping_executor {
  public:
   void post(task&& t) {
     check(!gone, "an executor is given a task after the service has ended");
     static_cast<void>(alive.read());
     kept.push_back(std::move(t));
+    posts.fetch_add(1, std::memory_order_release);
   }
   void run_one() {
+    posts.fetch_add(0, std::memory_order_acquire);
     task t = std::move(kept.back());
     kept.pop_back();
     t();
   }
   std::vector<task> kept;
+  detail::sync_atomic<std::uint32_t> posts{0};
   plain<int> alive;
   bool gone = false;
 };

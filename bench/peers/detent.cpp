@@ -1,5 +1,6 @@
 // Detent itself, in its three forms: each arming reads the clock; the caller's now; one thread only.
 #include "peer/program.hpp"
+#include "workloads/channel.hpp"
 
 #include <detent/detent.hpp>
 
@@ -7,6 +8,7 @@
 #include <memory>
 #include <poll.h>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -77,6 +79,18 @@ struct exact_on_driver : exact {
   exact_on_driver(std::uint32_t n, firings& s) : exact(own_thread(detent::on_driver{}), n, s) {}
 };
 
+/// At most a twentieth of one CPU for being in time.
+struct exact_with_budget : exact {
+  static constexpr auto name = "detent-spin";
+  using hand = exact_with_budget&;
+  exact_with_budget(std::uint32_t n, firings& s) : exact(options(), n, s) {}
+  static detent::service_options options() {
+    detent::service_options chosen = own_thread(detent::on_driver{});
+    chosen.spin_percent = 5;
+    return chosen;
+  }
+};
+
 struct exact_on_pool : exact {
   static constexpr auto name = "detent-pool";
   using hand = exact_on_pool&;
@@ -140,8 +154,21 @@ struct in_a_loop : timers {
   detent::steady_clock::time_point now = detent::steady_clock::now();
 };
 
+/// The workload that only this library and Go have.
+int run_channels(const round& r) {
+  if (r.peer != exact_on_driver::name) cannot("channels are measured in the row detent");
+  std::printf("version %s\nsharing any_thread\n", detent_version().c_str());
+  channels(r);
+  std::fflush(stdout);
+  std::_Exit(0);
+}
+
 }  // namespace
 
 int main(int argument_count, char** arguments) {
-  return run_program<exact_on_driver, exact_on_pool, callers_now, in_a_loop>(argument_count, arguments);
+  if (argument_count > 2 && arguments[2] == std::string_view("channel")) {
+    return run_channels(parse_round(argument_count, arguments));
+  }
+  return run_program<exact_on_driver, exact_on_pool, exact_with_budget, callers_now, in_a_loop>(argument_count,
+                                                                                                arguments);
 }

@@ -50,7 +50,7 @@ class DETENT_EXPORT firing {
   // How many ticks of a series this firing stands for besides its own.
   std::uint64_t missed() const noexcept { return missed_; }
 
-  timer_id id() const noexcept { return id_; }
+  timer_id id() const noexcept;
 
   // For a long call: ask it now and then, and return early.
   stop_token token() const noexcept { return stop_token(frame_); }
@@ -69,7 +69,6 @@ class DETENT_EXPORT firing {
   std::int64_t deadline_ns_ = 0;
   std::int64_t lateness_ns_ = 0;
   std::uint64_t missed_ = 0;
-  timer_id id_{};
 };
 
 DETENT_END_NAMESPACE

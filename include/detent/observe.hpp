@@ -55,6 +55,7 @@ struct service_counters {
   std::uint64_t threw = 0;    // callbacks that threw
   std::uint64_t early = 0;    // firings before their deadline: any value but 0 is a defect of Detent
   std::uint64_t wakeups = 0;  // times the driver came back from a sleep
+  std::uint64_t spun_ns = 0;  // time the driver looked at the clock instead of sleeping (service_options::spin_percent)
   std::uint64_t rescues = 0;  // sleeps that only the safety limit ended (proof builds): must be 0
   std::uint64_t alive = 0;    // timers that exist now
   std::uint64_t clock_steps = 0;

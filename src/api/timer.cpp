@@ -88,7 +88,7 @@ constexpr named by_handle(timer_id id) noexcept { return {id.index, 0}; }
 }  // namespace
 
 arm_result timer_base::arm_at_ns(std::int64_t at_ns) noexcept {
-  return core_ == nullptr ? arm_result::closed : core_->arm_at(by_handle(id_), at_ns);
+  return core_ == nullptr ? arm_result::closed : core_->arm_by_handle(id_.index, at_ns);
 }
 
 arm_result timer_base::arm_after_ns(clock_kind kind, std::int64_t delay_ns) noexcept {
@@ -106,7 +106,7 @@ arm_result timer_base::arm_every_at_ns(std::int64_t first_at_ns, std::int64_t pe
 }
 
 cancel_result timer_base::cancel() noexcept {
-  return core_ == nullptr ? cancel_result::closed : core_->cancel(by_handle(id_));
+  return core_ == nullptr ? cancel_result::closed : core_->cancel_by_handle(id_.index);
 }
 
 cancel_answer timer_base::cancel_and_wait() noexcept { return cancel_and_wait_ns(ns_max); }
@@ -164,6 +164,8 @@ namespace detent::inline v0 {
 // --- firing, stop_token, task ---------------------------------------------------------------------------------------
 
 bool stop_token::stop_requested() const noexcept { return detail::core::is_stop_asked(*frame_); }
+
+timer_id firing::id() const noexcept { return frame_->owner->id_of(frame_->key.index); }
 
 void firing::detach() noexcept { frame_->owner->detach_call(*frame_); }
 

@@ -17,10 +17,13 @@ constexpr arm_result refusal(std::uint64_t s) noexcept {
 
 }  // namespace
 
-// T1, then whatever the driver has to be told.
-arm_result core::arm_word(std::uint32_t index, instant deadline, std::uint64_t guarded) noexcept {
-  record& r = registry_.hot(index);
-  r.order.store(next_order(), memory_order_relaxed);     // Published by T1; a racing armer has no order with us.
+// T1, then whatever the driver has to be told. Inlined where it is used: a verb is a few dozen instructions, and every
+// one more is a cache miss of another verb that the processor sees too late (docs/decisions/0060).
+[[gnu::always_inline]] inline arm_result core::arm_word(record& r, std::uint32_t index, instant deadline,
+                                                        std::uint64_t guarded) noexcept {
+  const std::uint64_t kept = r.order.load(memory_order_relaxed) & order_word::kept_mask;  // T8 published it.
+  // Published by T1; a racing armer has no order with us.
+  r.order.store(next_order() << order_word::stamp_shift | kept, memory_order_relaxed);
   std::uint64_t s = r.state.load(memory_order_relaxed);  // T1: a guess, the exchange decides.
   for (;;) {
     if (state::is_terminal(s) && !busted(bug::closed_armed)) return refusal(s);
@@ -29,20 +32,24 @@ arm_result core::arm_word(std::uint32_t index, instant deadline, std::uint64_t g
     if (compare_exchange(r.state, s, next, access_, memory_order_acq_rel, memory_order_relaxed))
       break;  // T1 -> T4, T9.
   }
-  announce(index, deadline);
-  return state::is_pending(s) ? arm_result::rearmed : arm_result::armed;
+  const std::uint64_t h = r.hint.load(memory_order_relaxed);  // H7 <- H2, by T9.
+  const bool trusted = busted(bug::late_rearm) && hint::look_at(h) != never;
+  const bool was_pending = (s & ~(state::calling | state::waited)) != state::none;  // Terminal it was not.
+  const arm_result answer = was_pending ? arm_result::rearmed : arm_result::armed;
+  if (hint::look_at(h) > deadline && !trusted) return announce(index, deadline, answer);
+  return answer;
 }
 
-void core::announce(std::uint32_t index, instant deadline) noexcept {
-  const std::uint64_t h = registry_.hot(index).hint.load(memory_order_relaxed);  // H7 <- H2, by T9.
-  if (busted(bug::late_rearm) && hint::look_at(h) != never) return;
-  if (hint::look_at(h) > deadline) announce_slowly(index, deadline);
+arm_result core::arm_word(std::uint32_t index, instant deadline, std::uint64_t guarded) noexcept {
+  return arm_word(registry_.hot(index), index, deadline, guarded);
 }
 
-void core::announce_slowly(std::uint32_t index, instant deadline) noexcept {
+// The hint promises a look that is too late. Answers `answer`, so that the verb ends with this call or without any.
+[[gnu::noinline]] arm_result core::announce(std::uint32_t index, instant deadline, arm_result answer) noexcept {
   const mail_words w = words(index);
   const instant awake_by = send(mail_, w, deadline, lower_hint(w, deadline, access_), access_);
-  if (awake_by != never) wake_driver_for(registry_.cold(index).clock, awake_by);
+  if (awake_by != never) wake_driver_for(clock_of(index), awake_by);
+  return answer;
 }
 
 void core::wake_driver_for(clock_id clock, instant at) noexcept {
@@ -64,13 +71,22 @@ instant core::tolerated(const cold_part& c, instant deadline) const noexcept {
   return up < deadline || up >= never ? deadline : up;
 }
 
-arm_result core::arm_one_shot(std::uint32_t index, std::int64_t at_ns) noexcept {
-  const std::uint64_t h = registry_.hot(index).hint.load(memory_order_relaxed);  // `special` is fixed by T8.
-  if ((h & hint::special) != 0) {
-    lock_guard guard(registry_.lock_of(index));
-    return arm_one_shot_locked(index, at_ns);
-  }
-  return arm_word(index, to_instant_rounded_up(at_ns), 0);
+arm_result core::arm_by_handle(std::uint32_t index, std::int64_t at_ns) noexcept {
+  check_thread();
+  record& r = registry_.hot(index);
+  const std::uint64_t h = r.hint.load(memory_order_relaxed);  // `special` is fixed by T8.
+  if ((h & hint::special) != 0 || is_gone()) [[unlikely]]
+    return arm_special(index, at_ns);
+  return arm_word(r, index, to_instant_rounded_up(at_ns), 0);
+}
+
+[[gnu::noinline]] arm_result core::arm_special(std::uint32_t index, std::int64_t at_ns) noexcept {
+  if (is_gone()) return arm_result::shut_down;
+  const cold_part& c = registry_.cold(index);
+  // Tolerance and membership are the tenant's for life, and the handle keeps the tenant: no lock for the one.
+  if (!c.serial) return arm_word(index, tolerated(c, to_instant_rounded_up(at_ns)), 0);
+  lock_guard guard(registry_.lock_of(index));
+  return arm_one_shot_locked(index, at_ns);
 }
 
 arm_result core::arm_one_shot_locked(std::uint32_t index, std::int64_t at_ns) noexcept {
@@ -83,9 +99,9 @@ arm_result core::arm_one_shot_locked(std::uint32_t index, std::int64_t at_ns) no
 }
 
 arm_result core::arm_at(named timer, std::int64_t at_ns) noexcept {
+  if (timer.generation == 0) return arm_by_handle(timer.index, at_ns);
   check_thread();
   if (is_gone()) return arm_result::shut_down;
-  if (timer.generation == 0) return arm_one_shot(timer.index, at_ns);
   return with_record(timer, arm_result::closed, [&] {
     registry_.is_locked(timer.index);
     return arm_one_shot_locked(timer.index, at_ns);
@@ -186,10 +202,24 @@ bool core::ends_when_cancelled(named timer) noexcept {
   return close_word(timer.index, state::closed | state::orphan_bit).ours_to_end;
 }
 
+// T2 of a one-shot that is pending, with no call in progress: nearly every cancel by far.
+cancel_result core::cancel_by_handle(std::uint32_t index) noexcept {
+  check_thread();
+  record& r = registry_.hot(index);
+  std::uint64_t s = r.state.load(memory_order_relaxed);  // T2: a guess, the exchange decides.
+  const bool plain = s != state::none && (s & state::flag_mask) == 0 && !state::is_terminal(s);
+  if (plain && !is_gone()) [[likely]] {
+    chaos(chaos_at::cancel_T2);
+    if (compare_exchange(r.state, s, state::none, access_, memory_order_acquire, memory_order_relaxed))
+      return cancel_result::cancelled;  // T2 <- T5.
+  }
+  return is_gone() ? cancel_result::shut_down : cancel_word(index, false, false);
+}
+
 cancel_result core::cancel(named timer) noexcept {
+  if (timer.generation == 0) return cancel_by_handle(timer.index);
   check_thread();
   if (is_gone()) return cancel_result::shut_down;
-  if (timer.generation == 0) return cancel_word(timer.index, false, false);
   bool ends = false;
   const cancel_result answer = with_record(timer, cancel_result::closed, [&] {
     const cancel_result found = cancel_word(timer.index, false, true);
@@ -229,11 +259,15 @@ bool core::stop_call(std::uint32_t index) noexcept {
     if (again == number) break;
     number = again;
   }
-  // Whoever asked for an earlier call and comes late takes nothing back.
+  // Whoever asked for an earlier call and comes late takes nothing back: a later call's number seen here means that its
+  // call has begun, and then K2 shows a later number too. Numbers are compared for equality only: between two requests
+  // there may be more calls than half of them can count.
   sync_atomic<std::uint32_t>& stopped = registry_.cold(index).stopped_call;
-  std::uint32_t last = stopped.load(memory_order_relaxed);  // B1: a guess, the exchange decides.
-  while (static_cast<std::int32_t>(number - last) > 0 &&
-         !compare_exchange(stopped, last, number, access_, memory_order_release, memory_order_relaxed)) {  // B1 -> B2.
+  std::uint32_t last = stopped.load(memory_order_acquire);  // B1 <- B1.
+  while (last != number) {
+    if (r.calls.load(memory_order_acquire) != number) break;  // K2 <- K1: that call is over.
+    if (compare_exchange(stopped, last, number, access_, memory_order_release, memory_order_acquire))
+      break;  // B1 -> B2, B1; B1 <- B1.
   }
   return true;
 }

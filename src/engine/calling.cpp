@@ -27,23 +27,26 @@ __attribute__((noinline)) void call_frame::check_not_left() noexcept {
                "a callback was left by longjmp or the like: its call never ends, and nothing can be driven here again");
 }
 
-void call_frame::describe(std::int64_t deadline_ns, std::int64_t lateness_ns, std::uint64_t missed,
-                          timer_id id) noexcept {
+void call_frame::describe(std::int64_t deadline_ns, std::int64_t lateness_ns, std::uint64_t missed) noexcept {
   current.deadline_ns_ = deadline_ns;
   current.lateness_ns_ = lateness_ns < 0 ? 0 : lateness_ns;
   current.missed_ = missed;
-  current.id_ = id;
 }
 
 void core::run_entry(std::uint32_t index) noexcept {
-  // A serial group hands its turn on: the next member runs here, on the same thread.
-  while (index != no_index) index = run_one(index);
+  if (index != no_index) run_turn(index, std::exchange(registry_.cold(index).handed_for, nullptr));
 }
 
-std::uint32_t core::run_one(std::uint32_t index) noexcept {
-  cold_part& c = registry_.cold(index);
-  group_record* turn = c.handed_for;
-  c.handed_for = nullptr;
+// A serial group hands its turn on: the next member runs here, on the same thread.
+void core::run_turn(std::uint32_t index, group_record* turn) noexcept {
+  for (;;) {
+    index = run_one(index, turn);
+    if (index == no_index) return;
+    turn = std::exchange(registry_.cold(index).handed_for, nullptr);
+  }
+}
+
+std::uint32_t core::run_one(std::uint32_t index, group_record* turn) noexcept {
   if (!is_gone()) {
     const claim won = claim_firing(index, turn);
     if (won.won) call(index, won);
@@ -58,20 +61,27 @@ std::uint32_t core::run_one(std::uint32_t index) noexcept {
 
 // H4. From here on the record is the driver's again, or the next tenant's.
 void core::settle_entry(std::uint32_t index) noexcept {
-  const clock_id clock = registry_.cold(index).clock;
+  const clock_id clock = clock_of(index);
   const instant awake_by = settle(mail_, words(index), access_);
   if (awake_by != never) wake_driver_for(clock, awake_by);
 }
 
-// Before T4, so that whoever sees `calling` sees the number of that call. A claim that is lost leaves a gap.
+// Before T4, so that whoever sees `calling` sees the number of that call. A claim that is lost leaves a gap. Numbers
+// wrap, and leave out 0, which no call has.
+//
+// The holder of the record's one entry is the only writer, but of a continuation's record after U3: there several
+// threads may try to claim, and one that loses may write during the call that won, or during a later one. Nobody asks
+// for these numbers: a continuation gets no firing, so it can neither detach itself nor ask whether to stop; its id is
+// told to nobody; and since U1 came first, every later tenant that is ever called is a continuation too.
 void core::number_call(record& r) noexcept {
-  r.calls.store(r.calls.load(memory_order_relaxed) + 1, memory_order_release);  // K1 -> K2.
+  const std::uint32_t next = r.calls.load(memory_order_relaxed) + 1;
+  r.calls.store(next == 0 ? 1 : next, memory_order_release);  // K1 -> K2.
 }
 
 // T4. The one place where a firing is won.
 core::claim core::claim_firing(std::uint32_t index, const group_record* turn) noexcept {
   record& r = registry_.hot(index);
-  const std::int64_t start_ns = now_ns(registry_.cold(index).clock);
+  const std::int64_t start_ns = now_ns(clock_of(index));
   const instant now = to_instant_rounded_down(start_ns);
   std::uint64_t s = r.state.load(memory_order_relaxed);  // T4: a guess, the exchange decides.
   for (;;) {
@@ -145,11 +155,12 @@ std::uint64_t core::next_tick(const cold_part& c, series_state& series, std::int
 
 void core::call(std::uint32_t index, const claim& won) noexcept {
   record& r = registry_.hot(index);
-  const cold_part& c = registry_.cold(index);
-  call_frame frame(this, index, c.group, r.calls.load(memory_order_relaxed));  // Written before T4 by this thread.
+  const bool grouped = (r.order.load(memory_order_relaxed) & order_word::grouped) != 0;  // T8 published it, by T4.
+  const group_record* group = grouped ? registry_.cold(index).group : nullptr;
+  call_frame frame(this, index, group, r.calls.load(memory_order_relaxed));  // Written before T4 by this thread.
   std::int64_t late_ns = 0;  // From the first instant to the last is more than a signed distance holds.
   if (__builtin_sub_overflow(won.start_ns, won.deadline_ns, &late_ns)) late_ns = ns_max;
-  frame.describe(won.deadline_ns, late_ns, won.missed, id_of(index));
+  frame.describe(won.deadline_ns, late_ns, won.missed);
   tallies_.fired.fetch_add(1, memory_order_relaxed);
   if (won.missed != 0) tallies_.missed.fetch_add(won.missed, memory_order_relaxed);
   if (won.start_ns < won.deadline_ns) tallies_.early.fetch_add(1, memory_order_relaxed);
@@ -160,7 +171,7 @@ void core::call(std::uint32_t index, const claim& won) noexcept {
   if (is_gone()) return;  // The callback forked and this is the child: nothing here is anybody's any more.
   if (watched) unwatch(frame);
   resume_series(index);
-  finish(index);
+  finish(index, frame.key.detached);
 }
 
 // The one door to a user's callback. No lock of the library is held here.
@@ -221,7 +232,8 @@ void core::resume_series(std::uint32_t index) noexcept {
 
 // Nobody holds an id-only timer: when nothing is pending it is over. Requires: `calling` held.
 bool core::is_spent(std::uint32_t index, std::uint64_t s) const noexcept {
-  return !state::is_terminal(s) && !state::is_pending(s) && registry_.cold(index).held_by != tenure::handle;
+  if (state::is_terminal(s) || state::is_pending(s)) return false;
+  return (registry_.hot(index).order.load(memory_order_relaxed) & order_word::by_id) != 0;  // T8 published it.
 }
 
 // T11. Leaves in `s` the word as it is now.
@@ -234,7 +246,7 @@ void core::end_spent(std::uint32_t index, std::uint64_t* s) noexcept {
 
 // T5. The call, and under a terminal value the callable, are over. After T5 the record may be the owner's to free. The
 // word that T5 replaces is never that of a spent timer: a cancel that found this call has left the timer's end to it.
-void core::finish(std::uint32_t index) noexcept {
+void core::finish(std::uint32_t index, bool detached) noexcept {
   record& r = registry_.hot(index);
   std::uint32_t continuations = no_index;
   bool destroyed = busted(bug::early_end);
@@ -246,7 +258,7 @@ void core::finish(std::uint32_t index) noexcept {
       destroyed = true;
     }
     chaos(chaos_at::finish_T5);
-    if (state::is_waited(s) || is_detached(index)) {
+    if (state::is_waited(s) || detached) {
       if (finish_waited(index, destroyed, &s)) break;
     } else if (compare_exchange(r.state, s, s & ~state::calling, access_, memory_order_release,
                                 memory_order_acquire)) {  // T5 -> T2 T3 T4 T7.

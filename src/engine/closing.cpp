@@ -106,7 +106,7 @@ void core::leave_list(std::uint32_t index, group_record* group) noexcept {
 std::uint64_t core::publish(std::uint32_t index, std::uint64_t born, timer_id& id) noexcept {
   record& r = registry_.hot(index);
   cold_part& c = registry_.cold(index);
-  lock_guard guard(registry_.lock_of(index));
+  access_guard guard(registry_.lock_of(index), access_);
   c.ended = false;
   c.reported = false;
   c.series = {};
@@ -131,9 +131,14 @@ timer_id core::open(std::uint32_t index, const callback_ops& ops, bool owned) no
   r.ops = &ops;
   if (!owned && c.held_by == tenure::handle) c.held_by = tenure::id_only;
   const bool special = c.serial || c.tolerance_ns != 0;
+  std::uint64_t order = static_cast<std::uint64_t>(c.clock);
+  if (c.held_by != tenure::handle) order |= order_word::by_id;
+  if (c.group != nullptr) order |= order_word::grouped;
+  r.order.store(order, memory_order_relaxed);  // Published by T8.
+  // Only creators change the bit: when it is right already, as it nearly always is, nothing has to be written.
   std::uint64_t h = r.hint.load(memory_order_relaxed);  // H6: a guess, the exchange decides.
-  while (!compare_exchange(r.hint, h, special ? h | hint::special : h & ~hint::special, access_, memory_order_relaxed,
-                           memory_order_relaxed)) {
+  while (((h & hint::special) != 0) != special &&
+         !compare_exchange(r.hint, h, h ^ hint::special, access_, memory_order_relaxed, memory_order_relaxed)) {  // H6.
   }
   timer_id id;
   std::uint64_t born = state::none;
@@ -176,11 +181,14 @@ ending core::close_word(std::uint32_t index, std::uint64_t terminal) noexcept {
 // same timer from a capture's destructor does not wait for itself.
 void core::end_here(std::uint32_t index) noexcept {
   share();  // A capture may own the last handle, or the service.
-  {
-    call_frame frame(this, index, registry_.cold(index).group, 0);
-    finish(index);
-  }
+  end_here_shared(index);
   unshare();
+}
+
+// The same where the caller's share outlives it.
+void core::end_here_shared(std::uint32_t index) noexcept {
+  call_frame frame(this, index, registry_.cold(index).group, 0);
+  finish(index, false);
 }
 
 // Destroys the callable and answers the continuations that are due now. Requires: `calling` held under a terminal
@@ -197,7 +205,7 @@ std::uint32_t core::end_callable(std::uint32_t index) noexcept {
       ops->destroy(r.storage);
     }
   }
-  lock_guard guard(registry_.lock_of(index));
+  access_guard guard(registry_.lock_of(index), access_);
   c.ended = true;
   c.then_last = no_index;
   const std::uint32_t first = std::exchange(c.then_first, no_index);
@@ -252,8 +260,9 @@ void core::destroy(std::uint32_t index) noexcept {
   }
   order_wait_for({index, 0}, ns_max, "the destructor");
   const ending found = close_word(index, state::closed);
-  if (found.ours_to_end) end_here(index);
-  static_cast<void>(await_call({index, 0}, platform::forever_ns, false));
+  if (found.ours_to_end) end_here_shared(index);  // The handle's share is returned after this.
+  // Who found no call has just ended the timer himself, and nothing can begin any more.
+  else static_cast<void>(await_call({index, 0}, platform::forever_ns, false));
   abandon(index);  // Inside the callback, after a detached part, or past the deadlock handler: a call still runs.
 }
 
@@ -280,7 +289,7 @@ void core::release(std::uint32_t index) noexcept {
   }
   const char* name = nullptr;
   {
-    lock_guard guard(registry_.lock_of(index));
+    access_guard guard(registry_.lock_of(index), access_);
     registry_.retire(index);
     c.lock_order.forget();
     name = std::exchange(c.name, nullptr);

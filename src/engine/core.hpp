@@ -33,6 +33,8 @@
 #include "engine/groups.hpp"
 #include "engine/manual.hpp"
 #include "engine/record.hpp"
+#include "engine/spin_budget.hpp"
+#include "engine/tallies.hpp"
 #include "lifetime/lifetime.hpp"
 #include "platform/platform.hpp"
 #include "registry/registry.hpp"
@@ -60,7 +62,7 @@ struct call_frame : call_node {
   call_frame(const call_frame&) = delete;
   call_frame& operator=(const call_frame&) = delete;
 
-  void describe(std::int64_t deadline_ns, std::int64_t lateness_ns, std::uint64_t missed, timer_id id) noexcept;
+  void describe(std::int64_t deadline_ns, std::int64_t lateness_ns, std::uint64_t missed) noexcept;
 
   // Fails loudly when the calling thread jumped out of the innermost of its calls: nothing of it was ended.
   static void check_not_left() noexcept;
@@ -97,9 +99,8 @@ class core {
   void unshare() noexcept;
   void return_shares(std::uint32_t count) noexcept;
 
-  bool is_gone() const noexcept {
-    return forked_.load(memory_order_relaxed);
-  }  // No partner: set in a one-thread child.
+  // No partner: set in a one-thread child.
+  bool is_gone() const noexcept { return forked_.load(memory_order_relaxed); }
 
   // --- creating (closing.cpp) ---
   std::uint32_t reserve(group_record* group, clock_kind clock, const timer_options& options, std::source_location place,
@@ -112,8 +113,11 @@ class core {
   std::int64_t now_ns(clock_id clock) const noexcept {
     return clocks_.now_ns(busted(bug::wall_clock) && clock == clock_id::steady ? clock_id::system : clock);
   }
-  clock_id clock_of(std::uint32_t index) const noexcept { return registry_.cold(index).clock; }
+  clock_id clock_of(std::uint32_t index) const noexcept {
+    return order_word::clock(registry_.hot(index).order.load(memory_order_relaxed));  // The same for every tenant.
+  }
   arm_result arm_at(named timer, std::int64_t at_ns) noexcept;
+  arm_result arm_by_handle(std::uint32_t index, std::int64_t at_ns) noexcept;  // a one-shot
   // By an id, whose clock the caller only claims to know: an instant of another clock is refused.
   arm_result arm_at_on(named timer, clock_id clock, std::int64_t at_ns) noexcept;
   arm_result arm_after(named timer, std::int64_t delay_ns) noexcept;
@@ -121,6 +125,7 @@ class core {
   arm_result arm_every(named timer, std::optional<std::int64_t> first_at_ns, std::int64_t period_ns,
                        const series_options& options) noexcept;
   cancel_result cancel(named timer) noexcept;
+  cancel_result cancel_by_handle(std::uint32_t index) noexcept;
   std::size_t cancel_all() noexcept;
   stop_result stop(named timer) noexcept;
 
@@ -209,23 +214,10 @@ class core {
   struct links {
     core* owner;
     wheel_link& operator()(std::uint32_t index) const noexcept { return owner->registry_.link(index); }
+    void soon(std::uint32_t index) const noexcept { __builtin_prefetch(&owner->registry_.hot(index), 1); }
   };
   using record_wheel = wheel<links>;
   using record_registry = registry<record, cold_part, wheel_link>;
-
-  // Counters that several threads move; no partner, relaxed: plain atomics, of no interest to an explorer.
-  struct tallies {
-    std::atomic<std::uint64_t> fired{0};
-    std::atomic<std::uint64_t> dropped{0};
-    std::atomic<std::uint64_t> missed{0};
-    std::atomic<std::uint64_t> threw{0};
-    std::atomic<std::uint64_t> early{0};
-    std::atomic<std::uint64_t> wakeups{0};
-    std::atomic<std::uint64_t> rescues{0};
-    std::atomic<std::uint64_t> clock_steps{0};
-    std::atomic<std::uint64_t> lateness_max_ns{0};
-    std::array<std::atomic<std::uint64_t>, lateness_histogram::bucket_count> lateness{};
-  };
 
   struct claim {
     bool won = false;
@@ -260,15 +252,15 @@ class core {
   Answer with_record(named timer, Answer gone, Body body) noexcept;
 
   // arming.cpp
+  arm_result arm_word(record& r, std::uint32_t index, instant deadline, std::uint64_t guarded) noexcept;
   arm_result arm_word(std::uint32_t index, instant deadline, std::uint64_t guarded) noexcept;
-  arm_result arm_one_shot(std::uint32_t index, std::int64_t at_ns) noexcept;
+  arm_result arm_special(std::uint32_t index, std::int64_t at_ns) noexcept;
   arm_result arm_one_shot_locked(std::uint32_t index, std::int64_t at_ns) noexcept
       DETENT_REQUIRES(registry_.lock_of(index));
   arm_result arm_series_locked(std::uint32_t index, std::optional<std::int64_t> first_at_ns, std::int64_t period_ns,
                                const series_options& options) noexcept DETENT_REQUIRES(registry_.lock_of(index));
   instant tolerated(const cold_part& c, instant deadline) const noexcept;
-  void announce(std::uint32_t index, instant deadline) noexcept;
-  void announce_slowly(std::uint32_t index, instant deadline) noexcept;
+  arm_result announce(std::uint32_t index, instant deadline, arm_result answer) noexcept;
   void wake_driver_for(clock_id clock, instant at) noexcept;
   void wake_driver() noexcept;
   cancel_result cancel_word(std::uint32_t index, bool awaits, bool locked) noexcept;
@@ -276,7 +268,8 @@ class core {
   bool stop_call(std::uint32_t index) noexcept;
 
   // calling.cpp
-  std::uint32_t run_one(std::uint32_t index) noexcept;
+  std::uint32_t run_one(std::uint32_t index, group_record* turn) noexcept;
+  void run_turn(std::uint32_t index, group_record* turn) noexcept;
   claim claim_firing(std::uint32_t index, const group_record* turn) noexcept;
   claim claim_guarded(std::uint32_t index, const group_record* turn, std::int64_t start_ns) noexcept;
   std::uint64_t next_tick(const cold_part& c, series_state& series, std::int64_t at_ns, claim& won) const noexcept;
@@ -287,7 +280,7 @@ class core {
   void resume_series(std::uint32_t index) noexcept;
   bool is_spent(std::uint32_t index, std::uint64_t s) const noexcept;
   void end_spent(std::uint32_t index, std::uint64_t* s) noexcept;
-  void finish(std::uint32_t index) noexcept;
+  void finish(std::uint32_t index, bool detached) noexcept;
   bool finish_waited(std::uint32_t index, bool destroyed, std::uint64_t* found) noexcept;
   void count_end(std::uint32_t index) noexcept DETENT_REQUIRES(registry_.lock_of(index));
   static void number_call(record& r) noexcept;
@@ -305,6 +298,7 @@ class core {
   // closing.cpp
   ending close_word(std::uint32_t index, std::uint64_t terminal) noexcept;
   void end_here(std::uint32_t index) noexcept;
+  void end_here_shared(std::uint32_t index) noexcept;
   void abandon(std::uint32_t index) noexcept;
   void release(std::uint32_t index) noexcept;
   std::uint32_t end_callable(std::uint32_t index) noexcept;
@@ -328,6 +322,7 @@ class core {
   static bool covers_group(const void* context, const call_key& call) noexcept;
   static bool covers_core(const void* context, const call_key& call) noexcept;
   static bool never_over(const void* context) noexcept;
+  static bool is_shutdown_over(const void* context) noexcept;
   bool inside_own_callback() const noexcept;
   bool makes_call(std::uint32_t index, bool detached_counts) noexcept;
   std::uint32_t next_calling_member(group_record* group, std::uint32_t from) noexcept
@@ -338,6 +333,7 @@ class core {
   void drive() noexcept;
   void sleep_until_due() noexcept;
   bool publish_sleep() noexcept;
+  void spin_until(std::int64_t asked_ns, std::int64_t until_ns, eventcount::ticket seen) noexcept;
   void set_alarms() noexcept;
   void awake() noexcept;
   void file_inbox() noexcept;
@@ -374,6 +370,7 @@ class core {
   void order_wait_for(named timer, std::int64_t limit_ns, const char* verb) noexcept;
   void order_wait_for_all(std::int64_t limit_ns, const char* verb) noexcept;
   bool may_call() noexcept;
+  bool may_overlap_own() const noexcept;
 #else
   void order_wait_for(named, std::int64_t, const char*) noexcept {}
   void order_wait_for_all(std::int64_t, const char*) noexcept {}
@@ -413,6 +410,7 @@ class core {
   sync_atomic<bool> driving_{false};              // D1, D2: who holds the driver role
   sync_atomic<std::uint64_t> driving_thread_{0};  // relaxed: compared with the asking thread's own only
   std::int64_t wall_offset_ns_ = 0;               // before W2 the creator's, then driver role
+  spin_budget spin_;                              // driver role
   std::uint32_t batch_first_ = no_index;          // driver role: entries to post to the pool together
   std::uint32_t batch_last_ = no_index;
   std::uint32_t batch_count_ = 0;
@@ -441,7 +439,8 @@ class core {
   sync_atomic<std::uint32_t> after_shutdown_{0};
   mutable mutex shutdown_lock_;
   bool shutdown_begun_ DETENT_GUARDED_BY(shutdown_lock_) = false;
-  bool shutdown_over_ DETENT_GUARDED_BY(shutdown_lock_) = false;
+  // Written and read under the lock; a walk of the wait graph reads it without: no partner, only its truth counts.
+  sync_atomic<bool> shutdown_over_{false};
   std::int64_t shutdown_until_ns_ DETENT_GUARDED_BY(shutdown_lock_) = platform::forever_ns;
   std::uint64_t shutdown_fired_before_ DETENT_GUARDED_BY(shutdown_lock_) = 0;
   std::uint64_t shutdown_dropped_before_ DETENT_GUARDED_BY(shutdown_lock_) = 0;

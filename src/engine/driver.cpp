@@ -58,11 +58,11 @@ void core::file_inbox() noexcept {
 void core::file(std::uint32_t index, visited_from where) noexcept {
   const visit_answer answer = visit_record(words(index), where, 0, access_);
   if (answer.what != visit::filed) return;
-  record_wheel& tokens = *wheel_of(registry_.cold(index).clock);
+  record_wheel& tokens = *wheel_of(clock_of(index));
   if (tokens.is_filed(index)) tokens.remove(index);
   if (answer.at == never) return;
   [[maybe_unused]] const auto is_far = [&] {
-    return answer.at - to_instant_rounded_down(now_ns(registry_.cold(index).clock)) > std::uint64_t{1} << 20;
+    return answer.at - to_instant_rounded_down(now_ns(clock_of(index))) > std::uint64_t{1} << 20;
   };
   tokens.file(index, key_of(answer.at) | (busted(bug::far_rounded) && is_far() ? 63U : 0U));
 }
@@ -112,9 +112,9 @@ std::size_t core::hand_due(clock_id clock, std::size_t limit) noexcept {
 // H3 is done: gives the entry to the executor, or to its serial group's queue.
 void core::hand(std::uint32_t index) noexcept {
   record& r = registry_.hot(index);
+  group_record* group = nullptr;
   if (state::is_guarded(r.state.load(memory_order_relaxed))) {  // T13: looked at again under the lock.
     cold_part& c = registry_.cold(index);
-    group_record* group = nullptr;
     {
       // Under the lock a guarded word says that the tenant, and so its group, is there.
       lock_guard guard(registry_.lock_of(index));
@@ -122,9 +122,11 @@ void core::hand(std::uint32_t index) noexcept {
       if (group != nullptr) share_group(group);
     }
     if (group != nullptr) {
-      c.handed_for = group;
+      const bool runs_here = options_.executor.which() == executor_choice::kind::driver;
       lock_guard guard(group->turn_lock);
-      if (group->busy && !busted(bug::serial_overlap)) {
+      const bool queues = group->busy && !busted(bug::serial_overlap);
+      if (queues || !runs_here) c.handed_for = group;
+      if (queues) {
         registry_.link(index).next = no_index;
         (group->turn_last == no_index ? group->turn_first : registry_.link(group->turn_last).next) = index;
         group->turn_last = index;
@@ -134,7 +136,7 @@ void core::hand(std::uint32_t index) noexcept {
     }
   }
   switch (options_.executor.which()) {
-    case executor_choice::kind::driver: run_entry(index); break;
+    case executor_choice::kind::driver: run_turn(index, group); break;
     case executor_choice::kind::custom: hand_over(index); break;
     case executor_choice::kind::pool:
       (batch_first_ == no_index ? batch_first_ : registry_.link(batch_last_).next) = index;
@@ -184,14 +186,33 @@ void core::sleep_until_due() noexcept {
       record_wheel* tokens = wheel_of(clock_id::steady);
       const std::uint64_t next = tokens == nullptr ? record_wheel::nothing : tokens->next();
       const std::int64_t until_ns = next == record_wheel::nothing ? platform::forever_ns : to_ns(instant_of(next));
+      std::int64_t lead_ns = 0;
+      if (options_.spin_percent != 0 && until_ns != platform::forever_ns) {
+        const std::int64_t now_ns = platform::read_clock_ns(clock_id::steady);
+        if (now_ns < until_ns) lead_ns = spin_.lead_ns(now_ns);
+      }
       chaos(chaos_at::park_S4);
-      driver_sleep_.wait_watched(busted(bug::late_ticket) ? driver_sleep_.prepare() : ticket, until_ns,
+      driver_sleep_.wait_watched(busted(bug::late_ticket) ? driver_sleep_.prepare() : ticket, until_ns - lead_ns,
                                  tallies_.rescues,
                                  [this] { return read_in_order(mail_.inbox, access_, memory_order_release) != 0; });
+      if (lead_ns != 0) spin_until(until_ns - lead_ns, until_ns, ticket);
     }
     tallies_.wakeups.fetch_add(1, memory_order_relaxed);
   }
   awake();
+}
+
+// The last part of a sleep: it ends like one, at its instant or when the epoch moves on. The sleep instant stays
+// published, so who arms earlier wakes this thread as if it slept.
+void core::spin_until(std::int64_t asked_ns, std::int64_t until_ns, eventcount::ticket seen) noexcept {
+  const std::int64_t woke_ns = platform::read_clock_ns(clock_id::steady);
+  if (woke_ns < asked_ns) return;  // Woken, or for no reason: the next sleep goes on.
+  std::int64_t now_ns = woke_ns;
+  while (now_ns < until_ns && driver_sleep_.prepare() == seen) {  // S4 <- S3.
+    now_ns = platform::read_clock_ns(clock_id::steady);
+  }
+  spin_.note(asked_ns, woke_ns, now_ns);
+  tallies_.spun_ns.fetch_add(static_cast<std::uint64_t>(now_ns - woke_ns), memory_order_relaxed);
 }
 
 void core::set_alarms() noexcept {

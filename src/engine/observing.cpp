@@ -118,6 +118,7 @@ service_counters core::counters() const {
   told.threw = read(tallies_.threw);
   told.early = read(tallies_.early);
   told.wakeups = read(tallies_.wakeups);
+  told.spun_ns = read(tallies_.spun_ns);
   told.rescues = read(tallies_.rescues);
   told.clock_steps = read(tallies_.clock_steps);
   if (!is_gone()) told.alive = registry_.in_use();  // In a fork child the lock's holder may not exist.

@@ -30,6 +30,13 @@ core::user_code::~user_code() {
   owner_->lock_order_.leave();
 }
 
+// Whether a callback of this service may run beside the callback that the calling thread is in, so that the latter may
+// have to wait for it. What an executor of the user's does is not known.
+bool core::may_overlap_own() const noexcept {
+  if (!inside_own_callback()) return true;
+  return options_.executor.which() == executor_choice::kind::pool && options_.executor.threads() > 1;
+}
+
 void core::order_wait_for(named timer, std::int64_t limit_ns, const char* verb) noexcept {
   if (limit_ns != ns_max || is_gone() || !registry_.exists(timer.index) || makes_call(timer.index, false)) return;
   std::optional<order_wait> wait;
@@ -39,7 +46,7 @@ void core::order_wait_for(named timer, std::int64_t limit_ns, const char* verb) 
     const std::uint64_t s = registry_.hot(timer.index).state.load(memory_order_acquire);  // T13 <- T3, T5.
     if (state::is_terminal(s) && !state::is_calling(s)) return;
     cold_part& c = registry_.cold(timer.index);
-    wait.emplace(c.lock_order, label_of(c), verb);
+    wait.emplace(c.lock_order, label_of(c), verb, may_overlap_own());
   }
   wait->tell();
 }
@@ -51,7 +58,7 @@ void core::order_wait_for(group_record* group, std::int64_t limit_ns, const char
     lock_guard guard(group->tree->lock);
     if (group->closed && group->first_member == no_index && owner->next_calling_member(group, 0) == no_index) return;
   }
-  order_wait(group->lock_order, label_of(*group), verb).tell();
+  order_wait(group->lock_order, label_of(*group), verb, owner->may_overlap_own()).tell();
 }
 
 bool core::may_call() noexcept {
@@ -68,10 +75,10 @@ void core::order_wait_for_all(std::int64_t limit_ns, const char* verb) noexcept 
   bool over = false;
   {
     lock_guard guard(shutdown_lock_);
-    over = shutdown_over_;
+    over = shutdown_over_.load(memory_order_relaxed);  // The lock orders it.
   }
   if (over && !may_call()) return;
-  order_wait(lock_order_, label_of(options_.name), verb).tell();
+  order_wait(lock_order_, label_of(options_.name), verb, true).tell();
 }
 
 #endif

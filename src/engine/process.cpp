@@ -57,7 +57,9 @@ core::core(service_options&& options, manual_state* manual) noexcept
       manual_(manual),
       clocks_(manual == nullptr ? nullptr : manual->readings()),
       own_thread_(options_.drive == drive::own_thread && manual == nullptr),
-      creator_(platform::this_thread()) {
+      creator_(platform::this_thread()),
+      registry_(access_),
+      spin_(options_.spin_percent) {
   platform::name_this_thread(creator_name_);
 }
 

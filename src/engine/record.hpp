@@ -21,13 +21,30 @@ struct group_record;
 struct alignas(64) record {
   sync_atomic<std::uint64_t> state{state::closed};  // words.hpp
   sync_atomic<std::uint64_t> hint{never};           // words.hpp; belongs to the index, survives tenants
-  sync_atomic<std::uint64_t> order{0};              // stamp of the last arming, for equal deadlines (G21)
+  sync_atomic<std::uint64_t> order{0};              // order_word: stamp of the last arming, and what the way needs
   const callback_ops* ops = nullptr;                // creator before T8; then whoever holds `calling`
   unsigned char storage[inline_bytes]{};            // as ops
   std::uint32_t inbox_next = 0;                     // handoff.hpp; of whoever holds `on inbox`
   sync_atomic<std::uint32_t> calls{0};  // calls of this record so far; written by the entry's holder before T4
 };
 static_assert(explored || sizeof(record) == 64);
+
+// The order word: above, the stamp of the last arming, for equal deadlines (G21); below, what the way of a firing has
+// to know of its tenant, so that a one-shot's whole way stays in the hot line. The low part is written by the creator
+// before T8 and kept by armers; the clock is the same for every tenant of an index.
+namespace order_word {
+
+inline constexpr std::uint64_t clock_mask = 3;
+inline constexpr std::uint64_t by_id = 4;    // nobody holds a handle: it ends by itself (T11)
+inline constexpr std::uint64_t grouped = 8;  // a member of a group: the cold part names it
+inline constexpr unsigned stamp_shift = 8;
+inline constexpr std::uint64_t kept_mask = (std::uint64_t{1} << stamp_shift) - 1;
+
+constexpr platform::clock_id clock(std::uint64_t word) noexcept {
+  return static_cast<platform::clock_id>(word & clock_mask);
+}
+
+}  // namespace order_word
 
 // How a series goes on. Guarded by the record's registry lock; meaningful while the state is guarded.
 struct series_state {

@@ -138,7 +138,7 @@ shutdown_report core::shutdown(shutdown_policy policy, std::int64_t limit_ns) {
       shutdown_fired_before_ = tallies_.fired.load(memory_order_relaxed);
       shutdown_dropped_before_ = tallies_.dropped.load(memory_order_relaxed);
     }
-    work_on = shutdown_over_;
+    work_on = shutdown_over_.load(memory_order_relaxed);  // The lock orders it.
   }
   shutdown_moved_.notify();
   bool complete = false;
@@ -155,8 +155,11 @@ shutdown_report core::shutdown(shutdown_policy policy, std::int64_t limit_ns) {
     run_continuations();
     // A continuation that another thread began meanwhile is a call like any other.
     if (complete) complete = await_calls_shortened(until_ns, &refused);
-    lock_guard guard(shutdown_lock_);
-    shutdown_over_ = true;
+    {
+      lock_guard guard(shutdown_lock_);
+      shutdown_over_.store(true, memory_order_relaxed);  // The lock orders it.
+    }
+    chaos(chaos_at::unlock);
   } else if (!work_on) {
     complete = await_shutdown(until_ns, &refused);
   }
@@ -186,6 +189,12 @@ bool core::await_calls_shortened(std::int64_t until_ns, bool* refused) noexcept 
   }
 }
 
+// For a walk of the wait graph: a later caller whose first one is through waits for nobody, although it may not have
+// woken yet. Not under the shutdown lock: the graph's lock is held here.
+bool core::is_shutdown_over(const void* context) noexcept {
+  return static_cast<const core*>(context)->shutdown_over_.load(memory_order_relaxed);  // Only its truth counts.
+}
+
 // A later caller's wait for the first one, in the graph like any other: the first may wait for this caller's callback.
 bool core::await_shutdown(std::int64_t until_ns, bool* refused) noexcept {
   cycle found;
@@ -194,10 +203,10 @@ bool core::await_shutdown(std::int64_t until_ns, bool* refused) noexcept {
     const eventcount::ticket ticket = shutdown_moved_.prepare();
     {
       lock_guard guard(shutdown_lock_);
-      if (shutdown_over_) break;
+      if (shutdown_over_.load(memory_order_relaxed)) break;  // The lock orders it.
     }
     if (!entered.has_value()) {
-      entered.emplace(wait_target{&covers_core, &never_over, this}, &found);
+      entered.emplace(wait_target{&covers_core, &is_shutdown_over, this}, &found);
       if (entered->is_refused()) {
         *refused = true;
         return false;

@@ -33,7 +33,8 @@ template <class Hot, class Cold, class Link>
 class registry {
  public:
   static constexpr std::uint32_t none = ~std::uint32_t{0};
-  static constexpr std::uint32_t first_chunk = 64;
+  static constexpr std::size_t first_bit = 6;
+  static constexpr std::uint32_t first_chunk = 1 << first_bit;
   static constexpr std::size_t chunk_limit = 25;
   static constexpr std::size_t lock_count = 16;
   static constexpr std::size_t kinds = 3;
@@ -43,15 +44,16 @@ class registry {
   static constexpr std::uint32_t generation_max = ~std::uint32_t{0};
 #endif
 
-  registry() noexcept = default;
+  explicit registry(access who = access::shared) noexcept : access_(who) {}
   registry(const registry&) = delete;
   registry& operator=(const registry&) = delete;
 
   ~registry() {
     for (std::size_t k = 0; k < chunk_limit; ++k) {
       const chunk& c = chunks_[k];
-      if (c.hot.load(memory_order_relaxed) == nullptr) continue;  // Alone: the last share is gone.
-      platform::free_pages(c.hot.load(memory_order_relaxed), sizeof(Hot) * lines_in(k));
+      Hot* const hot = hot_[k].load(memory_order_relaxed);  // Alone: the last share is gone.
+      if (hot == nullptr) continue;
+      platform::free_pages(hot, sizeof(Hot) * lines_in(k));
       platform::free_pages(c.cold, sizeof(Cold) * lines_in(k));
       platform::free_pages(c.link, sizeof(Link) * lines_in(k));
       platform::free_pages(c.slot, sizeof(slot) * lines_in(k));
@@ -60,7 +62,7 @@ class registry {
 
   Hot& hot(std::uint32_t index) const noexcept {
     const place p = place_of(index);
-    return chunks_[p.chunk].hot.load(memory_order_relaxed)[p.offset];  // By whatever told the caller of the index.
+    return hot_[p.chunk].load(memory_order_relaxed)[p.offset];  // By whatever told the caller of the index.
   }
   Cold& cold(std::uint32_t index) const noexcept {
     const place p = place_of(index);
@@ -95,7 +97,7 @@ class registry {
   // Takes the index of this kind given back last, or a fresh one. `none` when the OS has no memory or every index is in
   // use.
   std::uint32_t acquire(std::size_t kind) noexcept DETENT_EXCLUDES(free_lock_) {
-    lock_guard guard(free_lock_);
+    access_guard guard(free_lock_, access_);
     if (free_[kind] != none) {
       const std::uint32_t index = free_[kind];
       free_[kind] = slot_of(index).next_free;
@@ -106,7 +108,7 @@ class registry {
     const place p = place_of(index);
     if (p.chunk >= chunk_limit || (p.offset == 0 && !add_chunk(p.chunk))) return none;
     chunk& c = chunks_[p.chunk];
-    ::new (&c.hot.load(memory_order_relaxed)[p.offset]) Hot();
+    ::new (&hot_[p.chunk].load(memory_order_relaxed)[p.offset]) Hot();
     ::new (&c.cold[p.offset]) Cold();
     ::new (&c.link[p.offset]) Link();
     ::new (&c.slot[p.offset]) slot();
@@ -125,7 +127,7 @@ class registry {
   }
 
   void give_back(std::uint32_t index, std::size_t kind) noexcept DETENT_EXCLUDES(free_lock_) {
-    lock_guard guard(free_lock_);
+    access_guard guard(free_lock_, access_);
     --in_use_;
     if (slot_of(index).generation.load(memory_order_relaxed) == 0) return;  // Saturated: never used again.
     slot_of(index).next_free = free_[kind];
@@ -144,7 +146,6 @@ class registry {
   };
 
   struct chunk {
-    sync_atomic<Hot*> hot{nullptr};
     Cold* cold = nullptr;
     Link* link = nullptr;
     registry::slot* slot = nullptr;
@@ -152,7 +153,7 @@ class registry {
 
   struct place {
     std::size_t chunk;
-    std::uint32_t offset;
+    std::size_t offset;
   };
 
   struct alignas(64) padded_lock {
@@ -161,11 +162,12 @@ class registry {
 
   static constexpr std::size_t lines_in(std::size_t k) noexcept { return std::size_t{first_chunk} << k; }
 
+  // In the path of every verb: the highest bit names the chunk, the others the line in it. `moved` is never zero, which
+  // a function of the standard library would ask first.
   static place place_of(std::uint32_t index) noexcept {
     const std::uint64_t moved = std::uint64_t{index} + first_chunk;
-    const auto k =
-        static_cast<std::size_t>(std::bit_width(moved)) - static_cast<std::size_t>(std::bit_width(first_chunk));
-    return {k, static_cast<std::uint32_t>(moved - (std::uint64_t{first_chunk} << k))};
+    const std::size_t highest = static_cast<unsigned>(__builtin_clzll(moved)) ^ 63U;
+    return {highest - first_bit, moved ^ (std::uint64_t{1} << highest)};
   }
 
   registry::slot& slot_of(std::uint32_t index) const noexcept {
@@ -190,11 +192,14 @@ class registry {
     c.cold = static_cast<Cold*>(cold);
     c.link = static_cast<Link*>(link);
     c.slot = static_cast<registry::slot*>(slots);
-    c.hot.store(static_cast<Hot*>(hot), memory_order_relaxed);  // Before G2, which publishes it.
+    hot_[k].store(static_cast<Hot*>(hot), memory_order_relaxed);  // Before G2, which publishes it.
     return true;
   }
 
-  std::array<chunk, chunk_limit> chunks_{};  // a chunk is immutable once its `hot` is set
+  // Apart from the rest: what every verb reads is three lines.
+  std::array<sync_atomic<Hot*>, chunk_limit> hot_{};
+  const access access_;
+  std::array<chunk, chunk_limit> chunks_{};  // a chunk is immutable once its `hot_` is set
   sync_atomic<std::uint32_t> handed_out_{0};
   mutable std::array<padded_lock, lock_count> locks_{};
   mutable mutex free_lock_;

@@ -1,8 +1,9 @@
 // atomic: the seam. Every atomic of the engine is a `sync_atomic`; proof builds replace it by an explorer's own.
 //
-// A seam supplies, in namespace detent::detail: `sync_atomic`, `memory_order` and its four values, `park` and `unpark` of such a
-// word as overloads in `platform`, `of_this_thread`, `spin_limit` and `explored`. One that has to know from which line
-// a word is reached also supplies `compare_exchange` and `read_in_order`, and says so by DETENT_SEAM_KNOWS_PLACES.
+// A seam supplies, in namespace detent::detail: `sync_atomic`, `memory_order` and its four values, `park` and `unpark`
+// of such a word as overloads in `platform`, `of_this_thread`, `spin_limit` and `explored`. One that has to know from
+// which line a word is reached also supplies `compare_exchange` and `read_in_order`, and says so by
+// DETENT_SEAM_KNOWS_PLACES.
 #pragma once
 
 #include "platform/platform.hpp"
@@ -37,10 +38,12 @@ inline constexpr bool explored = false;
 // How often a thread looks at a held lock before it sleeps.
 inline constexpr int spin_limit = 100;
 
-// A value of the calling thread's own, zero at first. `Name` tells such values apart.
+// A value of the calling thread's own, zero at first. `Name` tells such values apart. They are few and small: they may
+// stand in the space that every thread has from its start, where no call is needed to find them, also in a library that
+// is loaded late.
 template <class Name, class T>
 T& of_this_thread() noexcept {
-  thread_local constinit T value{};
+  [[gnu::tls_model("initial-exec")]] thread_local constinit T value{};
   return value;
 }
 
@@ -53,8 +56,8 @@ T& of_this_thread() noexcept {
 namespace detent::inline v0::detail {
 
 template <class T>
-bool compare_exchange(sync_atomic<T>& word, T& expected, T desired, access who, memory_order order,
-                      memory_order otherwise) noexcept {
+[[gnu::always_inline]] inline bool compare_exchange(sync_atomic<T>& word, T& expected, T desired, access who,
+                                                    memory_order order, memory_order otherwise) noexcept {
   if (who == access::alone) {
     const T found = word.load(memory_order_relaxed);
     if (found != expected) {
@@ -70,7 +73,7 @@ bool compare_exchange(sync_atomic<T>& word, T& expected, T desired, access who, 
 // Reads a word in its place in the modification order: what this thread published before is visible to whoever writes
 // the word after, and acquires. The read half of both store-buffering pairs (words.hpp, SB-A and SB-B): so releasing.
 template <class T>
-T read_in_order(sync_atomic<T>& word, access who, memory_order order) noexcept {
+[[gnu::always_inline]] inline T read_in_order(sync_atomic<T>& word, access who, memory_order order) noexcept {
   if (who == access::alone) return word.load(memory_order_relaxed);
   return word.fetch_add(T{0}, order);
 }

@@ -86,7 +86,7 @@ void order_point::leave() noexcept {
 }
 
 // For this moment the thread holds the user's locks alone.
-order_wait::order_wait(order_point& point, const lock_label&, const char*) noexcept {
+order_wait::order_wait(order_point& point, const lock_label&, const char*, bool) noexcept {
   const only_order quiet;
   for (std::size_t i = held.count; i > 0; --i) held.all[i - 1]->let_go();
   __tsan_mutex_pre_lock(&point, __tsan_mutex_read_lock);
@@ -130,10 +130,18 @@ struct edge {
   char thread[16] = {};
   std::array<void*, stack_limit> stack{};
   std::size_t stack_size = 0;
-  std::uint32_t next = no_edge;      // of the same bucket, or of the free ones
-  std::uint32_t reached_by = 0;      // the edge before on the way of the current search
-  std::uint64_t seen_in_search = 0;  // the number of the search that came here
+  bool between_callbacks = false;
+  std::uint32_t next = no_edge;  // of the same bucket, or of the free ones
+  // By whether the way of the current search to here, this edge included, passes a lock of the user's: the step before,
+  // and the number of the search that came here.
+  std::array<std::uint32_t, 2> reached_by{};
+  std::array<std::uint64_t, 2> seen_in_search{};
 };
+
+// An edge on the way of a search: its number, and whether the way passes a lock of the user's.
+constexpr std::uint32_t step_of(std::uint32_t edge_number, bool passes_lock) noexcept {
+  return edge_number * 2 + (passes_lock ? 1 : 0);
+}
 
 struct held_lock {
   lock_node* node;
@@ -153,6 +161,7 @@ constinit thread_local held_locks held{};
 struct wanted_lock {
   std::uint64_t number;
   bool is_callback;
+  bool may_overlap;  // a callback that may run beside the one that waits for it
   kept_label label;
   std::source_location at;
   const char* verb;
@@ -172,7 +181,7 @@ struct order_graph {
   std::array<std::uint32_t, 256> bucket DETENT_GUARDED_BY(lock){};
   std::uint32_t first_free DETENT_GUARDED_BY(lock) = no_edge;
   bool begun DETENT_GUARDED_BY(lock) = false;
-  std::array<std::uint32_t, edge_limit> queue DETENT_GUARDED_BY(lock){};
+  std::array<std::uint32_t, 2 * edge_limit> queue DETENT_GUARDED_BY(lock){};
 
   std::uint32_t& bucket_of(std::uint64_t from) noexcept DETENT_REQUIRES(lock) { return bucket[from % bucket.size()]; }
 
@@ -198,35 +207,43 @@ struct order_graph {
     return false;
   }
 
-  // The last edge of the shortest way, breadth first; no_edge when there is none. Each edge is queued once.
-  std::uint32_t search(std::uint64_t from, std::uint64_t to) noexcept DETENT_REQUIRES(lock) {
+  // The last step of the shortest way, breadth first; no_edge when there is none. With `passes_lock` only ways over a
+  // lock of the user's count. Each edge is queued once for either.
+  std::uint32_t search(std::uint64_t from, std::uint64_t to, bool passes_lock) noexcept DETENT_REQUIRES(lock) {
     ++searches;
     std::size_t queued = 0;
     std::uint32_t by = no_edge;
+    bool passed = !passes_lock;
     for (std::size_t taken = 0;; ++taken) {
       for (std::uint32_t i = bucket_of(from); i != no_edge; i = edges[i].next) {
         edge& e = edges[i];
-        if (e.from != from || e.seen_in_search == searches) continue;
-        e.seen_in_search = searches;
-        e.reached_by = by;
-        if (e.to == to) return i;
-        queue[queued++] = i;
+        const bool now = passed || !e.between_callbacks;
+        if (e.from != from || e.seen_in_search[now] == searches) continue;
+        e.seen_in_search[now] = searches;
+        e.reached_by[now] = by;
+        if (e.to == to && now) return step_of(i, now);
+        queue[queued++] = step_of(i, now);
       }
       if (taken == queued) return no_edge;
       by = queue[taken];
-      from = edges[by].to;
+      from = edges[by / 2].to;
+      passed = by % 2 != 0;
     }
+  }
+
+  std::uint32_t before(std::uint32_t step) const noexcept DETENT_REQUIRES(lock) {
+    return edges[step / 2].reached_by[step % 2];
   }
 
   // The way from the wanted lock to a held one, behind the new edge that closes it.
   void note_cycle(const edge& closing, std::uint32_t last, found_cycle& found) noexcept DETENT_REQUIRES(lock) {
     std::size_t length = 1;
-    for (std::uint32_t i = last; i != no_edge; i = edges[i].reached_by) ++length;
+    for (std::uint32_t i = last; i != no_edge; i = before(i)) ++length;
     found.length = std::min(length, step_limit);
     found.steps[0] = closing;
     std::size_t at = length;
-    for (std::uint32_t i = last; i != no_edge; i = edges[i].reached_by) {
-      if (--at < step_limit) found.steps[at] = edges[i];
+    for (std::uint32_t i = last; i != no_edge; i = before(i)) {
+      if (--at < step_limit) found.steps[at] = edges[i / 2];
     }
   }
 
@@ -278,11 +295,14 @@ bool add_edges(const wanted_lock& wanted, found_cycle& found) noexcept {
     if (graph.number_of(*held.all[i].node) == wanted.number) return false;  // Held already: it cannot be waited for.
   }
   for (std::size_t i = 0; i < held.count; ++i) {
-    if (wanted.is_callback && held.all[i].is_callback) continue;
+    const bool between_callbacks = wanted.is_callback && held.all[i].is_callback;
+    if (between_callbacks && !wanted.may_overlap) continue;
     const std::uint64_t from = graph.number_of(*held.all[i].node);
     if (graph.has(from, wanted.number)) continue;
-    const edge added = make_edge(from, held.all[i], wanted);
-    const std::uint32_t last = graph.search(wanted.number, from);
+    edge added = make_edge(from, held.all[i], wanted);
+    added.between_callbacks = between_callbacks;
+    // A cycle of callbacks alone is refused when it closes (G08).
+    const std::uint32_t last = graph.search(wanted.number, from, between_callbacks);
     if (last != no_edge && found.length == 0) graph.note_cycle(added, last, found);
     graph.add(added);
   }
@@ -345,7 +365,7 @@ void want(const wanted_lock& wanted) noexcept {
 
 void note_wanted(lock_node& node, const lock_label& label, std::source_location at) noexcept {
   if (held.count == 0 || held.telling) return;
-  wanted_lock wanted{0, false, {label.kind, {}, label.place}, at, "lock"};
+  wanted_lock wanted{0, false, false, {label.kind, {}, label.place}, at, "lock"};
   copy_name(wanted.label.name, label.name);
   {
     lock_guard guard(graph.lock);
@@ -376,8 +396,8 @@ void forget_lock(lock_node& node) noexcept {
   if (node.number != 0) graph.forget(std::exchange(node.number, 0));
 }
 
-order_wait::order_wait(order_point& point, const lock_label& label, const char* verb) noexcept
-    : verb_(verb), kind_(label.kind), place_(label.place) {
+order_wait::order_wait(order_point& point, const lock_label& label, const char* verb, bool may_overlap) noexcept
+    : verb_(verb), may_overlap_(may_overlap), kind_(label.kind), place_(label.place) {
   copy_name(name_, label.name);
   if (held.count == 0 || held.telling) return;
   lock_guard guard(graph.lock);
@@ -386,7 +406,7 @@ order_wait::order_wait(order_point& point, const lock_label& label, const char* 
 
 void order_wait::tell() const noexcept {
   if (number_ == 0) return;
-  wanted_lock wanted{number_, true, {kind_, {}, place_}, place_, verb_};
+  wanted_lock wanted{number_, true, may_overlap_, {kind_, {}, place_}, place_, verb_};
   copy_name(wanted.label.name, name_);
   want(wanted);
 }

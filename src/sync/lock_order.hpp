@@ -3,9 +3,10 @@
 // User code of a timer runs *holding* a pseudo-mutex of the timer, of its groups and of its service; a verb that may
 // wait for it *acquires* that pseudo-mutex for a moment before it looks whether there is anything to wait for. So
 // "holds M and waits for the callback" and "the callback takes M" are two edges of one lock-order graph, and a cycle in
-// it is reported although no thread ever hung. Entering user code never waits: it adds no edge by itself. Nor does a
-// wait add one from the callback that makes it: cycles of callbacks alone are found, and refused, when they close
-// (G08).
+// it is reported although no thread ever hung. Entering user code never waits: it adds no edge by itself. A wait inside
+// a callback is an edge from that callback, unless both can only run one after the other; but cycles of callbacks alone
+// are not told of: they are found, and refused, when they close (G08). The sanitizer cannot make that difference, so
+// there a wait adds no edge from the callback that makes it.
 //
 // Under the thread sanitizer the graph is the sanitizer's; in other builds with DETENT_CHECKED it is the one in
 // lock_order.cpp, which knows `tracked_mutex` only; elsewhere all of this is nothing.
@@ -41,11 +42,11 @@ class order_point {
   alignas(8) unsigned char place_[8] = {};  // the sanitizer tells points apart by their aligned address
 };
 
-// One waiting verb. Made where the point is known to be this tenant's, perhaps under a lock of the library; `tell` is
-// called when that is free.
+// One waiting verb; `may_overlap` says that what it waits for may run beside the callback that waits. Made where the
+// point is known to be this tenant's, perhaps under a lock of the library; `tell` is called when that is free.
 class order_wait {
  public:
-  order_wait(order_point& point, const lock_label& label, const char* verb) noexcept;
+  order_wait(order_point& point, const lock_label& label, const char* verb, bool may_overlap = false) noexcept;
   void tell() const noexcept {}  // The sanitizer has told already: it runs no code of the user's.
 };
 
@@ -66,11 +67,12 @@ class order_point {
 
 class order_wait {
  public:
-  order_wait(order_point& point, const lock_label& label, const char* verb) noexcept;
+  order_wait(order_point& point, const lock_label& label, const char* verb, bool may_overlap = false) noexcept;
   void tell() const noexcept;
 
  private:
   const char* verb_;
+  const bool may_overlap_;
   std::uint64_t number_ = 0;  // 0: this thread holds nothing
   const char* kind_;
   char name_[32];
@@ -90,7 +92,7 @@ class order_point {
 
 class order_wait {
  public:
-  order_wait(order_point&, const lock_label&, const char*) noexcept {}
+  order_wait(order_point&, const lock_label&, const char*, bool = false) noexcept {}
   void tell() const noexcept {}
 };
 

@@ -59,4 +59,20 @@ class DETENT_SCOPED_CAPABILITY lock_guard {
   mutex& mutex_;
 };
 
+// For what `sharing::one_thread` may do without a lock: nobody else can be there.
+class DETENT_SCOPED_CAPABILITY access_guard {
+ public:
+  access_guard(mutex& m, access who) noexcept DETENT_ACQUIRE(m) : mutex_(who == access::alone ? nullptr : &m) {
+    if (mutex_ != nullptr) mutex_->lock();
+  }
+  ~access_guard() DETENT_RELEASE() {
+    if (mutex_ != nullptr) mutex_->unlock();
+  }
+  access_guard(const access_guard&) = delete;
+  access_guard& operator=(const access_guard&) = delete;
+
+ private:
+  mutex* const mutex_;
+};
+
 }  // namespace detent::inline v0::detail

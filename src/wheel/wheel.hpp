@@ -5,6 +5,9 @@
 // the earliest key, level 0 slots hold exactly one key each, and no deadline is too far. Time only opens slots: opening
 // one moves its tokens down to where they differ from the earliest of them, at most once per level.
 //
+// A slot keeps its tokens in four chains, by index: whoever opens one follows all four at once, so that their cache
+// misses overlap (docs/decisions/0061). Tokens of one slot have no order.
+//
 // Every slot keeps a lower bound of its keys, so the driver sleeps to the exact next deadline without opening anything.
 //
 // One token per index, linked through `Links`: filing again moves it. So there are no stale tokens, nothing is
@@ -12,7 +15,7 @@
 //
 // Threads: none; one owner. Knows no clock: `now` is a parameter. Invariants:
 //   I1  current_ <= every key, but for keys that were filed late: these stand in the slot of current_.
-//   I2  a slot's bit is set if and only if its chain is not empty; its `earliest` is <= every key in it.
+//   I2  a slot's bit is set if and only if one of its chains is not empty; its `earliest` is <= every key in it.
 //   I3  a token's level and slot follow from its key and current_ alone.
 #pragma once
 
@@ -33,7 +36,8 @@ struct wheel_link {
   std::uint32_t next = 0;
 };
 
-// `Links` is called with an index and answers a reference to its wheel_link.
+// `Links` is called with an index and answers a reference to its wheel_link. `soon(index)` says that this token comes
+// up within microseconds: what its owner will touch then may be fetched.
 template <class Links>
 class wheel {
  public:
@@ -58,10 +62,11 @@ class wheel {
   void remove(std::uint32_t index) noexcept {
     wheel_link& link = links_(index);
     const position at = position_of(link.key);
-    slot& from = slots_[at.level][at.slot];
+    slot& in = slots_[at.level][at.slot];
+    chain_ends& from = in.chains[index % chain_count];
     (link.prev == no_index ? from.first : links_(link.prev).next) = link.next;
     (link.next == no_index ? from.last : links_(link.next).prev) = link.prev;
-    if (from.first == no_index) occupied_[at.level] &= ~(std::uint64_t{1} << at.slot);
+    if (from.first == no_index && in.is_empty()) occupied_[at.level] &= ~(std::uint64_t{1} << at.slot);
     link.key = 0;
     --count_;
   }
@@ -86,14 +91,14 @@ class wheel {
         approach(now, at);
         return no_index;
       }
-      const std::uint32_t chain = due.first;
       occupied_[at.level] &= ~(std::uint64_t{1} << at.slot);
       if (at.level == 0) {
         current_ = (current_ & ~key_type{63}) | at.slot;
+        const std::uint32_t chain = joined(due, no_index);
         release(chain);
         return chain;
       }
-      open(chain, now);
+      open(due);
     }
   }
 
@@ -105,13 +110,15 @@ class wheel {
     std::uint32_t all = no_index;
     for (std::size_t level = 0; level < levels; ++level) {
       for (; occupied_[level] != 0; occupied_[level] &= occupied_[level] - 1) {
-        slot& from = slots_[level][static_cast<std::size_t>(std::countr_zero(occupied_[level]))];
-        links_(from.last).next = all;
-        all = from.first;
+        all = joined(slots_[level][static_cast<std::size_t>(std::countr_zero(occupied_[level]))], all);
       }
     }
     current_ = now;
-    append_all(all);
+    while (all != no_index) {
+      const std::uint32_t next = links_(all).next;
+      append(all);
+      all = next;
+    }
   }
 
   std::size_t size() const noexcept { return count_; }
@@ -123,35 +130,36 @@ class wheel {
       for (std::size_t s = 0; s < 64; ++s) {
         if ((occupied_[level] >> s & 1) == 0) continue;
         const slot& in = slots_[level][s];
-        if (in.first == no_index) return false;
-        for (std::uint32_t i = in.first; i != no_index; i = links_(i).next) {
-          const wheel_link& link = links_(i);
-          const position at = position_of(link.key);
-          if (at.level != level || at.slot != s || in.earliest > link.key) return false;
-          if (link.next == no_index && in.last != i) return false;
-          ++seen;
+        if (in.is_empty()) return false;
+        for (std::size_t c = 0; c < chain_count; ++c) {
+          for (std::uint32_t i = in.chains[c].first; i != no_index; i = links_(i).next) {
+            const wheel_link& link = links_(i);
+            const position at = position_of(link.key);
+            if (at.level != level || at.slot != s || i % chain_count != c || in.earliest > link.key) return false;
+            if (link.next == no_index && in.chains[c].last != i) return false;
+            ++seen;
+          }
         }
       }
     }
     return seen == count_;
   }
 
-  // Sorts a chain that `take_due` answered; stable. Merges from the bottom up: no recursion, no memory.
+  // Sorts a chain that `take_due` answered; stable. Merges the runs that stand in it in order already, from the bottom
+  // up: no recursion, no memory, and a herd that was armed in order costs two merges.
   template <class Less>
   std::uint32_t sort(std::uint32_t chain, Less less) noexcept {
-    if (is_sorted(chain, less)) return chain;
     std::array<std::uint32_t, 33> runs;
     runs.fill(no_index);
     while (chain != no_index) {
       std::uint32_t run = chain;
-      chain = links_(run).next;
-      links_(run).next = no_index;
-      std::size_t size_log2 = 0;
-      for (; runs[size_log2] != no_index; ++size_log2) {
-        run = merge(runs[size_log2], run, less);
-        runs[size_log2] = no_index;
+      chain = cut_run(run, less);
+      std::size_t count_log2 = 0;
+      for (; runs[count_log2] != no_index; ++count_log2) {
+        run = merge(runs[count_log2], run, less);
+        runs[count_log2] = no_index;
       }
-      runs[size_log2] = run;
+      runs[count_log2] = run;
     }
     std::uint32_t all = no_index;
     for (const std::uint32_t run : runs) all = all == no_index ? run : (run == no_index ? all : merge(run, all, less));
@@ -161,10 +169,22 @@ class wheel {
  private:
   static constexpr std::size_t levels = 11;
 
-  struct slot {
+  static constexpr std::uint32_t chain_count = 4;
+
+  struct chain_ends {
     std::uint32_t first = no_index;
     std::uint32_t last = no_index;
+  };
+
+  struct slot {
+    std::array<chain_ends, chain_count> chains{};
     key_type earliest = nothing;
+    bool is_empty() const noexcept {
+      for (const chain_ends& c : chains) {
+        if (c.first != no_index) return false;
+      }
+      return true;
+    }
   };
 
   struct position {
@@ -191,36 +211,48 @@ class wheel {
     const position at = position_of(link.key);
     slot& to = slots_[at.level][at.slot];
     const std::uint64_t bit = std::uint64_t{1} << at.slot;
-    link.next = no_index;
     if ((occupied_[at.level] & bit) == 0) {
       occupied_[at.level] |= bit;
-      to = {index, index, link.key};
-      link.prev = no_index;
-      return;
+      to = {};
     }
-    link.prev = to.last;
-    links_(to.last).next = index;
-    to.last = index;
+    chain_ends& chain = to.chains[index % chain_count];
+    link.next = no_index;
+    link.prev = chain.last;
+    (chain.last == no_index ? chain.first : links_(chain.last).next) = index;
+    chain.last = index;
     if (link.key < to.earliest) to.earliest = link.key;
-  }
-
-  void append_all(std::uint32_t chain) noexcept {
-    while (chain != no_index) {
-      const std::uint32_t next = links_(chain).next;
-      append(chain);
-      chain = next;
+    if (at.level <= 1) {
+      if constexpr (requires { links_.soon(index); }) links_.soon(index);
     }
   }
 
-  // Moves the tokens of a slot that time has reached down to lower levels. `current_` goes to the earliest of them,
-  // which may turn out to be later than the slot's bound said, but never past `now`.
-  void open(std::uint32_t chain, key_type now) noexcept {
-    key_type earliest = nothing;
-    for (std::uint32_t i = chain; i != no_index; i = links_(i).next) {
-      if (links_(i).key < earliest) earliest = links_(i).key;
+  // The chains of a slot as one, followed by `behind`.
+  std::uint32_t joined(const slot& from, std::uint32_t behind) noexcept {
+    for (const chain_ends& c : from.chains) {
+      if (c.first == no_index) continue;
+      links_(c.last).next = behind;
+      behind = c.first;
     }
-    current_ = earliest < now ? earliest : now;
-    append_all(chain);
+    return behind;
+  }
+
+  // Moves the tokens of a slot that time has reached down to lower levels. `current_` goes to the slot's bound: it is a
+  // key of this slot, so each token differs from it in a lower digit only.
+  void open(slot& from) noexcept {
+    if (from.earliest > current_) current_ = from.earliest;
+    std::array<std::uint32_t, chain_count> at{};
+    for (std::size_t c = 0; c < chain_count; ++c) at[c] = from.chains[c].first;
+    for (bool more = true; more;) {
+      more = false;
+      for (std::uint32_t& i : at) {
+        if (i == no_index) continue;
+        const std::uint32_t next = links_(i).next;
+        if (next != no_index) __builtin_prefetch(&links_(next), 1);
+        append(i);
+        i = next;
+        more = true;
+      }
+    }
   }
 
   // Nothing is due: `current_` may follow `now` up to the first slot in use, whose tokens then still stand where I3
@@ -240,12 +272,19 @@ class wheel {
     }
   }
 
+  // Ends the run that begins here and answers what came behind it.
   template <class Less>
-  bool is_sorted(std::uint32_t chain, Less& less) noexcept {
-    for (std::uint32_t i = chain, next = links_(i).next; next != no_index; i = next, next = links_(i).next) {
-      if (less(next, i)) return false;
+  std::uint32_t cut_run(std::uint32_t first, Less& less) noexcept {
+    std::uint32_t last = first;
+    for (;;) {
+      const std::uint32_t next = links_(last).next;
+      if (next == no_index) return no_index;
+      if (less(next, last)) {
+        links_(last).next = no_index;
+        return next;
+      }
+      last = next;
     }
-    return true;
   }
 
   // Every element of `a` came before every element of `b`.

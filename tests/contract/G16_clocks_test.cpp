@@ -6,9 +6,11 @@
 // in a loop of the user's. That an instant of another clock does not compile is in tests/compile_fail.
 #include <detent/detent.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <ctime>
 #include <poll.h>
 #include <string>
 #include <support/gate.hpp>
@@ -106,6 +108,66 @@ TEST_F(three_clocks, AStepBackPostponesSystemTimersAndNoOthers) {
   EXPECT_EQ(clock.advance(1ms), 1U);
   EXPECT_EQ(fired(), "w");
   EXPECT_EQ(steps, std::vector<detent::duration>{-1h});
+}
+
+TEST_F(three_clocks, AfterAStepBackTheTimeThatComesAgainIsAsGoodAsAny) {
+  detent::system_timer near(service, [this] { order += 'n'; });
+  detent::system_timer nearer(service, [this] { order += 'm'; });
+  system.arm_after(1h);
+  clock.advance(30min);
+  EXPECT_EQ(clock.step_system(-1h), 0U);
+  near.arm_after(10min);
+  nearer.arm_after(5min);
+  EXPECT_EQ(clock.advance(5min - 1ms), 0U);
+  EXPECT_EQ(clock.advance(1ms), 1U);
+  EXPECT_EQ(fired(), "m");
+  EXPECT_EQ(clock.advance(5min - 1ms), 0U);
+  EXPECT_EQ(clock.advance(1ms), 1U);
+  EXPECT_EQ(fired(), "n");
+  // Back again, with a firing that is due in the time that comes again.
+  near.arm_after(10min);
+  clock.advance(9min);
+  EXPECT_EQ(clock.step_system(-1min), 0U);
+  EXPECT_EQ(clock.advance(2min - 1ms), 0U);
+  EXPECT_EQ(clock.advance(1ms), 1U);
+  EXPECT_EQ(fired(), "n");
+}
+
+// The CPU time that `count` system timers take to fire one after the other, `back` after the wall clock was set back.
+std::int64_t cost_of_firing_ns(detent::duration back) {
+  constexpr int count = 3000;
+  detent::manual_clock clock;
+  detent::timer_service service{clock};
+  int calls = 0;
+  std::vector<detent::system_timer> timers;
+  timers.reserve(count);
+  for (int i = 0; i < count; ++i) timers.emplace_back(service, [&calls] { ++calls; });
+  timers.front().arm_after(1ms);
+  clock.advance(24h);
+  clock.step_system(-back);
+  for (int i = 0; i < count; ++i) timers[static_cast<std::size_t>(i)].arm_after((i + 1) * 1s);
+  const auto now_ns = [] {
+    timespec now{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return now.tv_sec * std::int64_t{1'000'000'000} + now.tv_nsec;
+  };
+  calls = 0;
+  const std::int64_t start_ns = now_ns();
+  clock.advance(count * 1s);
+  EXPECT_EQ(calls, count);
+  return now_ns() - start_ns;
+}
+
+// A wheel that took this time for past would hold all of it in one place, and look at every timer for each that fires:
+// some hundred times the work. The peer is the same without a step.
+TEST(G16, AfterAStepBackAFiringCostsWhatItCostBefore) {
+  std::int64_t stepped_ns = INT64_MAX;
+  std::int64_t peer_ns = INT64_MAX;
+  for (int round = 0; round < 5; ++round) {
+    stepped_ns = std::min(stepped_ns, cost_of_firing_ns(12h));
+    peer_ns = std::min(peer_ns, cost_of_firing_ns(0h));
+  }
+  EXPECT_LT(stepped_ns, 20 * peer_ns);
 }
 
 TEST_F(three_clocks, StepsBackBeyondEveryWheelLevelAreFollowed) {

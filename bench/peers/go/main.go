@@ -373,6 +373,87 @@ func (r round) herd() {
 	answerSamples("others' lateness", "ns", t.late[herdEnd:])
 }
 
+const selectWidth = 8
+
+func selectOne(from *[selectWidth]chan uint64) uint64 {
+	select {
+	case value := <-from[0]:
+		return value
+	case value := <-from[1]:
+		return value
+	case value := <-from[2]:
+		return value
+	case value := <-from[3]:
+		return value
+	case value := <-from[4]:
+		return value
+	case value := <-from[5]:
+		return value
+	case value := <-from[6]:
+		return value
+	case value := <-from[7]:
+		return value
+	}
+}
+
+func makeNumbers(capacity int) *[selectWidth]chan uint64 {
+	var made [selectWidth]chan uint64
+	for i := range made {
+		made[i] = make(chan uint64, capacity)
+	}
+	return &made
+}
+
+func (r round) channel() {
+	if r.n != selectWidth {
+		cannot("its selects have 8 cases")
+	}
+	if r.reset {
+		cannot("channels are measured in the row go")
+	}
+	const period = time.Millisecond
+	var late []int64
+	begin := time.Now()
+	used := cpu()
+	ticker := time.NewTicker(period)
+	for {
+		<-ticker.C
+		now := time.Now()
+		// The phase is kept, so the tick's deadline is the last multiple of the period; more than one late counts as less.
+		late = append(late, int64(now.Sub(begin)%period))
+		if now.Sub(begin) >= r.length {
+			break
+		}
+	}
+	answer("cpu per tick", "ns", float64((cpu()-used).Nanoseconds())/float64(len(late)))
+	answerSamples("receive after a tick", "ns", late)
+	ticker.Stop()
+
+	quarter := r.length / 4
+	timer := time.NewTimer(0)
+	<-timer.C
+	answer("receive after reset", "ns", measure(1, quarter, func() {
+		timer.Reset(0) // Its value was received: there is nothing to drain.
+		<-timer.C
+	}).ns())
+
+	draw := &random{r.seed}
+	kept := makeNumbers(1)
+	answer("select, one ready", "ns", measure(1, quarter, func() {
+		kept[indexBelow(draw.next(), selectWidth)] <- 1
+		selectOne(kept)
+	}).ns())
+
+	handed := makeNumbers(0)
+	go func() {
+		draw := &random{r.seed}
+		for {
+			handed[indexBelow(draw.next(), selectWidth)] <- 1
+		}
+	}()
+	answer("select, handed over", "ns", measure(1, quarter, func() { selectOne(handed) }).ns())
+}
+
 func main() {
 	if len(os.Args) < 3 {
 		fmt.Fprintln(os.Stderr, "usage: bench_go ROW WORKLOAD [n=N threads=N seconds=S seed=X]")
@@ -396,7 +477,7 @@ func main() {
 	}
 	fmt.Printf("version %s\nsharing any_thread\n", strings.TrimPrefix(runtime.Version(), "go"))
 	rounds := map[string]func(){"churn": r.churn, "turnover": r.turnover, "postpone": r.postpone, "threads": r.manyThreads,
-		"fire": r.fire, "lateness": r.lateness, "memory": r.memory, "idle": r.idle, "herd": r.herd}
+		"fire": r.fire, "lateness": r.lateness, "memory": r.memory, "idle": r.idle, "herd": r.herd, "channel": r.channel}
 	run, known := rounds[r.workload]
 	if !known {
 		cannot("its program has no workload " + r.workload)

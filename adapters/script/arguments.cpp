@@ -1,0 +1,36 @@
+// arguments: which of a verb's first two arguments is the function, and which the delay.
+#include "fault.hpp"
+
+#include <detent/script.hpp>
+
+#include <cmath>
+#include <limits>
+
+DETENT_BEGIN_NAMESPACE
+
+script_arrangement arrange_arguments(script_rules rules, const std::string& verb, script_argument first,
+                                     script_argument second) {
+  using kind = script_argument::kind;
+  script_arrangement arranged;
+  if (rules == script_rules::web) {
+    if (first.what != kind::function && !planted("no type check")) {
+      arranged.refusal = "TypeError: " + verb + "(function, milliseconds, ...arguments): the first is not a function";
+    }
+    arranged.delay_ms = second.what == kind::missing ? 0 : second.number;
+    if (second.what == kind::function) arranged.delay_ms = std::numeric_limits<double>::quiet_NaN();
+    return arranged;
+  }
+  const bool is_turned = first.what == kind::function && second.what == kind::number;
+  if (!is_turned && !(first.what == kind::number && second.what == kind::function)) {
+    arranged.refusal = verb + "(milliseconds, function, ...arguments): a number and a function are needed";
+    return arranged;
+  }
+  arranged.function_index = is_turned ? 0 : 1;
+  arranged.delay_ms = is_turned ? second.number : first.number;
+  if (std::isnan(arranged.delay_ms)) {
+    arranged.refusal = verb + "(milliseconds, function, ...arguments): the delay is not a number";
+  }
+  return arranged;
+}
+
+DETENT_END_NAMESPACE

@@ -1,0 +1,41 @@
+// script_loop: a queue of work for one thread, for hosts of engines that bring no loop of their own.
+#pragma once
+
+#include <detent/script.hpp>
+#include <detent/version.hpp>
+
+#include <memory>
+
+DETENT_BEGIN_NAMESPACE
+
+/// Work in the order in which it was posted, run by the thread that calls `run` and `run_one`.
+///
+///   Verbs           block   threads
+///   post, stop      never   any
+///   run             yes     the one that called `adopt`, by default the creating one
+///   destructor      never   exclusive; work that was not run is destroyed
+class script_loop {
+ public:
+  script_loop();
+  script_loop(const script_loop&) = delete;
+  script_loop& operator=(const script_loop&) = delete;
+  ~script_loop();
+
+  /// Makes the calling thread the loop's.
+  void adopt() noexcept;
+  bool is_own_thread() const noexcept;
+
+  void post(script_task work);
+  /// Ends `run` as soon as the work in progress has returned. Work may still be posted, and run by `run_posted`.
+  void stop() noexcept;
+  /// Runs work until `stop` was called, or `goes_on`, asked before each wait, answers false.
+  void run(const detail::hook<bool()>& goes_on);
+  /// Runs what has been posted until now and what that posts, without waiting.
+  void run_posted();
+
+ private:
+  struct body;
+  std::unique_ptr<body> body_;
+};
+
+DETENT_END_NAMESPACE

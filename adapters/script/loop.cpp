@@ -1,0 +1,81 @@
+// loop: the queue of `script_loop`.
+#include <detent/script_loop.hpp>
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <utility>
+
+DETENT_BEGIN_NAMESPACE
+
+struct script_loop::body {
+  std::optional<script_task> take_locked() {
+    if (queue.empty()) return std::nullopt;
+    std::optional<script_task> first(std::move(queue.front()));
+    queue.pop_front();
+    return first;
+  }
+
+  std::atomic<std::thread::id> owner{std::this_thread::get_id()};  // only compared with the asking thread's own id
+  std::mutex lock;
+  std::condition_variable changed;  // of what `lock` guards
+  std::deque<script_task> queue;    // guarded by `lock`
+  bool stopped = false;             // guarded by `lock`
+};
+
+script_loop::script_loop() : body_(std::make_unique<body>()) {}
+script_loop::~script_loop() = default;
+
+void script_loop::adopt() noexcept { body_->owner.store(std::this_thread::get_id(), std::memory_order_relaxed); }
+
+bool script_loop::is_own_thread() const noexcept {
+  return body_->owner.load(std::memory_order_relaxed) == std::this_thread::get_id();
+}
+
+void script_loop::post(script_task work) {
+  // Told under the lock: the loop may be gone as soon as its thread has taken the last work.
+  const std::lock_guard guard(body_->lock);
+  body_->queue.push_back(std::move(work));
+  body_->changed.notify_one();
+}
+
+void script_loop::stop() noexcept {
+  const std::lock_guard guard(body_->lock);
+  body_->stopped = true;
+  body_->changed.notify_one();
+}
+
+void script_loop::run(const detail::hook<bool()>& goes_on) {
+  for (;;) {
+    std::optional<script_task> work;
+    {
+      std::unique_lock guard(body_->lock);
+      if (body_->stopped) return;
+      work = body_->take_locked();
+    }
+    if (!work) {
+      if (!goes_on()) return;
+      std::unique_lock guard(body_->lock);
+      body_->changed.wait(guard, [this] { return body_->stopped || !body_->queue.empty(); });
+      continue;
+    }
+    (*work)();
+  }
+}
+
+void script_loop::run_posted() {
+  for (;;) {
+    std::optional<script_task> work;
+    {
+      const std::lock_guard guard(body_->lock);
+      work = body_->take_locked();
+    }
+    if (!work) return;
+    (*work)();
+  }
+}
+
+DETENT_END_NAMESPACE

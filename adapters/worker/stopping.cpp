@@ -1,0 +1,485 @@
+// stopping: how a worker ends. Its own thread goes through the stages one after the other. Who waits for it looks at
+// the deadlines meanwhile, and does in its place what needs no code of the worker's owner.
+#include "worker_core.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+DETENT_BEGIN_NAMESPACE
+namespace detail {
+
+namespace {
+
+// What the stages without a limit of their own need is bounded by the others.
+duration limit_of(const stage_limits& limits, worker_stage stage) noexcept {
+  switch (stage) {
+    case worker_stage::current_task: return limits.current_task;
+    case worker_stage::callbacks: return limits.callbacks;
+    case worker_stage::io: return limits.io;
+    case worker_stage::queue: return limits.queue;
+    case worker_stage::farewells: return limits.farewells;
+    case worker_stage::children: return limits.children;
+    case worker_stage::resources: return limits.resources;
+    default: return duration::max();
+  }
+}
+
+const char* kind_of(worker_stage stage) noexcept {
+  switch (stage) {
+    case worker_stage::callbacks: return "callback";
+    case worker_stage::io: return "operation";
+    case worker_stage::farewells: return "farewell";
+    case worker_stage::children: return "child";
+    case worker_stage::resources: return "resource";
+    default: return "item";
+  }
+}
+
+[[noreturn]] void die(const std::string& worker, const char* why) {
+  std::fprintf(stderr, "detent: the worker '%s' is destroyed %s: the thread would wait for itself\n", worker.c_str(),
+               why);
+  std::abort();
+}
+
+}  // namespace
+
+duration worker_core::limits_total() const noexcept {
+  std::int64_t sum = 0;
+  for (std::size_t i = 0; i < worker_stage_count; ++i) {
+    const duration limit = limit_of(options_.limits, static_cast<worker_stage>(i));
+    if (limit != duration::max()) sum = add_ns(sum, limit.count());
+  }
+  return duration(sum);
+}
+
+stop_result worker_core::begin_stop(instant limit, instant* whole) noexcept {
+  guard locked(lock_);
+  const instant now = steady_clock::now();
+  if (stopping_) {
+    total_ = std::min(total_, limit);
+    if (whole != nullptr) *whole = total_;
+    stage_deadline_ = std::min(stage_deadline_, total_);
+    changed_.notify_all();
+    return stop_result::idle;
+  }
+  total_ = std::min(limit, deadline_after(now, limits_total()));
+  if (whole != nullptr) *whole = total_;
+  stopping_ = true;
+  stage_begun_ = now;
+  stages_[0].state = stage_state::running;
+  enter(locked, worker_stage::current_task);
+  work_ready_.notify_one();
+  ask_current(locked);
+  return stop_result::asked;
+}
+
+void worker_core::leave_stage(instant now) noexcept {
+  stage_report& last = stages_[static_cast<std::size_t>(stage_)];
+  last.took = now - stage_begun_;
+  if (last.state == stage_state::running) last.state = is_stage_over(now) ? stage_state::overdue : stage_state::done;
+}
+
+void worker_core::enter(guard&, worker_stage next) {
+  const instant now = steady_clock::now();
+  leave_stage(now);
+  stage_ = next;
+  stage_begun_ = now;
+  stage_deadline_ = std::min(total_, deadline_after(now, limit_of(options_.limits, next)));
+  stage_report& begun = stages_[static_cast<std::size_t>(next)];
+  begun.state = stage_state::running;
+  begun.limit = stage_deadline_ == instant::max() ? duration::max() : std::max(duration(0), stage_deadline_ - now);
+  changed_.notify_all();
+}
+
+void worker_core::run_stages() {
+  spent_.reset();
+  guard locked(lock_);
+  enter(locked, worker_stage::callbacks);
+  close_timers(locked);
+  tell_callbacks(locked);
+  enter(locked, worker_stage::waiters);
+  cancel_waiters(locked);
+  enter(locked, worker_stage::io);
+  cancel_io(locked);
+  enter(locked, worker_stage::queue);
+  end_queue(locked);
+  enter(locked, worker_stage::farewells);
+  say_farewells(locked);
+  enter(locked, worker_stage::children);
+  stop_children(locked, true);
+  enter(locked, worker_stage::resources);
+  release_resources(locked);
+  enter(locked, worker_stage::join);
+  ended_ = true;
+  changed_.notify_all();
+}
+
+void worker_core::close_timers(guard& locked) {
+  doing_ = "timers";
+  const duration limit = std::max(duration(0), stage_deadline_ - steady_clock::now());
+  locked.unlock();
+  const wait_result waited = timers_.close_and_wait_for(limit);
+  locked.lock();
+  doing_.clear();
+  if (waited != wait_result::quiet) note("timers", to_string(waited), priority::normal, fate::unfinished);
+}
+
+void worker_core::tell_callbacks(guard& locked) {
+  for (;;) {
+    if (replies_.empty()) {
+      if (expected_.empty()) return;
+      const auto first = expected_.begin();
+      (*first)->stage = reply_state::completed;
+      (*first)->result = reply_result::stopped;
+      replies_.splice(replies_.end(), expected_, first);
+    }
+    run_reply(locked);
+  }
+}
+
+std::vector<std::unique_ptr<job>> worker_core::take_called() {
+  std::vector<job*> called;
+  queue_.each([&](job& item) {
+    if (item.caller != nullptr) called.push_back(&item);
+  });
+  std::vector<std::unique_ptr<job>> taken;
+  for (job* item : called) {
+    queue_.unlink(item);
+    taken.emplace_back(item);
+    count(fate::cancelled);
+    note("item", name_of(*item), item->urgency, fate::cancelled);
+  }
+  return taken;
+}
+
+std::vector<std::unique_ptr<job>> worker_core::take_items(fate what) {
+  std::vector<std::unique_ptr<job>> taken;
+  while (job* item = queue_.pop()) {
+    taken.emplace_back(item);
+    count(what);
+    note("item", name_of(*item), item->urgency, what);
+  }
+  return taken;
+}
+
+void worker_core::cancel_waiters(guard& locked) {
+  auto called = take_called();
+  locked.unlock();
+  settle_all(std::move(called), fate::cancelled);
+  locked.lock();
+}
+
+void worker_core::call_contained(guard& locked, const char* kind, const std::string& name, hook<void()>& function) {
+  doing_ = name;
+  locked.unlock();
+  bool threw = false;
+  try {
+    function();
+  } catch (...) {
+    threw = true;
+    contain(name);
+  }
+  locked.lock();
+  doing_.clear();
+  if (threw) note(kind, name, priority::normal, fate::threw);
+}
+
+void worker_core::cancel_io(guard& locked) {
+  io_over_ = true;
+  for (;;) {
+    const auto found = std::find_if(operations_.begin(), operations_.end(),
+                                    [](const auto& operation) { return !operation->cancelled; });
+    if (found == operations_.end()) break;
+    const std::shared_ptr<operation_state> operation = *found;
+    operation->cancelled = true;
+    operation->cancelling = true;
+    operation->canceller = std::this_thread::get_id();
+    call_contained(locked, "operation", operation->name, operation->cancel);
+    operation->cancelling = false;
+    changed_.notify_all();
+    locked.unlock();
+    operation->cancel = {};  // Its captures go here if the operation has ended meanwhile.
+    locked.lock();
+  }
+  while (!operations_.empty() && !is_stage_over(steady_clock::now())) {
+    doing_ = operations_.front()->name;
+    changed_.wait_until(locked, stage_deadline_);
+  }
+  doing_.clear();
+}
+
+void worker_core::end_queue(guard& locked) {
+  if (options_.at_end == queue_end::drain && !inline_stages_) {
+    while (!is_stage_over(steady_clock::now())) {
+      job* next = queue_.pop();
+      if (next == nullptr) break;
+      run_item(locked, std::unique_ptr<job>(next));
+    }
+    locked.unlock();
+    spent_.reset();
+    locked.lock();
+  }
+  dispose_queue(locked);
+}
+
+void worker_core::dispose_queue(guard& locked) {
+  const auto heir = options_.at_end == queue_end::hand_over ? heir_.lock() : nullptr;
+  if (heir == nullptr || heir.get() == this) {
+    auto left = take_items(fate::discarded);
+    locked.unlock();
+    settle_all(std::move(left), fate::discarded);
+    locked.lock();
+    return;
+  }
+  while (job* next = queue_.pop()) {
+    std::unique_ptr<job> item(next);
+    const std::string name = item->name;
+    const std::string shown = name_of(*item);
+    const priority urgency = item->urgency;
+    const std::source_location place = item->place;
+    locked.unlock();
+    heir->enqueue(item, {.urgency = urgency, .name = name}, place, instant::min());  // Never waits for room there.
+    const fate what = item == nullptr ? fate::handed_over : fate::discarded;
+    if (item != nullptr) settle(std::move(item), what);
+    locked.lock();
+    count(what);
+    note("item", shown, urgency, what);
+  }
+}
+
+void worker_core::say_farewells(guard& locked) {
+  while (!farewells_.empty()) {
+    farewell next = std::move(farewells_.front());
+    farewells_.pop_front();
+    if (is_stage_over(steady_clock::now())) {
+      note("farewell", next.name, priority::normal, fate::discarded);
+    } else {
+      call_contained(locked, "farewell", next.name, next.function);
+    }
+    locked.unlock();
+    next.function = {};
+    locked.lock();
+  }
+}
+
+// Asks all children first, so that they end side by side. A child that is late is waited for, however long it takes:
+// it may use what this worker is about to release.
+void worker_core::stop_children(guard& locked, bool wait) {
+  std::vector<std::shared_ptr<worker_core>> children;
+  for (const auto& child : children_) {
+    if (auto alive = child.lock()) children.push_back(std::move(alive));
+  }
+  const instant limit = wait ? stage_deadline_ : total_;
+  locked.unlock();
+  for (const auto& child : children) child->begin_stop(limit);
+  for (const auto& child : children) {
+    if (!wait) break;
+    {
+      const guard named(lock_);
+      doing_ = child->name();
+    }
+    const wait_mark mark(*child);
+    guard there(child->lock_);
+    if (mark.holds()) child->await_end(there, instant::max(), instant::min());
+    worker_report told = child->report_locked();
+    there.unlock();
+    const guard noted(lock_);
+    doing_.clear();
+    if (!told.complete) note("child", child->name(), priority::normal, fate::unfinished);
+    child_reports_.push_back(std::move(told));
+  }
+  children.clear();
+  locked.lock();
+}
+
+void worker_core::release_resources(guard& locked) {
+  // Callbacks of timers may still use them.
+  locked.unlock();
+  timers_.close_and_wait();
+  locked.lock();
+  while (!resources_.empty()) {
+    std::unique_ptr<owned> last = std::move(resources_.back());
+    resources_.pop_back();
+    hook<void()> release([&last] { last->clean_up(); });
+    call_contained(locked, "resource", last->name, release);
+    doing_ = last->name;
+    locked.unlock();
+    last.reset();
+    locked.lock();
+    doing_.clear();
+  }
+}
+
+void worker_core::ask_current(guard& locked) {
+  if (current_ == nullptr || !current_->agreed || asked_.load(std::memory_order_relaxed)) return;
+  asked_.store(true, std::memory_order_release);
+  if (!stop_hook_) return;
+  {
+    hook<void()> told = std::move(stop_hook_);
+    hook_running_ = true;
+    hook_thread_ = std::this_thread::get_id();
+    locked.unlock();
+    try {
+      told();
+    } catch (...) {
+      contain("on_stop");
+    }
+  }
+  locked.lock();
+  hook_running_ = false;
+  changed_.notify_all();
+}
+
+instant worker_core::next_look() const noexcept {
+  if (!stopping_ || ended_) return instant::max();
+  if (stages_[static_cast<std::size_t>(stage_)].state == stage_state::running) return stage_deadline_;
+  return queue_.size() != 0 ? total_ : instant::max();
+}
+
+void worker_core::look_after(guard& locked) {
+  if (!stopping_ || ended_) return;
+  stage_report& now_in = stages_[static_cast<std::size_t>(stage_)];
+  if (now_in.state == stage_state::running && is_stage_over(steady_clock::now())) {
+    now_in.state = stage_state::overdue;
+    now_in.culprit = culprit();
+    if (!effects_taken_) {
+      effects_taken_ = true;
+      cancel_waiters(locked);
+      locked.unlock();
+      timers_.close();
+      locked.lock();
+      stop_children(locked, false);
+    }
+    ask_current(locked);
+  }
+  if (queue_.size() != 0 && steady_clock::now() >= total_) dispose_queue(locked);
+}
+
+bool worker_core::await_end(guard& locked, instant limit, instant whole) {
+  for (;;) {
+    look_after(locked);
+    if (joined_) return true;
+    if (ended_ && !joining_ && (created_ || inline_stages_)) {
+      joining_ = true;
+      if (created_) {
+        locked.unlock();
+        pthread_join(thread_, nullptr);
+        locked.lock();
+      }
+      leave_stage(steady_clock::now());
+      joined_ = true;
+      changed_.notify_all();
+      return true;
+    }
+    if (stopping_ && !started_ && !inline_stages_) {
+      inline_stages_ = true;
+      locked.unlock();
+      run_stages_here();
+      locked.lock();
+      continue;
+    }
+    const instant last = total_ < whole ? std::min(limit, total_) : limit;
+    if (steady_clock::now() >= last) return false;
+    const instant until = std::min(last, next_look());
+    if (until == instant::max()) {
+      changed_.wait(locked);
+    } else {
+      changed_.wait_until(locked, until);
+    }
+  }
+}
+
+bool worker_core::is_within() {
+  std::shared_ptr<worker_core> alive;
+  for (worker_core* at = current(); at != nullptr; at = alive.get()) {
+    if (at == this) return true;
+    alive = at->parent_.lock();
+  }
+  return false;
+}
+
+worker_report worker_core::shutdown(duration limit) {
+  const duration own = limit == duration::max() ? limits_total() : limit;
+  const instant deadline = deadline_after(steady_clock::now(), own);
+  instant whole{};
+  begin_stop(deadline, &whole);
+  const bool within = is_within();
+  const wait_mark mark(*this);
+  guard locked(lock_);
+  if (!within && mark.holds()) await_end(locked, deadline, whole);
+  worker_report told = report_locked();
+  told.from_worker = within || !mark.holds();
+  return told;
+}
+
+void worker_core::finish() noexcept {
+  if (is_within()) die(options_.name, "on its own thread, or on one of a child of it");
+  begin_stop(instant::max());
+  {
+    const wait_mark mark(*this);
+    if (!mark.holds()) die(options_.name, "by a worker that it waits for");
+    guard locked(lock_);
+    while (!await_end(locked, steady_clock::now() + std::chrono::seconds(2), instant::min())) {
+      const std::string stage = to_string(stage_);
+      const std::string what = culprit();
+      locked.unlock();
+      std::fprintf(stderr, "detent: the worker '%s' has not ended: stage %s%s%s\n", options_.name.c_str(),
+                   stage.c_str(), what.empty() ? "" : ", in ", what.c_str());
+      locked.lock();
+    }
+    // What came after the end.
+    release_resources(locked);
+  }
+  if (const auto parent = parent_.lock()) parent->remove_child(*this);
+}
+
+worker_report worker_core::report() {
+  const guard locked(lock_);
+  return report_locked();
+}
+
+void worker_core::list_pending(worker_report& to) const {
+  const auto list = [&](const char* kind, std::string name, priority urgency, fate what) {
+    to.undone_list.push_back({kind, std::move(name), urgency, what, 1});
+  };
+  if (current_ != nullptr) {
+    list("item", name_of(*current_), current_->urgency, fate::unfinished);
+  } else if (!doing_.empty()) {
+    list(kind_of(stage_), doing_, priority::normal, fate::unfinished);
+  }
+  queue_.each([&](const job& item) { list("item", name_of(item), item.urgency, fate::pending); });
+  for (const auto& state : replies_) list("callback", state->name, priority::normal, fate::pending);
+  for (const auto& state : expected_) list("callback", state->name, priority::normal, fate::pending);
+  for (const auto& next : farewells_) list("farewell", next.name, priority::normal, fate::pending);
+  for (auto at = resources_.rbegin(); at != resources_.rend(); ++at) {
+    list("resource", (*at)->name, priority::normal, fate::pending);
+  }
+}
+
+worker_report worker_core::report_locked() {
+  worker_report told;
+  told.worker = options_.name;
+  told.complete = joined_;
+  told.stages = stages_;
+  stage_report& now_in = told.stages[static_cast<std::size_t>(stage_)];
+  if (now_in.state == stage_state::running || (now_in.state == stage_state::overdue && !joined_)) {
+    now_in.took = steady_clock::now() - stage_begun_;
+  }
+  told.items = counts_;
+  told.items.queued = queue_.size();
+  told.late_replies = late_replies_;
+  for (const auto& [key, times] : undone_) {
+    told.undone_list.push_back({std::get<0>(key), std::get<1>(key), std::get<2>(key), std::get<3>(key), times});
+  }
+  // Operations belong to their owners, who may end them at any time: those still in flight are listed by name.
+  for (const auto& operation : operations_) {
+    told.undone_list.push_back({"operation", operation->name, priority::normal, fate::unfinished, 1});
+  }
+  if (stopping_ && !joined_) list_pending(told);
+  told.children = child_reports_;
+  return told;
+}
+
+}  // namespace detail
+DETENT_END_NAMESPACE

@@ -1,0 +1,632 @@
+// worker: the verbs of a worker while it works. How it ends is in stopping.cpp.
+#include "worker_core.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <new>
+
+DETENT_BEGIN_NAMESPACE
+namespace detail {
+
+namespace {
+
+thread_local worker_core* current_worker = nullptr;
+
+// Guards every `waits_for_`. A leaf: taken with no other lock held.
+std::mutex& wait_graph_lock() {
+  static std::mutex lock;
+  return lock;
+}
+
+}  // namespace
+
+void item_queue::push(job* item) noexcept {
+  level& to = levels_[static_cast<std::size_t>(item->urgency)];
+  item->next = nullptr;
+  item->before = to.last;
+  (to.last == nullptr ? to.first : to.last->next) = item;
+  to.last = item;
+  ++size_;
+}
+
+void item_queue::unlink(job* item) noexcept {
+  level& from = levels_[static_cast<std::size_t>(item->urgency)];
+  (item->before == nullptr ? from.first : item->before->next) = item->next;
+  (item->next == nullptr ? from.last : item->next->before) = item->before;
+  --size_;
+}
+
+job* item_queue::pop() noexcept {
+  if (size_ == 0) return nullptr;
+  for (std::size_t index = priority_count; index-- > 0;) {
+    if (job* item = levels_[index].first; item != nullptr) {
+      unlink(item);
+      return item;
+    }
+  }
+  return nullptr;
+}
+
+job* item_queue::pop_below(priority urgency) noexcept {
+  for (std::size_t index = 0; index < static_cast<std::size_t>(urgency); ++index) {
+    if (job* item = levels_[index].last; item != nullptr) {
+      unlink(item);
+      return item;
+    }
+  }
+  return nullptr;
+}
+
+wait_mark::wait_mark(worker_core& target) : self_(worker_core::current()) {
+  if (self_ == nullptr) return;
+  const std::lock_guard locked(wait_graph_lock());
+  for (const worker_core* at = &target; at != nullptr; at = at->waits_for_.get()) {
+    if (at == self_) {
+      holds_ = false;
+      self_ = nullptr;
+      return;
+    }
+  }
+  before_ = std::exchange(self_->waits_for_, target.shared_from_this());
+}
+
+wait_mark::~wait_mark() {
+  if (self_ == nullptr) return;
+  std::shared_ptr<worker_core> after;  // Its end is outside the lock.
+  const std::lock_guard locked(wait_graph_lock());
+  after = std::exchange(self_->waits_for_, std::move(before_));
+}
+
+worker_core* worker_core::current() noexcept { return current_worker; }
+
+worker_core::worker_core(timer_service& service, worker_options options, std::shared_ptr<worker_core> parent)
+    : options_(std::move(options)),
+      parent_(parent),
+      heir_(heir_of(options_)),
+      timers_(service, group_options{.name = options_.name, .order = group_order::serial}) {
+  for (std::size_t i = 0; i < worker_stage_count; ++i) stages_[i].stage = static_cast<worker_stage>(i);
+}
+
+worker_core::~worker_core() = default;
+
+std::weak_ptr<worker_core> worker_core::heir_of(const worker_options& options) {
+  return options.heir == nullptr ? std::weak_ptr<worker_core>() : options.heir->core_;
+}
+
+std::error_code worker_core::start() noexcept {
+  {
+    const guard locked(lock_);
+    if (started_ || stopping_) return {};
+    started_ = true;
+  }
+  // The thread belongs to no signal: whoever wants signals takes them on a thread of his.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  int error = 0;
+  if (options_.stack_bytes != 0) error = pthread_attr_setstacksize(&attributes, options_.stack_bytes);
+  auto* share = new (std::nothrow) std::shared_ptr<worker_core>(shared_from_this());
+  if (share == nullptr) error = ENOMEM;
+  pthread_t thread{};
+  if (error == 0) error = pthread_create(&thread, &attributes, &thread_main, share);
+  pthread_attr_destroy(&attributes);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (error != 0) delete share;
+  const guard locked(lock_);
+  started_ = error == 0;
+  created_ = error == 0;
+  thread_ = thread;
+  changed_.notify_all();
+  return {error, std::generic_category()};
+}
+
+void* worker_core::thread_main(void* share) {
+  std::shared_ptr<worker_core> self;
+  {
+    auto* handed = static_cast<std::shared_ptr<worker_core>*>(share);
+    self = std::move(*handed);
+    delete handed;
+  }
+  pthread_setname_np(pthread_self(), self->options_.name.substr(0, 15).c_str());
+  current_worker = self.get();
+  self->work_off();
+  self->run_stages();
+  current_worker = nullptr;
+  return nullptr;
+}
+
+void worker_core::work_off() {
+  guard locked(lock_);
+  while (!stopping_) {
+    if (!replies_.empty()) {
+      run_reply(locked);
+      continue;
+    }
+    if (job* next = queue_.pop(); next != nullptr) {
+      run_item(locked, std::unique_ptr<job>(next));
+      continue;
+    }
+    if (spent_ != nullptr) {
+      locked.unlock();
+      spent_.reset();
+      locked.lock();
+      continue;
+    }
+    sleeping_ = true;
+    work_ready_.wait(locked);
+    sleeping_ = false;
+  }
+}
+
+void worker_core::contain(const std::string& what) noexcept {
+  if (!options_.on_error) return;
+  try {
+    options_.on_error(what, std::current_exception());
+  } catch (...) {  // NOLINT(bugprone-empty-catch): a handler that throws has nobody to tell.
+  }
+}
+
+std::string name_of(const job& item) {
+  if (!item.name.empty()) return item.name;
+  const std::string_view path = item.place.file_name();
+  return std::string(path.substr(path.rfind('/') + 1)) + ":" + std::to_string(item.place.line());
+}
+
+std::string worker_core::culprit() const { return current_ != nullptr ? name_of(*current_) : doing_; }
+
+fate worker_core::run_guarded(job& item) {
+  if (!item.is_wanted()) return fate::withdrawn;
+  work now(*this);
+  try {
+    item.run(now);
+  } catch (...) {
+    contain(name_of(item));
+    return fate::threw;
+  }
+  return fate::unfinished;  // Stands for "done" here: there is no fate for what was done.
+}
+
+// The lock is held before and after. What was asked about the task ends here.
+void worker_core::end_current(guard& locked) {
+  while (hook_running_ && hook_thread_ != std::this_thread::get_id()) changed_.wait(locked);
+  current_ = nullptr;
+  --counts_.running;
+}
+
+void worker_core::run_item(guard& locked, std::unique_ptr<job> item) {
+  current_ = item.get();
+  ++counts_.running;
+  asked_.store(false, std::memory_order_relaxed);
+  const bool room = blocked_posters_ != 0;
+  locked.unlock();
+  if (room) changed_.notify_all();
+  spent_.reset();
+  const fate what = run_guarded(*item);
+  locked.lock();
+  end_current(locked);
+  const bool done = what == fate::unfinished;
+  if (done) {
+    ++counts_.done;
+  } else {
+    count(what);
+    note("item", name_of(*item), item->urgency, what);
+  }
+  if (!stop_hook_ && item->caller == nullptr && item->request == nullptr) {
+    spent_ = std::move(item);
+    return;
+  }
+  const hook<void()> old = std::move(stop_hook_);
+  locked.unlock();
+  settle(std::move(item), what);
+  locked.lock();
+}
+
+void worker_core::settle(std::unique_ptr<job> item, fate what) noexcept {
+  const std::shared_ptr<call_state> caller = std::move(item->caller);
+  const std::shared_ptr<reply_state> request = std::move(item->request);
+  item.reset();
+  if (request != nullptr) {
+    const auto result = what == fate::unfinished ? reply_result::answered
+                        : what == fate::threw    ? reply_result::failed
+                                                 : reply_result::cancelled;
+    detail::complete(request, result);
+  }
+  if (caller == nullptr) return;
+  const guard locked(lock_);
+  caller->over = true;
+  caller->result = what == fate::unfinished ? call_result::done
+                   : what == fate::threw    ? call_result::threw
+                                            : call_result::cancelled;
+  changed_.notify_all();
+}
+
+void worker_core::settle_all(std::vector<std::unique_ptr<job>> items, fate what) noexcept {
+  for (std::unique_ptr<job>& item : items) settle(std::move(item), what);
+}
+
+void worker_core::count(fate what) noexcept {
+  switch (what) {
+    case fate::refused: ++counts_.refused; break;
+    case fate::displaced: ++counts_.displaced; break;
+    case fate::withdrawn: ++counts_.withdrawn; break;
+    case fate::cancelled: ++counts_.cancelled; break;
+    case fate::discarded: ++counts_.discarded; break;
+    case fate::handed_over: ++counts_.handed_over; break;
+    case fate::threw: ++counts_.threw; break;
+    case fate::pending:
+    case fate::unfinished: break;
+  }
+}
+
+void worker_core::note(std::string kind, std::string name, priority urgency, fate what) noexcept {
+  try {
+    ++undone_[undone_key(std::move(kind), std::move(name), urgency, what)];
+  } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): the counts still tell.
+  }
+}
+
+post_result worker_core::enqueue(std::unique_ptr<job>& item, const post_options& options, std::source_location place,
+                                 instant limit) {
+  item->name = options.name;
+  item->place = place;
+  item->urgency = options.urgency;
+  std::unique_ptr<job> displaced;
+  bool wake = false;
+  {
+    guard locked(lock_);
+    const bool own = current_worker == this;
+    const auto takes = [&] {
+      return !stopping_ || (own && options_.late == late_posts::accepted_while_draining &&
+                            options_.at_end == queue_end::drain && stage_ <= worker_stage::queue && !ended_);
+    };
+    const auto is_full = [&] { return options_.queue_limit != 0 && queue_.size() >= options_.queue_limit; };
+    if (takes() && is_full()) {
+      if (options_.when_full == when_full::block && !own) {
+        locked.unlock();
+        const wait_mark mark(*this);
+        locked.lock();
+        ++blocked_posters_;
+        while (mark.holds() && takes() && is_full()) {
+          if (limit == instant::max()) {
+            changed_.wait(locked);
+          } else if (changed_.wait_until(locked, limit) == std::cv_status::timeout) {
+            break;
+          }
+        }
+        --blocked_posters_;
+      } else if (options_.when_full == when_full::drop_lowest) {
+        displaced.reset(queue_.pop_below(item->urgency));
+        if (displaced != nullptr) {
+          count(fate::displaced);
+          note("item", name_of(*displaced), displaced->urgency, fate::displaced);
+        }
+      }
+    }
+    if (!takes() || is_full()) {
+      count(fate::refused);
+      return takes() ? post_result::full : post_result::stopping;
+    }
+    item->id = ++last_id_;
+    queue_.push(item.release());
+    ++counts_.accepted;
+    wake = sleeping_;
+  }
+  if (wake) work_ready_.notify_one();
+  if (displaced == nullptr) return post_result::accepted;
+  settle(std::move(displaced), fate::displaced);
+  return post_result::displaced;
+}
+
+call_result worker_core::call(std::unique_ptr<job> item, const post_options& options, std::source_location place,
+                              duration limit) {
+  const wait_mark mark(*this);
+  if (current_worker == this || !mark.holds()) return call_result::from_worker;
+  const instant deadline = deadline_after(steady_clock::now(), limit);
+  const auto state = std::make_shared<call_state>();
+  item->caller = state;
+  std::uint64_t id = 0;
+  switch (enqueue(item, options, place, deadline)) {
+    case post_result::full: return call_result::full;
+    case post_result::stopping: return call_result::stopping;
+    default: break;
+  }
+  guard locked(lock_);
+  while (!state->over) {
+    look_after(locked);
+    if (state->over || steady_clock::now() >= std::min(deadline, total_)) break;
+    const instant until = std::min({deadline, total_, next_look()});
+    if (until == instant::max()) {
+      changed_.wait(locked);
+    } else {
+      changed_.wait_until(locked, until);
+    }
+  }
+  if (state->over) return state->result;
+  queue_.each([&](const job& queued) {
+    if (queued.caller == state) id = queued.id;
+  });
+  if (id == 0) return call_result::running;
+  locked.unlock();
+  return withdraw(id) == 1 ? call_result::timed_out : call_result::running;
+}
+
+std::size_t worker_core::withdraw(std::uint64_t id) {
+  std::unique_ptr<job> found;
+  {
+    const guard locked(lock_);
+    queue_.each([&](job& item) {
+      if (item.id == id) found.reset(&item);
+    });
+    if (found == nullptr) return 0;
+    queue_.unlink(found.get());
+    count(fate::withdrawn);
+    note("item", name_of(*found), found->urgency, fate::withdrawn);
+  }
+  changed_.notify_all();  // There is room.
+  settle(std::move(found), fate::withdrawn);
+  return 1;
+}
+
+std::vector<item_info> worker_core::items() {
+  const guard locked(lock_);
+  std::vector<item_info> all;
+  all.reserve(queue_.size());
+  queue_.each([&](const job& item) { all.push_back({item.id, name_of(item), item.urgency}); });
+  return all;
+}
+
+std::size_t worker_core::size() noexcept {
+  const guard locked(lock_);
+  return queue_.size();
+}
+
+std::shared_ptr<reply_state> worker_core::expect(hook<void(reply_result)> f, std::string_view name) {
+  auto state = std::make_shared<reply_state>();
+  state->asker = weak_from_this();
+  state->name = name;
+  state->deliver = std::move(f);
+  std::list<std::shared_ptr<reply_state>> one{state};
+  bool told = false;
+  {
+    const guard locked(lock_);
+    // Who comes after the stage in which callbacks are told is told at once.
+    told = stopping_ && stage_ > worker_stage::callbacks;
+    if (told) {
+      state->stage = reply_state::over;
+    } else {
+      state->place = one.begin();
+      expected_.splice(expected_.end(), one);
+    }
+  }
+  if (told) state->deliver(reply_result::stopped);
+  return state;
+}
+
+void worker_core::forget(const std::shared_ptr<reply_state>& state) noexcept {
+  std::list<std::shared_ptr<reply_state>> gone;  // Its callable ends outside the lock.
+  guard locked(lock_);
+  if (state->stage == reply_state::expected) gone.splice(gone.end(), expected_, state->place);
+  if (state->stage == reply_state::completed) gone.splice(gone.end(), replies_, state->place);
+  while (state->stage == reply_state::delivering && current_worker != this) changed_.wait(locked);
+  state->stage = reply_state::over;
+  locked.unlock();
+}
+
+bool worker_core::complete(reply_state& state, reply_result result) noexcept {
+  bool wake = false;
+  {
+    const guard locked(lock_);
+    if (state.stage != reply_state::expected || stopping_) {
+      if (stopping_) ++late_replies_;
+      return false;
+    }
+    state.stage = reply_state::completed;
+    state.result = result;
+    replies_.splice(replies_.end(), expected_, state.place);
+    wake = sleeping_;
+  }
+  if (wake) work_ready_.notify_one();
+  return true;
+}
+
+bool worker_core::is_awaited(const reply_state& state) noexcept {
+  const guard locked(lock_);
+  return state.stage == reply_state::expected && !stopping_;
+}
+
+void worker_core::run_reply(guard& locked) {
+  std::list<std::shared_ptr<reply_state>> one;
+  one.splice(one.end(), replies_, replies_.begin());
+  reply_state& state = *one.front();
+  state.stage = reply_state::delivering;
+  doing_ = state.name;
+  locked.unlock();
+  bool threw = false;
+  try {
+    state.deliver(state.result);
+  } catch (...) {
+    threw = true;
+    contain(state.name);
+  }
+  state.deliver = {};
+  locked.lock();
+  doing_.clear();
+  state.stage = reply_state::over;
+  changed_.notify_all();
+  if (threw) note("callback", state.name, priority::normal, fate::threw);
+  locked.unlock();
+  one.clear();
+  locked.lock();
+}
+
+void worker_core::keep(std::unique_ptr<owned> resource, std::string_view name) {
+  resource->name = name;
+  const guard locked(lock_);
+  resources_.push_back(std::move(resource));
+}
+
+void worker_core::add_farewell(hook<void()> f, std::string_view name) {
+  const guard locked(lock_);
+  farewells_.push_back({std::string(name), std::move(f)});
+}
+
+std::shared_ptr<operation_state> worker_core::add_operation(hook<void()> cancel, std::string_view name) {
+  auto state = std::make_shared<operation_state>();
+  state->owner = weak_from_this();
+  state->name = name;
+  state->cancel = std::move(cancel);
+  bool at_once = false;
+  {
+    const guard locked(lock_);
+    at_once = io_over_;
+    state->cancelled = at_once;
+    if (!at_once) operations_.push_back(state);
+  }
+  if (at_once) state->cancel();
+  return state;
+}
+
+void worker_core::end_operation(operation_state& operation) noexcept {
+  std::shared_ptr<operation_state> gone;  // Its callable ends outside the lock.
+  guard locked(lock_);
+  operation.ended = true;
+  while (operation.cancelling && operation.canceller != std::this_thread::get_id()) changed_.wait(locked);
+  for (std::size_t i = 0; i < operations_.size(); ++i) {
+    if (operations_[i].get() != &operation) continue;
+    gone = std::move(operations_[i]);
+    operations_.erase(operations_.begin() + static_cast<std::ptrdiff_t>(i));
+    break;
+  }
+  changed_.notify_all();
+  locked.unlock();
+}
+
+void worker_core::set_hook(hook<void()> f) {
+  hook<void()> old;  // Ends outside the lock.
+  {
+    const guard locked(lock_);
+    if (!asked_.load(std::memory_order_relaxed)) {
+      old = std::exchange(stop_hook_, std::move(f));
+      return;
+    }
+  }
+  f();
+}
+
+bool worker_core::add_child(const std::shared_ptr<worker_core>& child) {
+  const guard locked(lock_);
+  children_.push_back(child);
+  return !stopping_;
+}
+
+void worker_core::remove_child(const worker_core& child) noexcept {
+  const guard locked(lock_);
+  std::erase_if(children_, [&](const std::weak_ptr<worker_core>& other) {
+    const auto alive = other.lock();
+    return alive == nullptr || alive.get() == &child;
+  });
+}
+
+bool is_open(const std::shared_ptr<reply_state>& state) noexcept {
+  const auto asker = state->asker.lock();
+  return asker != nullptr && asker->is_awaited(*state);
+}
+
+bool complete(const std::shared_ptr<reply_state>& state, reply_result result) noexcept {
+  const auto asker = state->asker.lock();
+  return asker != nullptr && asker->complete(*state, result);
+}
+
+void worker_core::run_stages_here() {
+  worker_core* const before = std::exchange(current_worker, this);
+  run_stages();
+  current_worker = before;
+}
+
+}  // namespace detail
+
+bool work::stop_requested() const noexcept { return core_->is_asked(); }
+void work::set_hook(detail::hook<void()> f) { core_->set_hook(std::move(f)); }
+
+expectation& expectation::operator=(expectation&& other) noexcept {
+  expectation old(std::move(*this));
+  state_ = std::move(other.state_);
+  return *this;
+}
+expectation::~expectation() {
+  if (state_ == nullptr) return;
+  if (const auto asker = state_->asker.lock()) asker->forget(state_);
+}
+void expectation::complete() noexcept {
+  if (state_ != nullptr) detail::complete(state_, reply_result::answered);
+}
+
+operation& operation::operator=(operation&& other) noexcept {
+  operation old(std::move(*this));
+  state_ = std::move(other.state_);
+  return *this;
+}
+operation::~operation() {
+  if (state_ == nullptr) return;
+  if (const auto owner = state_->owner.lock()) owner->end_operation(*state_);
+}
+
+worker::worker(timer_service& service, worker_options options)
+    : core_(std::make_shared<detail::worker_core>(service, std::move(options), nullptr)) {}
+
+worker::worker(worker& parent, timer_service& service, worker_options options)
+    : core_(std::make_shared<detail::worker_core>(service, std::move(options), parent.core_)) {
+  if (!parent.core_->add_child(core_)) core_->begin_stop(detail::instant::max());
+}
+
+worker::~worker() { core_->finish(); }
+
+void worker::start() {
+  std::error_code error;
+  start(error);
+  if (error) throw std::system_error(error, "pthread_create");
+}
+void worker::start(std::error_code& error) noexcept { error = core_->start(); }
+
+post_result worker::enqueue(std::unique_ptr<detail::job> item, const post_options& options,
+                            std::source_location place) {
+  return core_->enqueue(item, options, place, detail::instant::max());
+}
+call_result worker::call(std::unique_ptr<detail::job> item, const post_options& options, std::source_location place,
+                         duration limit) {
+  return core_->call(std::move(item), options, place, limit);
+}
+std::shared_ptr<detail::reply_state> worker::expect_reply(detail::hook<void(reply_result)> f, std::string_view name) {
+  return core_->expect(std::move(f), name);
+}
+post_result worker::send(worker& other, std::unique_ptr<detail::job> item, const post_options& options,
+                         std::source_location place, std::shared_ptr<detail::reply_state> state) {
+  item->request = state;
+  const post_result result = other.core_->enqueue(item, options, place, detail::instant::max());
+  if (item != nullptr) core_->forget(state);
+  return result;
+}
+std::size_t worker::withdraw(std::uint64_t id) { return core_->withdraw(id); }
+std::vector<item_info> worker::items() const { return core_->items(); }
+std::size_t worker::size() const noexcept { return core_->size(); }
+timer_group& worker::timers() noexcept { return core_->timers(); }
+void worker::keep(std::unique_ptr<detail::owned> resource, std::string_view name) {
+  core_->keep(std::move(resource), name);
+}
+void worker::add_farewell(detail::hook<void()> f, std::string_view name) { core_->add_farewell(std::move(f), name); }
+std::shared_ptr<detail::operation_state> worker::add_operation(detail::hook<void()> cancel, std::string_view name) {
+  return core_->add_operation(std::move(cancel), name);
+}
+stop_result worker::stop(duration limit) noexcept {
+  return core_->begin_stop(detail::deadline_after(steady_clock::now(), limit));
+}
+worker_report worker::shutdown(duration limit) { return core_->shutdown(limit); }
+worker_report worker::report() const { return core_->report(); }
+const std::string& worker::name() const noexcept { return core_->name(); }
+bool worker::is_current() const noexcept { return detail::worker_core::current() == core_.get(); }
+
+DETENT_END_NAMESPACE

@@ -1,0 +1,250 @@
+// worker_core: what a worker is behind its face. One lock guards everything that says so; user code never runs under
+// it.
+//
+// Threads: posters and waiters on any thread; the worker's own thread runs tasks and, in the end, the stages. Stage
+// deadlines are kept by the worker between two pieces of user code, and by whoever waits for it while it is inside one.
+#pragma once
+
+#include <detent/worker.hpp>
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <list>
+#include <map>
+#include <mutex>
+#include <pthread.h>
+#include <thread>
+#include <tuple>
+
+DETENT_BEGIN_NAMESPACE
+namespace detail {
+
+using instant = steady_clock::time_point;
+
+// `from` plus `limit`, saturating.
+inline instant deadline_after(instant from, duration limit) noexcept {
+  return instant(duration(add_ns(epoch_ns(from), limit.count())));
+}
+
+struct call_state {
+  // Under the lock of the worker called.
+  bool over = false;
+  call_result result = call_result::done;
+};
+
+struct reply_state {
+  std::weak_ptr<worker_core> asker;
+  std::string name;
+  hook<void(reply_result)> deliver;  // of who took the state out of the asker's lists
+  // Under the asker's lock.
+  enum : std::uint8_t { expected, completed, delivering, over } stage = expected;
+  reply_result result = reply_result::answered;
+  std::list<std::shared_ptr<reply_state>>::iterator place{};
+};
+
+struct operation_state {
+  std::weak_ptr<worker_core> owner;
+  std::string name;
+  hook<void()> cancel;
+  // Under the owner's lock.
+  bool ended = false;
+  bool cancelled = false;
+  bool cancelling = false;  // its cancel function runs on `canceller`
+  std::thread::id canceller{};
+};
+
+// One intrusive list for each priority.
+class item_queue {
+ public:
+  void push(job* item) noexcept;
+  job* pop() noexcept;
+  // The last item of the lowest priority below `urgency`, or null.
+  job* pop_below(priority urgency) noexcept;
+  void unlink(job* item) noexcept;
+  template <class F>
+  void each(F f) const {
+    for (std::size_t index = priority_count; index-- > 0;) {
+      for (job* item = levels_[index].first; item != nullptr; item = item->next) f(*item);
+    }
+  }
+  std::size_t size() const noexcept { return size_; }
+
+ private:
+  struct level {
+    job* first = nullptr;
+    job* last = nullptr;
+  };
+  std::array<level, priority_count> levels_{};
+  std::size_t size_ = 0;
+};
+
+// The item's name, or the place where it was posted.
+std::string name_of(const job& item);
+
+class worker_core : public std::enable_shared_from_this<worker_core> {
+ public:
+  using guard = std::unique_lock<std::mutex>;
+
+  worker_core(timer_service& service, worker_options options, std::shared_ptr<worker_core> parent);
+  ~worker_core();
+
+  std::error_code start() noexcept;
+  post_result enqueue(std::unique_ptr<job>& item, const post_options& options, std::source_location place,
+                      instant limit);
+  call_result call(std::unique_ptr<job> item, const post_options& options, std::source_location place, duration limit);
+  std::shared_ptr<reply_state> expect(hook<void(reply_result)> f, std::string_view name);
+  void forget(const std::shared_ptr<reply_state>& state) noexcept;
+  bool complete(reply_state& state, reply_result result) noexcept;
+  bool is_awaited(const reply_state& state) noexcept;
+  std::size_t withdraw(std::uint64_t id);
+  std::vector<item_info> items();
+  std::size_t size() noexcept;
+  void keep(std::unique_ptr<owned> resource, std::string_view name);
+  void add_farewell(hook<void()> f, std::string_view name);
+  std::shared_ptr<operation_state> add_operation(hook<void()> cancel, std::string_view name);
+  void end_operation(operation_state& operation) noexcept;
+  void set_hook(hook<void()> f);
+  bool is_asked() const noexcept { return asked_.load(std::memory_order_acquire); }
+
+  bool add_child(const std::shared_ptr<worker_core>& child);
+  void remove_child(const worker_core& child) noexcept;
+
+  // `whole` gets the end of the whole as it is then.
+  stop_result begin_stop(instant limit, instant* whole = nullptr) noexcept;
+  worker_report shutdown(duration limit);
+  // Ends everything and returns when the thread has been joined.
+  void finish() noexcept;
+  worker_report report();
+  timer_group& timers() noexcept { return timers_; }
+  const std::string& name() const noexcept { return options_.name; }
+  static worker_core* current() noexcept;
+  static std::weak_ptr<worker_core> heir_of(const worker_options& options);
+  duration limits_total() const noexcept;
+
+ private:
+  struct farewell {
+    std::string name;
+    hook<void()> function;
+  };
+  using undone_key = std::tuple<std::string, std::string, priority, fate>;
+
+  static void* thread_main(void* self);
+  void work_off();
+  void run_item(guard& locked, std::unique_ptr<job> item);
+  void run_reply(guard& locked);
+  fate run_guarded(job& item);
+  void end_current(guard& locked);
+  // Tells whoever waits for the item what became of it, after its captures are gone. No lock held.
+  void settle(std::unique_ptr<job> item, fate what) noexcept;
+  void settle_all(std::vector<std::unique_ptr<job>> items, fate what) noexcept;
+  void note(std::string kind, std::string name, priority urgency, fate what) noexcept;  // under the lock
+  void count(fate what) noexcept;                                                       // under the lock
+  std::vector<std::unique_ptr<job>> take_items(fate what);                              // under the lock
+  std::vector<std::unique_ptr<job>> take_called();                                      // under the lock
+
+  void run_stages();
+  void enter(guard& locked, worker_stage next);
+  void leave_stage(instant now) noexcept;  // under the lock
+  bool is_stage_over(instant now) const noexcept { return now >= stage_deadline_; }
+  void close_timers(guard& locked);
+  void tell_callbacks(guard& locked);
+  void cancel_waiters(guard& locked);
+  void cancel_io(guard& locked);
+  void end_queue(guard& locked);
+  void dispose_queue(guard& locked);
+  void say_farewells(guard& locked);
+  void stop_children(guard& locked, bool wait);
+  void release_resources(guard& locked);
+  void call_contained(guard& locked, const char* kind, const std::string& name, hook<void()>& function);
+  void run_stages_here();
+  void contain(const std::string& what) noexcept;
+
+  // Waits for the end, looking after overdue stages meanwhile; true when the thread has been joined.
+  // A stop that comes meanwhile shortens the wait if it leaves less than `whole`, what the caller's own stop left.
+  bool await_end(guard& locked, instant limit, instant whole);
+  // Marks what is overdue and does for the worker what needs no thread of it. Leaves the lock in between.
+  void look_after(guard& locked);
+  instant next_look() const noexcept;
+  void ask_current(guard& locked);
+  // Whether the calling thread is this worker's, or that of a child's child of it.
+  bool is_within();
+  worker_report report_locked();               // under the lock
+  void list_pending(worker_report& to) const;  // under the lock
+  std::string culprit() const;                 // under the lock
+
+  const worker_options options_;
+  const std::weak_ptr<worker_core> parent_;
+  const std::weak_ptr<worker_core> heir_;
+  timer_group timers_;
+
+  std::mutex lock_;
+  std::condition_variable work_ready_;  // the worker's thread sleeps here, nobody else
+  std::condition_variable changed_;     // everybody else
+
+  // All of this under the lock.
+  item_queue queue_;
+  bool sleeping_ = false;
+  std::size_t blocked_posters_ = 0;
+  std::uint64_t last_id_ = 0;
+  item_counts counts_;
+  std::map<undone_key, std::uint64_t> undone_;
+  std::uint64_t late_replies_ = 0;
+  std::list<std::shared_ptr<reply_state>> expected_;
+  std::list<std::shared_ptr<reply_state>> replies_;  // completed, not yet delivered; they come before new work
+  std::deque<farewell> farewells_;
+  std::vector<std::unique_ptr<owned>> resources_;
+  std::vector<std::shared_ptr<operation_state>> operations_;
+  std::vector<std::weak_ptr<worker_core>> children_;
+  std::vector<worker_report> child_reports_;
+
+  bool started_ = false;
+  bool created_ = false;
+  bool stopping_ = false;
+  bool inline_stages_ = false;  // never started: a thread that waits runs the stages
+  bool ended_ = false;
+  bool joining_ = false;
+  bool joined_ = false;
+  bool io_over_ = false;
+  bool effects_taken_ = false;  // what needs no thread of the worker was done for it
+  pthread_t thread_{};
+
+  job* current_ = nullptr;  // what runs now
+  std::string doing_;       // in a stage: what is called now
+  hook<void()> stop_hook_;
+  bool hook_running_ = false;
+  std::thread::id hook_thread_{};
+  std::atomic<bool> asked_{false};  // written under the lock, read by the task without it
+
+  instant total_ = instant::max();
+  worker_stage stage_ = worker_stage::refuse;
+  instant stage_begun_{};
+  instant stage_deadline_ = instant::max();
+  std::array<stage_report, worker_stage_count> stages_{};
+
+  // Of the worker's thread alone: the item just run, whose captures are destroyed when the lock is not held.
+  std::unique_ptr<job> spent_;
+  // Under the wait graph's lock: whom this worker's thread waits for.
+  std::shared_ptr<worker_core> waits_for_;
+  friend class wait_mark;
+};
+
+// Says that the calling worker's thread waits for another worker, for as long as the mark lives. On other threads it
+// says nothing and always holds.
+class wait_mark {
+ public:
+  explicit wait_mark(worker_core& target);
+  wait_mark(const wait_mark&) = delete;
+  wait_mark& operator=(const wait_mark&) = delete;
+  ~wait_mark();
+  // False: the wait would close a cycle.
+  bool holds() const noexcept { return holds_; }
+
+ private:
+  worker_core* self_;
+  std::shared_ptr<worker_core> before_;
+  bool holds_ = true;
+};
+
+}  // namespace detail
+DETENT_END_NAMESPACE

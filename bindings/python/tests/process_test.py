@@ -1,0 +1,170 @@
+"""fork, and the end of the interpreter: each case is a program of its own."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import unittest
+
+
+def run(program, timeout=60):
+    return subprocess.run(
+        [sys.executable, "-B", "-X", "faulthandler", "-c", textwrap.dedent(program)],
+        capture_output=True, text=True, timeout=timeout, env=dict(os.environ))
+
+
+class Process(unittest.TestCase):
+    def expect(self, program, out, err=""):
+        result = run(program)
+        self.assertEqual((result.returncode, result.stdout, result.stderr), (0, out, err))
+
+    # --- The end of the interpreter.
+
+    def test_the_end_waits_for_timers_that_are_not_daemons(self):
+        for timer in ("threading.Timer", "detent.Timer"):
+            self.expect(f"""
+                import threading, detent
+                {timer}(0.05, print, ["fired"]).start()
+                {timer}(0.0, lambda: {timer}(0.03, print, ["of a timer"]).start()).start()
+                print("end of main", flush=True)
+                """, "end of main\nof a timer\nfired\n")
+
+    def test_the_end_does_not_wait_for_daemons_ids_and_handles(self):
+        self.expect("""
+            import detent
+            timer = detent.Timer(3600, print, ["never"])
+            timer.daemon = True
+            timer.start()
+            detent.after(3600, print, "never")
+            tick = detent.every(3600, print, "never")
+            service = detent.Service()
+            handle = service.timer(print, "never")
+            handle.arm_after(3600)
+            """, "")
+
+    def test_what_is_queued_at_the_end_is_dropped_and_counted(self):
+        # With the second line a shutdown that would run the queue: then the calls themselves are dropped.
+        run_the_queue = """
+            before = detent.Service.shutdown
+            detent.Service.shutdown = lambda self, timeout: before(self, detent.ShutdownPolicy.RUN_DUE, timeout)
+            """
+        for more in ("", run_the_queue):
+            self.expect("""
+            import atexit, time
+            atexit.register(lambda: print("dropped", dropped_calls()))    # registered first, runs last
+            import detent, threading
+            from detent import dropped_calls
+            service = detent.Service(threads=1)
+            inside = threading.Event()
+            service.after(0, lambda: (inside.set(), time.sleep(0.3)))
+            inside.wait()
+            for _ in range(3):
+                service.after(0, print, "never")
+            while sum(info["state"] == detent.State.QUEUED for info in service.snapshot()) < 3:
+                time.sleep(0.001)
+            """ + more, "dropped 3\n")
+
+    def test_a_call_that_never_ends_does_not_keep_the_process(self):
+        self.expect("""
+            import time, detent, threading
+            import detent._timer
+            detent._timer.exit_limit = 0.05
+            inside = threading.Event()
+            timer = detent.Timer(0, lambda: (inside.set(), time.sleep(1.0), print("never")))
+            timer.daemon = True
+            timer.start()
+            inside.wait()
+            print("end of main")
+            """, "end of main\n")
+
+    def test_a_call_that_python_ends_is_held_in_its_thread(self):
+        # The thread wants the GIL again while the interpreter is going: CPython unwinds it, and we hold it.
+        self.expect("""
+            import time, detent, threading, atexit
+            import detent._timer
+            detent._timer.exit_limit = 0.0
+            def spin():
+                while True:
+                    time.sleep(0.0001)
+            for _ in range(4):
+                timer = detent.Timer(0, spin)
+                timer.daemon = True
+                timer.start()
+            time.sleep(0.05)
+            class Slow:
+                def __del__(self):
+                    pass
+            keep = [Slow() for _ in range(200000)]   # the end takes a while
+            """, "")
+
+    def test_ctrl_c_at_the_end(self):
+        result = run("""
+            import _thread, threading, time, detent, signal
+            detent.Timer(3600, print, ["never"]).start()
+            threading.Thread(target=lambda: (time.sleep(0.3),
+                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)), daemon=True).start()
+            """)
+        self.assertIn("KeyboardInterrupt", result.stderr)
+        self.assertEqual(result.stdout, "")
+
+    def test_it_may_be_imported_and_never_used(self):
+        self.expect("import detent, detent.aio", "")
+
+    # --- fork.
+
+    def test_a_child_has_no_timer_of_its_parent(self):
+        self.expect("""
+            import os, time, threading, detent
+            timer = detent.Timer(3600, print, ["never"])
+            timer.start()
+            tick = detent.every(0.001, lambda: None)
+            handle = detent.default_service().timer(print)
+            handle.arm_after(3600)
+            time.sleep(0.02)
+            child = os.fork()
+            if child == 0:
+                assert not timer.is_alive()
+                timer.join()
+                assert timer.cancel() in (detent.CancelResult.SHUT_DOWN, detent.CancelResult.CLOSED)
+                assert handle.arm_after(1) is detent.ArmResult.SHUT_DOWN
+                assert handle.wait() is detent.WaitResult.QUIET
+                assert tick.cancel() in (detent.CancelResult.SHUT_DOWN, detent.CancelResult.CLOSED)
+                done = threading.Event()
+                detent.Timer(0.01, done.set).start()     # a service of its own
+                assert done.wait(30)
+                detent.Timer(0.01, print, ["child"], {"flush": True}).start()
+                raise SystemExit(0)
+            assert os.waitpid(child, 0)[1] == 0
+            assert timer.is_alive()
+            assert timer.cancel() is detent.CancelResult.CANCELLED
+            print("parent")
+            """, "child\nparent\n")
+
+    def test_many_forks_under_load(self):
+        self.expect("""
+            import os, time, detent
+            tick = detent.every(0.0005, lambda: None)
+            for _ in range(20):
+                child = os.fork()
+                if child == 0:
+                    timer = detent.Timer(0.001, lambda: None)
+                    timer.start()
+                    timer.join()
+                    os._exit(7)
+                assert os.waitpid(child, 0)[1] == 7 << 8
+            assert tick.state in (detent.State.PENDING, detent.State.QUEUED, detent.State.RUNNING)
+            """, "")
+
+    def test_a_subprocess_may_be_started_in_a_callback(self):
+        self.expect("""
+            import subprocess, sys, detent
+            said = []
+            timer = detent.Timer(0, lambda: said.append(subprocess.check_output(["echo", "hi"])))
+            timer.start()
+            timer.join()
+            print(said)
+            """, "[b'hi\\n']\n")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,283 @@
+// scopes: a scope that is closed has no timers and makes none; limits; and engines that end at any moment.
+#include "host.hpp"
+
+#include <optional>
+#include <random>
+#include <support/effort.hpp>
+
+namespace {
+
+using detent::script_creation;
+using detent::script_leave;
+using detent::script_return;
+using detent::script_rules;
+using detent::wait_result;
+
+class scopes : public script_test::in_virtual_time {
+ protected:
+  scopes() : in_virtual_time(script_rules::web, 100) {}
+  std::int64_t every_in(detent::script_scope where, double ms, std::function<void()> what) {
+    return timers->set_interval(ms, host.hold(std::move(what)), where).id;
+  }
+};
+
+TEST_F(scopes, ClosingEndsItsTimersAndNoOthers) {
+  const auto file = timers->open_scope();
+  every_in(file, 10, write("a"));
+  every_in(file, 10, write("b"));
+  every(10, write("c"));
+  const auto closed = timers->close_scope(file);
+  EXPECT_EQ(closed.ended, 2U);
+  EXPECT_EQ(closed.wait, wait_result::quiet);
+  pass_ms(20);
+  EXPECT_EQ(written, "cc");
+  EXPECT_EQ(host.held(), 1U);
+  const auto late = timers->set_timeout(1, host.hold(write("d")), file);
+  EXPECT_EQ(late.outcome, script_creation::closed);
+  EXPECT_EQ(late.id, 0);
+  EXPECT_EQ(host.held(), 1U);  // what is refused is released
+}
+
+TEST_F(scopes, AScopeOwnsThoseInsideItAndWhatCallbacksMake) {
+  const auto file = timers->open_scope();
+  const auto mode = timers->open_scope(file);
+  every_in(mode, 10, write("a"));
+  timers->set_timeout(5, host.hold([&] { every(10, write("b")); }), mode);
+  pass_ms(15);
+  EXPECT_EQ(written, "ab");
+  EXPECT_EQ(timers->close_scope(file).ended, 2U);
+  pass_ms(50);
+  EXPECT_EQ(written, "ab");
+  EXPECT_EQ(host.held(), 0U);
+  EXPECT_EQ(timers->set_timeout(1, host.hold(write("c")), mode).outcome, script_creation::closed);
+}
+
+TEST_F(scopes, ClosingTheOuterClosesTheInnerOneOnly) {
+  const auto outer = timers->open_scope();
+  const auto inner = timers->open_scope(outer);
+  every_in(outer, 10, write("o"));
+  every_in(inner, 10, write("i"));
+  timers->close_scope(inner);
+  pass_ms(10);
+  EXPECT_EQ(written, "o");
+  const auto another = timers->open_scope(outer);
+  every_in(another, 10, write("n"));
+  timers->close_scope(outer);
+  pass_ms(30);
+  EXPECT_EQ(written, "o");
+  EXPECT_EQ(timers->set_timeout(1, host.hold(write("x")), another).outcome, script_creation::closed);
+}
+
+TEST_F(scopes, ClosingInsideACallbackOfItsOwn) {
+  const auto file = timers->open_scope();
+  every_in(file, 10, [&] {
+    written += "a";
+    const auto closed = timers->close_scope(file);
+    EXPECT_EQ(closed.ended, 2U);
+    EXPECT_EQ(closed.wait, wait_result::from_callback);
+    EXPECT_EQ(timers->set_timeout(1, host.hold(write("x"))).outcome, script_creation::closed);
+  });
+  every_in(file, 10, write("b"));
+  every(10, write("c"));
+  pass_ms(20);
+  EXPECT_EQ(written, "acc");
+  EXPECT_EQ(host.held(), 1U);
+}
+
+TEST_F(scopes, LiveTimersAreLimitedAndTheRestGoesOn) {
+  for (int i = 0; i < 100; ++i) EXPECT_GT(after(10, write("a")), 0);
+  const auto refused = timers->set_timeout(10, host.hold(write("b")));
+  EXPECT_EQ(refused.outcome, script_creation::too_many);
+  EXPECT_EQ(host.held(), 100U);
+  pass_ms(10);
+  EXPECT_EQ(written, std::string(100, 'a'));
+  EXPECT_GT(after(10, write("b")), 0);
+}
+
+TEST_F(scopes, ManyAreMadeAndClearedAndNothingStays) {
+  const std::size_t rounds = support::times(100'000, 10'000);
+  for (std::size_t i = 0; i < rounds; ++i) timers->clear(after(1000, write("a")));
+  EXPECT_TRUE(timers->active().empty());
+  EXPECT_EQ(host.held(), 0U);
+}
+
+// --- What modes do to timers.
+// -------------------------------------------------------------------------------------------
+
+TEST_F(scopes, SuspendedKeepsWhatIsLeftAndSkippedKeepsThePhase) {
+  const auto suspended = every(10, write("a"));
+  const auto skipped = every(10, write("b"));
+  pass_ms(14);
+  EXPECT_EQ(written, "ab");
+  timers->leave(suspended, script_leave::suspend);
+  timers->leave(skipped, script_leave::skip);
+  EXPECT_EQ(timers->status(suspended)->state, detent::script_timer_state::suspended);
+  pass_ms(100);
+  EXPECT_EQ(written, "ab");
+  EXPECT_EQ(timers->status(skipped)->missed, 10U);
+  timers->come_back(suspended, script_return::resume);
+  timers->come_back(skipped, script_return::resume);
+  pass_ms(6);
+  EXPECT_EQ(written, "abba");
+}
+
+TEST_F(scopes, ReturningMayRestartOrStay) {
+  const auto restarted = after(10, write("a"));
+  const auto stays = every(10, write("b"));
+  const auto cancelled = every(10, write("c"));
+  pass_ms(5);
+  for (const auto id : {restarted, stays}) timers->leave(id, script_leave::suspend);
+  timers->leave(cancelled, script_leave::cancel);
+  EXPECT_FALSE(timers->status(cancelled).has_value());
+  timers->come_back(restarted, script_return::restart);
+  timers->come_back(stays, script_return::stay);
+  pass_ms(9);
+  EXPECT_EQ(written, "");
+  pass_ms(1);
+  EXPECT_EQ(written, "a");
+  timers->resume(stays);
+  pass_ms(5);
+  EXPECT_EQ(written, "ab");
+}
+
+TEST_F(scopes, ATimeoutWhoseTickIsSkippedIsOver) {
+  const auto id = after(10, write("a"));
+  timers->leave(id, script_leave::skip);
+  pass_ms(10);
+  timers->come_back(id, script_return::resume);
+  pass_ms(50);
+  EXPECT_EQ(written, "");
+  EXPECT_EQ(host.held(), 0U);
+}
+
+TEST_F(scopes, LeavingInsideItsOwnCallback) {
+  std::int64_t id = 0;
+  id = every(10, [&] {
+    written += "a";
+    timers->leave(id, script_leave::suspend);
+  });
+  pass_ms(100);
+  EXPECT_EQ(written, "a");
+  timers->come_back(id, script_return::resume);
+  pass_ms(10);
+  EXPECT_EQ(written, "aa");
+}
+
+// --- Threads.
+// -----------------------------------------------------------------------------------------------------------
+
+// When close_scope has answered `quiet`, on another thread, no call of the scope is in progress or will be; the
+// engine's other timers go on.
+TEST(scope_threads, ClosingWaitsForTheCall) {
+  script_test::engine_thread engine;
+  std::atomic<int> others{0};
+  engine.timers->set_interval(1, engine.host.hold(std::function<void()>([&] { others.fetch_add(1); })));
+  const std::size_t rounds = support::times(300, 30);
+  for (std::size_t round = 0; round < rounds; ++round) {
+    const auto scope = engine.timers->open_scope(detent::script_scope{});
+    auto inside = std::make_unique<std::atomic<int>>(0);
+    std::atomic<int> ticks{0};
+    for (int i = 0; i < 3; ++i) {
+      engine.timers->set_interval(1, engine.host.hold(std::function<void()>([&, at = inside.get()] {
+        at->fetch_add(1);
+        std::this_thread::yield();
+        at->fetch_sub(1);
+        ticks.fetch_add(1);
+      })),
+                                  scope);
+    }
+    if (round % 2 == 0) support::eventually([&] { return ticks.load() > 0; });
+    EXPECT_EQ(engine.timers->close_scope(scope).wait, wait_result::quiet);
+    EXPECT_EQ(inside->load(), 0);
+    inside.reset();  // a later call would be found by the sanitizers
+  }
+  const int before = others.load();
+  support::eventually([&] { return others.load() > before; });
+}
+
+// Two engines whose callbacks close each other's scope: the second wait is refused instead of hanging.
+TEST(scope_threads, EnginesThatCloseEachOtherAreToldSo) {
+  script_test::engine_thread one;
+  script_test::engine_thread two;
+  support::gate in_one;
+  support::gate in_two;
+  std::atomic<int> refused{0};
+  std::atomic<int> over{0};
+  const auto closes = [&](script_test::engine_thread& mine, script_test::engine_thread& other, support::gate& here,
+                          support::gate& there) {
+    mine.timers->set_timeout(1, mine.host.hold(std::function<void()>([&] {
+      here.open();
+      there.pass();
+      if (other.timers->close().wait == wait_result::would_deadlock) refused.fetch_add(1);
+      over.fetch_add(1);
+    })));
+  };
+  closes(one, two, in_one, in_two);
+  closes(two, one, in_two, in_one);
+  support::eventually([&] { return over.load() == 2; });
+  EXPECT_EQ(refused.load(), 1);
+}
+
+// An engine ends, on another thread, at a random moment of its life, with calls queued and in progress.
+TEST(scope_threads, EnginesEndAtRandomMoments) {
+  const std::size_t rounds = support::times(1'000, 150);
+  std::mt19937 dice(7);
+  for (std::size_t round = 0; round < rounds; ++round) {
+    auto alive = std::make_unique<std::atomic<int>>(0);
+    {
+      script_test::engine_thread engine;
+      for (int i = 0; i < 20; ++i) {
+        engine.timers->set_interval(i % 3, engine.host.hold(std::function<void()>([&engine, at = alive.get()] {
+          at->fetch_add(1);
+          const auto ids = engine.timers->active();
+          if (!ids.empty()) engine.timers->clear(ids.back());
+          at->fetch_sub(1);
+        })));
+      }
+      const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(dice() % 2500);
+      while (std::chrono::steady_clock::now() < until) std::this_thread::yield();
+      engine.timers->close();  // callbacks above use the pointer: first quiet, then gone
+      engine.end();
+      EXPECT_EQ(engine.host.held(), 0U);
+    }
+    EXPECT_EQ(alive->load(), 0);
+  }
+}
+
+// An engine that is destroyed inside a callback of its own.
+TEST(scope_threads, AnEngineEndsInsideItsOwnCallback) {
+  for (std::size_t round = 0; round < support::times(300, 30); ++round) {
+    script_test::test_host host;
+    auto timers = std::make_unique<detent::script_timers>(host, detent::script_options{});
+    bool over = false;
+    timers->set_interval(1, host.hold(std::function<void()>([&] {
+      timers.reset();
+      over = true;
+    })));
+    timers->set_interval(1, host.hold(std::function<void()>([] {})));
+    host.loop.run([&] { return !over; });
+    host.loop.run_posted();
+    EXPECT_TRUE(over);
+    EXPECT_EQ(host.held(), 0U);
+  }
+}
+
+// Eight engines at once, each with many timers: no call off its thread (the host checks), and none lost.
+TEST(scope_threads, EightEnginesAtOnce) {
+  const std::size_t count = support::times(10'000, 300);
+  std::vector<std::unique_ptr<script_test::engine_thread>> engines;
+  for (int i = 0; i < 8; ++i) engines.push_back(std::make_unique<script_test::engine_thread>());
+  for (auto& engine : engines) {
+    engine->host.loop.post([&engine, count] {
+      for (std::size_t i = 0; i < count; ++i) {
+        engine->timers->set_timeout(static_cast<double>(i % 50), engine->host.hold(std::function<void()>([] {})));
+      }
+    });
+  }
+  for (auto& engine : engines) {
+    support::eventually([&] { return engine->host.calls.load() == count; });
+    support::eventually([&] { return engine->host.held() == 0; });
+  }
+}
+
+}  // namespace
