@@ -28,12 +28,13 @@ constexpr const char* explanation = R"(explore [OPTIONS]: runs the library's own
   --set-up            plain memory is watched for races also before and after the explored part
   --replay STRING     one schedule, step by step; needs --scenario
   --weaken WHAT       without one acquire or release: `all`, `list`, a place (engine/arming.cpp:29:release) or the id of
-                      a transition (T1); says which scenario notices
+                      a transition (T1); says which scenario notices. `again`: only the scenario that noticed when
+                      docs/proof/explorer_weakened.md was written
   --busted N          with the planted bug N of src/sync/proof.hpp
   --record FILE       writes what was done there, as a page
 
 The exit status is 1 when a scenario is violated (also by a planted bug), when a weakening that was named is noticed by
-none, or with `--weaken all` when explore/unnoticed.txt does not say why; 2 for bad options.
+none, or with `all` and `again` when explore/unnoticed.txt does not say why; 2 for bad options.
 )";
 
 struct wishes {
@@ -203,6 +204,12 @@ int main(int argc, char** argv) {
   if (w.busted != 0) setenv("DETENT_BUSTED", std::to_string(w.busted).c_str(), 1);
   if (w.list) return list();
   if (!w.replay.empty()) return replay(w);
+  if (w.weaken == "again") {
+    const std::vector<std::string> open = weakenings_without_verdict();
+    for (const std::string& sentence : open) std::printf("%s\n", sentence.c_str());
+    std::printf("%zu weakenings without a verdict\n", open.size());
+    return open.empty() ? 0 : 1;
+  }
   if (!w.weaken.empty()) return weaken_some(w);
   if (w.busted != 0) return hunt(w);
   return explore_all(w);

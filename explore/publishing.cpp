@@ -116,6 +116,7 @@ void spent_or_shut_down() {
 // --- Withdrawing -----------------------------------------------------------------------------------------------------
 
 // The word that the canceller has read is there again when it is replaced: a call came and went in between.
+template <bool ById>
 void cancelled_again() {
   timer_service service(on(on_driver{}));
   settle();
@@ -132,7 +133,7 @@ void cancelled_again() {
   });
   it.arm_at(then);
   run_parties([&] {
-    if (it.cancel() != cancel_result::cancelled) return;
+    if ((ById ? service.cancel(it.id()) : it.cancel()) != cancel_result::cancelled) return;
     check(!in_call, "cancelled, and a call is in progress");
     check(written.read() == calls, "what the last call wrote is not seen after the cancel");
   });
@@ -377,6 +378,45 @@ void let_go_by_detach() {
   });
 }
 
+// A group waits for all of a call, also for what comes after its detach.
+void group_waits_for_the_rest() {
+  timer_service service(on(pool{1}));
+  timer_group group(service);
+  settle();
+  int begun = 0;
+  int ended = 0;
+  timer it(group, [&](firing& now) {
+    ++begun;
+    pause();
+    now.detach();
+    pause();
+    ++ended;
+  });
+  it.arm_after(0s);
+  run_parties([&] {
+    static_cast<void>(group.close_and_wait());
+    check(begun == ended, "a group is quiet, and the rest of a detached call runs");
+  });
+}
+
+// A call that detached itself is over: a second closer waits for the end of the captures like any other.
+void captures_after_detached_call() {
+  timer_service service(on(on_driver{}));
+  settle();
+  bool destroyed = false;
+  timer it(service, [&, last = last_word([&] {
+                          pause();
+                          destroyed = true;
+                        })](firing& now) { now.detach(); });
+  it.arm_after(0s);
+  settle();
+  run_parties([&] { it.close(); },
+              [&] {
+                check(it.close_and_wait().wait == wait_result::quiet, "a close from outside did not answer quiet");
+                check(destroyed, "quiet, and the captures live");
+              });
+}
+
 // --- The hand-off ----------------------------------------------------------------------------------------------------
 
 // An earlier arming relies on the later one's push, and knows that the driver sleeps.
@@ -463,7 +503,8 @@ constexpr std::array scenarios = {
     scenario{"captures_see", "what is done before a close, and the captures' end", &captures_see<false>},
     scenario{"captures_see_waited", "the same, while somebody waits for the call", &captures_see<true>},
     scenario{"spent_or_shut_down", "an id-only timer ends beside the shutdown", &spent_or_shut_down},
-    scenario{"cancel_again", "a cancel of the same deadline, armed again", &cancelled_again},
+    scenario{"cancel_again", "a cancel of the same deadline, armed again", &cancelled_again<false>},
+    scenario{"cancel_again_by_id", "the same, by the id", &cancelled_again<true>},
     scenario{"cancel_beside_wait", "a cancel beside a call that is waited for", &cancelled_beside_wait},
     scenario{"stop_heard", "a stop is heard by the call in progress", &stop_heard<false>},
     scenario{"stop_heard_series", "the same, of a series", &stop_heard<true>},
@@ -479,6 +520,8 @@ constexpr std::array scenarios = {
     scenario{"turn_beside_end", "a serial group's turn beside the end of the service", &turn_beside_end},
     scenario{"detach_lets_go", "a close beside a call that detaches itself", &let_go_by_detach<false>},
     scenario{"detach_outlives", "the destructor beside a call that detaches itself", &let_go_by_detach<true>},
+    scenario{"group_after_detach", "a group's close beside a call that detaches itself", &group_waits_for_the_rest},
+    scenario{"detached_closers", "two closers after a call that detached itself", &captures_after_detached_call},
     scenario{"armers_asleep", "two armers of one timer while the driver sleeps", &two_armers_asleep},
     scenario{"in_hand_on_inbox", "armed from outside and inside a call on a pool", &in_hand_and_on_inbox},
     scenario{"poll_awaited", "an arming while the driver sleeps in its poll", &poll_awaited},

@@ -265,7 +265,7 @@ bool core::stop_call(std::uint32_t index) noexcept {
   sync_atomic<std::uint32_t>& stopped = registry_.cold(index).stopped_call;
   std::uint32_t last = stopped.load(memory_order_acquire);  // B1 <- B1.
   while (last != number) {
-    if (r.calls.load(memory_order_acquire) != number) break;  // K2 <- K1: that call is over.
+    if (r.calls.load(memory_order_relaxed) != number) break;  // K2, by B1: that call is over.
     if (compare_exchange(stopped, last, number, access_, memory_order_release, memory_order_acquire))
       break;  // B1 -> B2, B1; B1 <- B1.
   }
