@@ -26,6 +26,11 @@ list(FILTER cli_parts EXCLUDE REGEX "/main\\.cpp$")
 add_library(detent_cli_parts STATIC ${cli_parts})
 target_include_directories(detent_cli_parts PUBLIC ${PROJECT_SOURCE_DIR}/cli)
 target_link_libraries(detent_cli_parts PUBLIC ${cli_library} CLI11::CLI11 nlohmann_json::nlohmann_json PkgConfig::zstd)
+# The engines are made of the plain library, which does not mix with the proof build.
+if(TARGET detent_lua AND cli_library STREQUAL "detent")
+  target_link_libraries(detent_cli_parts PRIVATE detent_lua)
+  target_compile_definitions(detent_cli_parts PRIVATE DETENT_WITH_LUA=1)
+endif()
 detent_warnings(detent_cli_parts)
 
 add_executable(detent_cli ${PROJECT_SOURCE_DIR}/cli/main.cpp)
