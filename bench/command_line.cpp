@@ -1,6 +1,7 @@
 #include "command_line.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <iostream>
 #include <sstream>
@@ -15,6 +16,7 @@ constexpr auto footer =
     "round of each, and so on. Printed is the median; a JSON file also has least and most.\n\n"
     "Examples:\n"
     "  ./dev bench                                          everything; two hours or so\n"
+    "  ./dev bench --short --markdown --svg FILE            the README's table and plot\n"
     "  ./dev bench churn --n 1e3,1e6                        one workload, two sizes\n"
     "  ./dev bench churn postpone --peers detent,libuv      only these rows\n"
     "  ./dev bench churn --peers asio-mutex --json FILE     for another program\n"
@@ -80,6 +82,20 @@ std::vector<std::string> names_of_rows(const std::vector<peer_entry>& peers) {
   return names;
 }
 
+/// The short form, where the command line does not say otherwise.
+void shorten(run_options& run, const std::vector<peer_entry>& peers, bool reps_too) {
+  constexpr unsigned reps = 3;
+  constexpr double minutes = 13;  // The round in progress then, and the page, come on top.
+  constexpr std::array rows = {"detent",   "detent-now", "detent-loop", "detent-spin", "asio-mutex", "libuv",   "libev",
+                               "libevent", "go",         "java",        "netty",       "tokio",      "multimap"};
+  if (reps_too) run.reps = reps;
+  if (run.minutes <= 0) run.minutes = minutes;
+  if (!run.peers.empty()) return;
+  for (const peer_entry& peer : peers) {
+    if (std::ranges::find(rows, peer.row) != rows.end()) run.peers.push_back(peer.row);
+  }
+}
+
 }  // namespace
 
 bench_request parse_command_line(int argument_count, const char* const* arguments,
@@ -116,6 +132,11 @@ bench_request parse_command_line(int argument_count, const char* const* argument
   app.add_option("--seconds", asked.run.seconds, "Measuring in a round (each workload has its own)")
       ->type_name("S")
       ->check(between(0.001, 3600.0));
+  app.add_flag("--short", asked.run.is_short,
+               "A quarter of an hour: the main workloads at 1e3, 1e5 and 1e6, three rounds, one row for each library");
+  app.add_option("--minutes", asked.run.minutes, "Begin no round after so long; what is left out is named")
+      ->type_name("M")
+      ->check(between(0.1, 1e6));
   app.add_option("--round-limit", asked.run.round_limit, "Leave out rounds that would take longer, in seconds")
       ->type_name("S")
       ->check(between(0.1, 36000.0))
@@ -123,6 +144,8 @@ bench_request parse_command_line(int argument_count, const char* const* argument
   app.add_option("--seed", asked.run.seed, "Of all random choices")->type_name("X")->capture_default_str();
   app.add_option("--json", asked.json_file, "Write every row as JSON")->type_name("FILE");
   app.add_option("--html", asked.html_file, "Write one self-contained page with plots")->type_name("FILE");
+  app.add_option("--svg", asked.svg_file, "Write the plot of churn, for a page that runs no scripts")
+      ->type_name("FILE");
   app.add_flag("--markdown", asked.markdown, "Print the tables as Markdown");
   bool list = false;
   app.add_flag("--list", list, "Tell the workloads, the rows, and why one cannot be measured here");
@@ -135,7 +158,9 @@ bench_request parse_command_line(int argument_count, const char* const* argument
     return asked;
   }
   if (list) asked.what = bench_request::kind::list;
+  if (asked.run.is_short) shorten(asked.run, peers, app.count("--reps") == 0);
   for (const workload& w : workloads()) {
+    if (chosen.empty() && asked.run.is_short && w.short_counts.empty()) continue;
     if (chosen.empty() || std::ranges::find(chosen, w.name) != chosen.end()) asked.run.chosen.push_back(&w);
   }
   return asked;

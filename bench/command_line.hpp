@@ -17,6 +17,7 @@ struct bench_request {
   run_options run;
   std::string json_file;  ///< empty: none
   std::string html_file;
+  std::string svg_file;
   bool markdown = false;
 };
 

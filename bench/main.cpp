@@ -1,6 +1,7 @@
 // `detent_bench`, which ./dev bench calls: what to measure, the progress, and where the results go.
 #include "command_line.hpp"
 #include "page.hpp"
+#include "plot.hpp"
 #include "progress_line.hpp"
 #include "replay_file.hpp"
 #include "tables.hpp"
@@ -46,6 +47,7 @@ exit_status run(const bench_request& asked, const std::vector<peer_entry>& peers
   if (!asked.html_file.empty() && !why_no_page().empty()) throw std::invalid_argument(why_no_page());
   check_writable(asked.json_file);
   check_writable(asked.html_file);
+  check_writable(asked.svg_file);
   run_options options = asked.run;
   std::optional<replay_file> trace;
   if (std::ranges::any_of(options.chosen, [](const workload* w) { return w->name == replay_workload; })) {
@@ -63,6 +65,7 @@ exit_status run(const bench_request& asked, const std::vector<peer_entry>& peers
   const table_form form = asked.markdown ? table_form::markdown : table_form::plain;
   std::cout << tables(all, form) << "\n" << circumstances(all, form);
   write_json(asked.json_file, all);
+  if (!asked.svg_file.empty()) std::ofstream(asked.svg_file) << plot_of_churn(all);
   if (!asked.html_file.empty()) {
     std::ofstream(asked.html_file) << page(all);
     std::cerr << "page: " << asked.html_file << "\n";

@@ -47,12 +47,17 @@ class runner {
   }
 
  private:
+  bool is_over() const noexcept {
+    return options_.minutes > 0 && static_cast<double>(now_ns() - begun_ns_) > options_.minutes * 60e9;
+  }
+
   bool is_chosen(const std::string& row) const {
     return options_.peers.empty() || std::ranges::find(options_.peers, row) != options_.peers.end();
   }
 
   void run_workload(results& all, const workload& w, const std::vector<const peer_entry*>& peers) {
-    std::vector<std::uint32_t> counts = options_.counts.empty() ? w.counts : options_.counts;
+    std::vector<std::uint32_t> counts = options_.is_short ? w.short_counts : w.counts;
+    if (!options_.counts.empty()) counts = options_.counts;
     if (w.name == replay_workload) counts = {options_.trace_timers};
     // What has no size is always of interest beside what has.
     if (w.name == floor_row && std::ranges::find(counts, 1U) == counts.end()) counts.insert(counts.begin(), 1);
@@ -71,6 +76,10 @@ class runner {
   void run_cell(results& all, const workload& w, std::uint32_t n, std::uint32_t threads,
                 const std::vector<const peer_entry*>& peers) {
     std::vector<answers> cell;
+    if (is_over()) {
+      all.left_out.push_back({std::string(w.name), n, "all", "the run's minutes were over"});
+      return;
+    }
     for (const peer_entry* peer : peers) {
       if (out_.contains(peer->row)) continue;
       const std::string why = why_too_long(peer->row, n);
@@ -82,8 +91,8 @@ class runner {
     }
     for (unsigned rep = 0; rep < options_.reps; ++rep) {
       for (std::size_t k = 0; k < cell.size(); ++k) {
-        answers& a = cell[(k + rep) % cell.size()];  // Nobody always runs behind the same neighbour.
-        if (!a.failure.empty()) continue;
+        answers& a = cell[(k + rep) % cell.size()];                  // Nobody always runs behind the same neighbour.
+        if (!a.failure.empty() || (rep > 0 && is_over())) continue;  // Who has begun has one round at least.
         tell_(std::string(w.name) + "  n = " + count_text(n) +
               (threads > 1 ? "  " + std::to_string(threads) + " threads" : "") + "  round " + std::to_string(rep + 1) +
               " of " + std::to_string(options_.reps) + "  " + a.peer->row);
@@ -174,6 +183,7 @@ class runner {
   }
 
   const run_options& options_;
+  const std::int64_t begun_ns_ = now_ns();
   const std::function<void(const std::string&)>& tell_;
   const std::function<void(const results&)>& keep_;
   std::set<std::string> out_;                                     // rows that failed in this workload

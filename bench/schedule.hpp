@@ -20,6 +20,8 @@ struct run_options {
   unsigned reps = 5;
   double seconds = 0;       ///< of measuring in a round; 0: the workload's own
   double round_limit = 10;  ///< seconds; a round expected to take longer is left out
+  double minutes = 0;       ///< no round begins after so long; 0: no limit
+  bool is_short = false;    ///< each workload's short counts
   std::uint64_t seed = 1;
   std::string trace;               ///< replay: the recording, as `write_replay` writes it
   std::uint32_t trace_timers = 0;  ///< replay: how many timers it has

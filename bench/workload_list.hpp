@@ -12,7 +12,8 @@ struct workload {
   std::string_view summary;
   std::vector<std::uint32_t> counts;  ///< timers; for the floor, cache lines
   std::vector<std::uint32_t> threads;
-  double seconds = 0;  ///< of measuring in a round
+  double seconds = 0;                       ///< of measuring in a round
+  std::vector<std::uint32_t> short_counts;  ///< of the short form; empty: not in it
 };
 
 const std::vector<workload>& workloads();

@@ -31,3 +31,16 @@ function(detent_library target)
     CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
   detent_warnings(${target})
 endfunction()
+
+# C for the targets of ours that need it, of the same family as the C++ compiler: sanitizers of two families do not mix.
+# Users of the library need C++ alone.
+macro(detent_enable_c)
+  if(NOT CMAKE_C_COMPILER AND CMAKE_CXX_COMPILER MATCHES "clang\\+\\+|g\\+\\+")
+    string(REGEX REPLACE "clang\\+\\+([^/]*)$" "clang\\1" c_compiler "${CMAKE_CXX_COMPILER}")
+    string(REGEX REPLACE "g\\+\\+([^/]*)$" "gcc\\1" c_compiler "${c_compiler}")
+    if(EXISTS ${c_compiler})
+      set(CMAKE_C_COMPILER ${c_compiler})
+    endif()
+  endif()
+  enable_language(C)
+endmacro()

@@ -1,5 +1,5 @@
 /* callbacks: what the user's callback does in each scenario, on worker w. */
-#if SC == 1
+#if SC == 1 || SC == 23
 inline callback(r, w) {
   if
   :: true -> skip

@@ -38,7 +38,7 @@ inline destroy(r, me) {
 #define ALLQUIET(r) (!PENDING(state[r]) && !ISCALL(state[r]) && g_entries[r] == 0)
 #define START(r) hint[r] = NEVER; g_tenant[r] = 1; g_callable[r] = 1
 
-#if SC == 1 || SC == 5
+#if SC == 1 || SC == 5 || SC == 23
 proctype ArmCancel() {
   LOCALS;
   arm(0, T(1)); res = 0;
@@ -55,19 +55,25 @@ proctype Owner() {
   destroy(0, 1);
   clients--
 }
+#if SC != 23
 proctype Waiter() {
   LOCALS;
   wait_for(0, 2, OWNED);
   clients--
 }
+#endif
 init {
   atomic {
     state[0] = TERMINAL; hint[0] = NEVER; clients = 3;
     g_tenant[0] = 1; g_callable[0] = 1; state[0] = 0;
-    run Worker(0); run ArmCancel(); run Waiter();
-#if SC == 1
-    run Owner()
-#else
+    run Worker(0); run ArmCancel();
+#if SC != 23
+    run Waiter();
+#endif
+#if SC != 5
+    run Owner();
+#endif
+#if SC != 1
     clients = 2
 #endif
   };

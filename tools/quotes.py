@@ -5,7 +5,8 @@
     quotes.py ROOT --fix    first copies quotations anew, and fills in README's table of guarantees
 
 A quotation is a fenced block after the line <!-- quote FILE [NAME] -->. It equals the lines of FILE between the
-comments `// [NAME]` and `// [/NAME]` (NAME is `readme` unless given), without the indentation they share.
+comments `// [NAME]` and `// [/NAME]` (`# [NAME]` in Python; NAME is `readme` unless given), without the indentation
+they share.
 """
 
 import os
@@ -23,7 +24,7 @@ LINK = re.compile(r"\]\((?![a-z]+:|#)([^)\s#]+)")
 
 def part(text, name):
     """The lines of `text` between the marks of `name`, or None."""
-    match = re.search(rf"^[ ]*// \[{name}\]\n(.*?)^[ ]*// \[/{name}\]$", text, re.S | re.M)
+    match = re.search(rf"^[ ]*(?://|#) \[{name}\]\n(.*?)^[ ]*(?://|#) \[/{name}\]$", text, re.S | re.M)
     return textwrap.dedent(match[1]) if match else None
 
 

@@ -241,8 +241,9 @@ bool add_thread_locked(_TP_POOL& p);
 bool has_thread_to_spare_locked(_TP_POOL& p);
 void drop_pool_share_locked(_TP_POOL* p);
 
-// Answers an ERROR_ value. The object is bound to its pool, which has a thread, and to its group.
-DWORD bind(engine& e, object& o, const TP_CALLBACK_ENVIRON* environment);
+// Answers an ERROR_ value. The object is bound to its pool, which has a thread, and to its group. From then on its
+// group may close it, so that what is to be posted at once is posted in the same step.
+DWORD bind(engine& e, object& o, const TP_CALLBACK_ENVIRON* environment, bool post);
 bool post_locked(object& o);
 void drop_posts_locked(object& o);
 void leave_group_locked(object& o);

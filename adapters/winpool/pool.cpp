@@ -233,7 +233,7 @@ void drop_pool_share_locked(_TP_POOL* p) {
   }
 }
 
-DWORD bind(engine& e, object& o, const TP_CALLBACK_ENVIRON* environment) {
+DWORD bind(engine& e, object& o, const TP_CALLBACK_ENVIRON* environment, bool post) {
   const guard held(e.lock);
   _TP_POOL* home = environment != nullptr ? environment->Pool : nullptr;
   if (home == nullptr) {
@@ -248,6 +248,7 @@ DWORD bind(engine& e, object& o, const TP_CALLBACK_ENVIRON* environment) {
     o.group = environment->CleanupGroup;
     o.group->members.splice(o.group->members.end(), o.member_node);
   }
+  if (post) post_locked(o);
   return ERROR_SUCCESS;
 }
 

@@ -56,7 +56,7 @@ Object* create(callback what, PVOID context, const TP_CALLBACK_ENVIRON* environm
       } else {
         made = std::make_unique<Object>(what, context, environment);
       }
-      fault = bind(e, *made, environment);
+      fault = bind(e, *made, environment, what.simple != nullptr);
       if (fault == ERROR_SUCCESS) return made.release();
     } catch (const std::exception&) {
       fault = ERROR_NOT_ENOUGH_MEMORY;
@@ -254,11 +254,7 @@ VOID DisassociateCurrentThreadFromCallback(PTP_CALLBACK_INSTANCE instance) {
 }
 
 BOOL TrySubmitThreadpoolCallback(PTP_SIMPLE_CALLBACK simple, PVOID context, PTP_CALLBACK_ENVIRON environment) {
-  object* made = create<object>({.simple = simple}, context, environment, simple != nullptr);
-  if (made == nullptr) return FALSE;
-  const guard held(the_engine().lock);
-  post_locked(*made);
-  return TRUE;
+  return create<object>({.simple = simple}, context, environment, simple != nullptr) != nullptr ? TRUE : FALSE;
 }
 
 PTP_WORK CreateThreadpoolWork(PTP_WORK_CALLBACK work, PVOID context, PTP_CALLBACK_ENVIRON environment) {

@@ -53,16 +53,18 @@ duration worker_core::limits_total() const noexcept {
   return duration(sum);
 }
 
-stop_result worker_core::begin_stop(instant limit) noexcept {
+stop_result worker_core::begin_stop(instant limit, instant* whole) noexcept {
   guard locked(lock_);
   const instant now = steady_clock::now();
   if (stopping_) {
     total_ = std::min(total_, limit);
+    if (whole != nullptr) *whole = total_;
     stage_deadline_ = std::min(stage_deadline_, total_);
     changed_.notify_all();
     return stop_result::idle;
   }
   total_ = std::min(limit, deadline_after(now, limits_total()));
+  if (whole != nullptr) *whole = total_;
   stopping_ = true;
   stage_begun_ = now;
   stages_[0].state = stage_state::running;
@@ -279,7 +281,7 @@ void worker_core::stop_children(guard& locked, bool wait) {
     }
     const wait_mark mark(*child);
     guard there(child->lock_);
-    if (mark.holds()) child->await_end(there, instant::max(), patience::fixed);
+    if (mark.holds()) child->await_end(there, instant::max(), instant::min());
     worker_report told = child->report_locked();
     there.unlock();
     const guard noted(lock_);
@@ -354,8 +356,7 @@ void worker_core::look_after(guard& locked) {
   if (queue_.size() != 0 && steady_clock::now() >= total_) dispose_queue(locked);
 }
 
-bool worker_core::await_end(guard& locked, instant limit, patience how) {
-  const instant whole = total_;
+bool worker_core::await_end(guard& locked, instant limit, instant whole) {
   for (;;) {
     look_after(locked);
     if (joined_) return true;
@@ -378,7 +379,7 @@ bool worker_core::await_end(guard& locked, instant limit, patience how) {
       locked.lock();
       continue;
     }
-    const instant last = how == patience::may_shorten && total_ < whole ? std::min(limit, total_) : limit;
+    const instant last = total_ < whole ? std::min(limit, total_) : limit;
     if (steady_clock::now() >= last) return false;
     const instant until = std::min(last, next_look());
     if (until == instant::max()) {
@@ -401,11 +402,12 @@ bool worker_core::is_within() {
 worker_report worker_core::shutdown(duration limit) {
   const duration own = limit == duration::max() ? limits_total() : limit;
   const instant deadline = deadline_after(steady_clock::now(), own);
-  begin_stop(deadline);
+  instant whole{};
+  begin_stop(deadline, &whole);
   const bool within = is_within();
   const wait_mark mark(*this);
   guard locked(lock_);
-  if (!within && mark.holds()) await_end(locked, deadline, patience::may_shorten);
+  if (!within && mark.holds()) await_end(locked, deadline, whole);
   worker_report told = report_locked();
   told.from_worker = within || !mark.holds();
   return told;
@@ -418,7 +420,7 @@ void worker_core::finish() noexcept {
     const wait_mark mark(*this);
     if (!mark.holds()) die(options_.name, "by a worker that it waits for");
     guard locked(lock_);
-    while (!await_end(locked, steady_clock::now() + std::chrono::seconds(2), patience::fixed)) {
+    while (!await_end(locked, steady_clock::now() + std::chrono::seconds(2), instant::min())) {
       const std::string stage = to_string(stage_);
       const std::string what = culprit();
       locked.unlock();

@@ -110,7 +110,8 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   bool add_child(const std::shared_ptr<worker_core>& child);
   void remove_child(const worker_core& child) noexcept;
 
-  stop_result begin_stop(instant limit) noexcept;
+  // `whole` gets the end of the whole as it is then.
+  stop_result begin_stop(instant limit, instant* whole = nullptr) noexcept;
   worker_report shutdown(duration limit);
   // Ends everything and returns when the thread has been joined.
   void finish() noexcept;
@@ -160,8 +161,8 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   void contain(const std::string& what) noexcept;
 
   // Waits for the end, looking after overdue stages meanwhile; true when the thread has been joined.
-  enum class patience : std::uint8_t { may_shorten, fixed };  // whether a stop that comes meanwhile shortens the wait
-  bool await_end(guard& locked, instant limit, patience how);
+  // A stop that comes meanwhile shortens the wait if it leaves less than `whole`, what the caller's own stop left.
+  bool await_end(guard& locked, instant limit, instant whole);
   // Marks what is overdue and does for the worker what needs no thread of it. Leaves the lock in between.
   void look_after(guard& locked);
   instant next_look() const noexcept;

@@ -124,11 +124,16 @@ struct path {
 constexpr auto any = detent::sharing::any_thread;
 constexpr auto one = detent::sharing::one_thread;
 constexpr path paths[] = {
-    {"churn", any, churn},         {"churn-one-thread", one, churn},
-    {"churn-exact", any, churn_exact}, {"postpone", any, postpone},
-    {"postpone-one-thread", one, postpone}, {"earlier", any, earlier},
-    {"earlier-one-thread", one, earlier}, {"turnover", any, turnover},
-    {"turnover-one-thread", one, turnover}, {"fire", any, fire},
+    {"churn", any, churn},
+    {"churn-one-thread", one, churn},
+    {"churn-exact", any, churn_exact},
+    {"postpone", any, postpone},
+    {"postpone-one-thread", one, postpone},
+    {"earlier", any, earlier},
+    {"earlier-one-thread", one, earlier},
+    {"turnover", any, turnover},
+    {"turnover-one-thread", one, turnover},
+    {"fire", any, fire},
     {"fire-one-thread", one, fire},
 };
 

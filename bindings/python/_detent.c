@@ -10,10 +10,9 @@
 // unwound out of the core by its thread's forced exit; `held_here` keeps such a thread where it is until the process
 // ends, as CPython does from 3.14 on.
 #define PY_SSIZE_T_CLEAN
-#include <Python.h>
-
 #include <detent/c.h>
 
+#include <Python.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -30,8 +29,7 @@ static PyObject* function_name;
 // --- Calls. ---------------------------------------------------------------------------------
 
 typedef struct {
-  PyObject_HEAD
-  detent_firing* firing;  // NULL once the call is over; guarded by the GIL
+  PyObject_HEAD detent_firing* firing;  // NULL once the call is over; guarded by the GIL
 } firing_object;
 
 // The call in progress on this thread; on its stack.
@@ -133,15 +131,18 @@ static void on_continuation(void* context) {
 
 typedef int (*wait_function)(void* self, detent_id id, int64_t limit_ns);
 
-// Waits without the GIL. The main thread comes back now and then, so that Ctrl-C ends the wait; -1: an exception is set.
+// Waits without the GIL. The main thread comes back now and then, so that Ctrl-C ends the wait. -1: an exception is
+// set.
 static int wait_for(wait_function wait, void* self, detent_id id, int64_t limit_ns) {
   const int64_t slice_ns = 50 * 1000 * 1000;
   int is_main = PyThread_get_thread_ident() == main_thread;
   for (;;) {
     int64_t now_ns = is_main && limit_ns > slice_ns ? slice_ns : limit_ns;
     int result;
-    Py_BEGIN_ALLOW_THREADS result = wait(self, id, now_ns);
-    Py_END_ALLOW_THREADS if (result != DETENT_WAIT_TIMED_OUT || now_ns == limit_ns) return result;
+    Py_BEGIN_ALLOW_THREADS
+    result = wait(self, id, now_ns);
+    Py_END_ALLOW_THREADS
+    if (result != DETENT_WAIT_TIMED_OUT || now_ns == limit_ns) return result;
     if (PyErr_CheckSignals() < 0) return -1;
     if (limit_ns != DETENT_FOREVER) limit_ns -= now_ns;
   }
@@ -165,8 +166,7 @@ static PyObject* wait_answer(int result) { return result == -1 && PyErr_Occurred
 // --- Clock. ---------------------------------------------------------------------------------
 
 typedef struct {
-  PyObject_HEAD
-  detent_clock* clock;
+  PyObject_HEAD detent_clock* clock;
 } clock_object;
 
 static PyTypeObject clock_type;
@@ -197,26 +197,30 @@ static PyObject* clock_now(PyObject* self, PyObject* args) {
 }
 
 // A move runs callbacks, on this thread too.
-#define CLOCK_MOVE(name, ...)                                          \
-  static PyObject* clock_##name(PyObject* self, PyObject* args) {      \
-    long long by_ns = 0;                                               \
-    size_t count = 0;                                                  \
-    int result;                                                        \
-    if (!PyArg_ParseTuple(args, "|L", &by_ns)) return NULL;            \
-    detent_clock* clock = ((clock_object*)self)->clock;                \
-    Py_BEGIN_ALLOW_THREADS result = detent_clock_##name(__VA_ARGS__);  \
-    Py_END_ALLOW_THREADS if (result != DETENT_OK) return answer_of(result); \
-    return PyLong_FromSize_t(count);                                   \
+#define CLOCK_MOVE(name, ...)                                     \
+  static PyObject* clock_##name(PyObject* self, PyObject* args) { \
+    long long by_ns = 0;                                          \
+    size_t count = 0;                                             \
+    int result;                                                   \
+    if (!PyArg_ParseTuple(args, "|L", &by_ns)) return NULL;       \
+    detent_clock* clock = ((clock_object*)self)->clock;           \
+    Py_BEGIN_ALLOW_THREADS                                        \
+    result = detent_clock_##name(__VA_ARGS__);                    \
+    Py_END_ALLOW_THREADS                                          \
+    if (result != DETENT_OK) return answer_of(result);            \
+    return PyLong_FromSize_t(count);                              \
   }
 CLOCK_MOVE(advance, clock, by_ns, &count)
 CLOCK_MOVE(step, clock, &count)
 CLOCK_MOVE(suspend, clock, by_ns, &count)
 CLOCK_MOVE(step_system, clock, by_ns, &count)
 
-static PyMethodDef clock_methods[] = {
-    {"now_ns", clock_now, METH_VARARGS, NULL},         {"advance", clock_advance, METH_VARARGS, NULL},
-    {"step", clock_step, METH_VARARGS, NULL},          {"suspend", clock_suspend, METH_VARARGS, NULL},
-    {"step_system", clock_step_system, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL}};
+static PyMethodDef clock_methods[] = {{"now_ns", clock_now, METH_VARARGS, NULL},
+                                      {"advance", clock_advance, METH_VARARGS, NULL},
+                                      {"step", clock_step, METH_VARARGS, NULL},
+                                      {"suspend", clock_suspend, METH_VARARGS, NULL},
+                                      {"step_system", clock_step_system, METH_VARARGS, NULL},
+                                      {NULL, NULL, 0, NULL}};
 
 static PyTypeObject clock_type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "detent._detent.Clock",
@@ -236,8 +240,7 @@ typedef struct doomed_group {
 } doomed_group;
 
 typedef struct {
-  PyObject_HEAD
-  detent_service* service;
+  PyObject_HEAD detent_service* service;
   doomed_group* doomed;
   PyObject* clock;
   PyObject* weak;
@@ -276,8 +279,10 @@ static PyObject* service_new(PyTypeObject* type, PyObject* args, PyObject* kwarg
   }
   int result;
   detent_service* service = NULL;
-  Py_BEGIN_ALLOW_THREADS result = detent_service_new(&options, &service);
-  Py_END_ALLOW_THREADS self->service = service;
+  Py_BEGIN_ALLOW_THREADS
+  result = detent_service_new(&options, &service);
+  Py_END_ALLOW_THREADS
+  self->service = service;
   PyObject* status = answer_of(result);
   Py_XDECREF(status);
   if (status == NULL) Py_CLEAR(self);
@@ -299,14 +304,16 @@ static void service_dealloc(PyObject* object) {
     is_over = report != NULL && report->complete;
     detent_shutdown_report_free(report);
   }
-  Py_BEGIN_ALLOW_THREADS if (is_over) detent_service_free(service);
+  Py_BEGIN_ALLOW_THREADS
+  if (is_over) detent_service_free(service);
   while (is_over && doomed != NULL) {
     doomed_group* next = doomed->next;
     detent_group_free(doomed->group);
     PyMem_RawFree(doomed);
     doomed = next;
   }
-  Py_END_ALLOW_THREADS Py_XDECREF(clock);
+  Py_END_ALLOW_THREADS
+  Py_XDECREF(clock);
 }
 
 #define SERVICE(object) (((service_object*)(object))->service)
@@ -371,11 +378,11 @@ static PyObject* service_arm_every(PyObject* self, PyObject* args) {
 }
 
 // What never blocks and takes an id.
-#define ID_VERB(verb)                                                       \
-  static PyObject* service_##verb(PyObject* self, PyObject* argument) {     \
-    detent_id id = PyLong_AsUnsignedLongLong(argument);                     \
-    if (id == (detent_id)-1 && PyErr_Occurred()) return NULL;               \
-    return answer_of(detent_id_##verb(SERVICE(self), id));                  \
+#define ID_VERB(verb)                                                   \
+  static PyObject* service_##verb(PyObject* self, PyObject* argument) { \
+    detent_id id = PyLong_AsUnsignedLongLong(argument);                 \
+    if (id == (detent_id)-1 && PyErr_Occurred()) return NULL;           \
+    return answer_of(detent_id_##verb(SERVICE(self), id));              \
   }
 ID_VERB(cancel)
 ID_VERB(close)
@@ -410,8 +417,10 @@ static PyObject* service_cancel_and_wait(PyObject* self, PyObject* args) {
   long long limit_ns;
   int outcome = 0, waited;
   if (!PyArg_ParseTuple(args, "KL", &id, &limit_ns)) return NULL;
-  Py_BEGIN_ALLOW_THREADS waited = detent_id_cancel_and_wait(SERVICE(self), id, limit_ns, &outcome);
-  Py_END_ALLOW_THREADS return Py_BuildValue("ii", outcome, waited);
+  Py_BEGIN_ALLOW_THREADS
+  waited = detent_id_cancel_and_wait(SERVICE(self), id, limit_ns, &outcome);
+  Py_END_ALLOW_THREADS
+  return Py_BuildValue("ii", outcome, waited);
 }
 
 static PyObject* service_close_then(PyObject* self, PyObject* args) {
@@ -440,14 +449,15 @@ static PyObject* service_shutdown(PyObject* self, PyObject* args) {
   if (!PyArg_ParseTuple(args, "iL", &policy, &limit_ns)) return NULL;
   detent_shutdown_report* report = NULL;
   int result;
-  Py_BEGIN_ALLOW_THREADS result = detent_service_shutdown(SERVICE(self), policy, limit_ns, &report);
-  Py_END_ALLOW_THREADS if (result != DETENT_OK) return answer_of(result);
+  Py_BEGIN_ALLOW_THREADS
+  result = detent_service_shutdown(SERVICE(self), policy, limit_ns, &report);
+  Py_END_ALLOW_THREADS
+  if (result != DETENT_OK) return answer_of(result);
   PyObject* names = names_of(report->still_running, report->still_running_count);
   PyObject* answer =
-      names == NULL
-          ? NULL
-          : Py_BuildValue("OKKKN", report->complete ? Py_True : Py_False, (unsigned long long)report->fired,
-                          (unsigned long long)report->cancelled, (unsigned long long)report->dropped, names);
+      names == NULL ? NULL
+                    : Py_BuildValue("OKKKN", report->complete ? Py_True : Py_False, (unsigned long long)report->fired,
+                                    (unsigned long long)report->cancelled, (unsigned long long)report->dropped, names);
   detent_shutdown_report_free(report);
   return answer;
 }
@@ -456,8 +466,10 @@ static PyObject* service_run_due(PyObject* self, PyObject* unused) {
   (void)unused;
   size_t count = 0;
   int result;
-  Py_BEGIN_ALLOW_THREADS result = detent_service_run_due(SERVICE(self), &count);
-  Py_END_ALLOW_THREADS return Py_BuildValue("in", result, (Py_ssize_t)count);
+  Py_BEGIN_ALLOW_THREADS
+  result = detent_service_run_due(SERVICE(self), &count);
+  Py_END_ALLOW_THREADS
+  return Py_BuildValue("in", result, (Py_ssize_t)count);
 }
 
 static PyObject* service_next_deadline(PyObject* self, PyObject* unused) {
@@ -493,8 +505,8 @@ static PyObject* service_counters(PyObject* self, PyObject* unused) {
   return Py_BuildValue("{sKsKsKsKsKsKsKsK}", "fired", (unsigned long long)c.fired, "missed",
                        (unsigned long long)c.missed, "failed", (unsigned long long)c.failed, "early",
                        (unsigned long long)c.early, "wakeups", (unsigned long long)c.wakeups, "alive",
-                       (unsigned long long)c.alive, "clock_steps", (unsigned long long)c.clock_steps,
-                       "lateness_max_ns", (unsigned long long)c.lateness_max_ns);
+                       (unsigned long long)c.alive, "clock_steps", (unsigned long long)c.clock_steps, "lateness_max_ns",
+                       (unsigned long long)c.lateness_max_ns);
 }
 
 static PyObject* service_snapshot(PyObject* self, PyObject* unused) {
@@ -506,11 +518,11 @@ static PyObject* service_snapshot(PyObject* self, PyObject* unused) {
   for (size_t i = 0; list != NULL && i < snapshot->count; ++i) {
     const detent_timer_info* t = &snapshot->timers[i];
     PyObject* due = t->due_known ? PyLong_FromLongLong(t->due_in_ns) : Py_NewRef(Py_None);
-    PyObject* one = due == NULL ? NULL
-                                : Py_BuildValue("{sKsssssisisNsLsK}", "id", (unsigned long long)t->id, "name", t->name,
-                                                "group", t->group, "state", (int)t->state, "clock", (int)t->clock,
-                                                "due_in_ns", due, "period_ns", (long long)t->period_ns, "calls",
-                                                (unsigned long long)t->calls);
+    PyObject* one = due == NULL
+                        ? NULL
+                        : Py_BuildValue("{sKsssssisisNsLsK}", "id", (unsigned long long)t->id, "name", t->name, "group",
+                                        t->group, "state", (int)t->state, "clock", (int)t->clock, "due_in_ns", due,
+                                        "period_ns", (long long)t->period_ns, "calls", (unsigned long long)t->calls);
     if (one == NULL || PyList_Append(list, one) < 0) Py_CLEAR(list);
     Py_XDECREF(one);
   }
@@ -553,8 +565,7 @@ static PyTypeObject service_type = {
 // --- Group. ---------------------------------------------------------------------------------
 
 typedef struct {
-  PyObject_HEAD
-  detent_group* group;
+  PyObject_HEAD detent_group* group;
   PyObject* service;
 } group_object;
 
@@ -590,7 +601,8 @@ static void group_dealloc(PyObject* object) {
     if (detent_group_wait(self->group, 0) != DETENT_WAIT_QUIET) doomed = PyMem_RawMalloc(sizeof *doomed);
     if (doomed == NULL) {
       detent_group* group = self->group;
-      Py_BEGIN_ALLOW_THREADS detent_group_free(group);
+      Py_BEGIN_ALLOW_THREADS
+      detent_group_free(group);
       Py_END_ALLOW_THREADS
     } else {
       service_object* service = (service_object*)self->service;
@@ -603,11 +615,11 @@ static void group_dealloc(PyObject* object) {
   Py_XDECREF(service);
 }
 
-#define GROUP_COUNT(verb)                                                  \
-  static PyObject* group_##verb(PyObject* self, PyObject* unused) {        \
-    (void)unused;                                                          \
-    size_t count = 0;                                                      \
-    int result = detent_group_##verb(GROUP(self), &count);                 \
+#define GROUP_COUNT(verb)                                                      \
+  static PyObject* group_##verb(PyObject* self, PyObject* unused) {            \
+    (void)unused;                                                              \
+    size_t count = 0;                                                          \
+    int result = detent_group_##verb(GROUP(self), &count);                     \
     return result == DETENT_OK ? PyLong_FromSize_t(count) : answer_of(result); \
   }
 GROUP_COUNT(cancel)
@@ -615,15 +627,15 @@ GROUP_COUNT(close)
 GROUP_COUNT(stop)
 GROUP_COUNT(size)
 
-#define GROUP_WAIT(verb)                                                                \
-  static int verb##_of_group(void* self, detent_id id, int64_t limit_ns) {              \
-    (void)id;                                                                           \
-    return detent_group_##verb(self, limit_ns);                                         \
-  }                                                                                     \
-  static PyObject* group_##verb(PyObject* self, PyObject* argument) {                   \
-    long long limit_ns = PyLong_AsLongLong(argument);                                   \
-    if (limit_ns == -1 && PyErr_Occurred()) return NULL;                                \
-    return wait_answer(wait_for(verb##_of_group, GROUP(self), 0, limit_ns));            \
+#define GROUP_WAIT(verb)                                                     \
+  static int verb##_of_group(void* self, detent_id id, int64_t limit_ns) {   \
+    (void)id;                                                                \
+    return detent_group_##verb(self, limit_ns);                              \
+  }                                                                          \
+  static PyObject* group_##verb(PyObject* self, PyObject* argument) {        \
+    long long limit_ns = PyLong_AsLongLong(argument);                        \
+    if (limit_ns == -1 && PyErr_Occurred()) return NULL;                     \
+    return wait_answer(wait_for(verb##_of_group, GROUP(self), 0, limit_ns)); \
   }
 GROUP_WAIT(wait)
 GROUP_WAIT(close_and_wait)
@@ -632,8 +644,10 @@ static PyObject* group_cancel_and_wait(PyObject* self, PyObject* argument) {
   long long limit_ns = PyLong_AsLongLong(argument);
   int waited;
   if (limit_ns == -1 && PyErr_Occurred()) return NULL;
-  Py_BEGIN_ALLOW_THREADS waited = detent_group_cancel_and_wait(GROUP(self), limit_ns);
-  Py_END_ALLOW_THREADS return answer_of(waited);
+  Py_BEGIN_ALLOW_THREADS
+  waited = detent_group_cancel_and_wait(GROUP(self), limit_ns);
+  Py_END_ALLOW_THREADS
+  return answer_of(waited);
 }
 
 static PyMethodDef group_methods[] = {{"cancel", group_cancel, METH_NOARGS, NULL},
@@ -666,8 +680,7 @@ typedef struct {
 } bond;
 
 typedef struct handle_object {
-  PyObject_HEAD
-  detent_timer* timer;
+  PyObject_HEAD detent_timer* timer;
   bond* bond;  // NULL once the context was released
   PyObject* service;
 } handle_object;
@@ -711,9 +724,8 @@ static PyObject* handle_new(PyTypeObject* type, PyObject* args, PyObject* kwargs
   *b = (bond){Py_NewRef(target), self};
   self->bond = b;
   self->service = Py_NewRef(in_group ? ((group_object*)home)->service : home);
-  int result = in_group
-                   ? detent_timer_new_in(GROUP(home), &options, on_handle_call, b, on_handle_release, &self->timer)
-                   : detent_timer_new(SERVICE(home), &options, on_handle_call, b, on_handle_release, &self->timer);
+  int result = in_group ? detent_timer_new_in(GROUP(home), &options, on_handle_call, b, on_handle_release, &self->timer)
+                        : detent_timer_new(SERVICE(home), &options, on_handle_call, b, on_handle_release, &self->timer);
   PyObject* status = answer_of(result);
   Py_XDECREF(status);
   if (status == NULL) Py_CLEAR(self);
@@ -771,10 +783,10 @@ static PyObject* handle_arm_every(PyObject* self, PyObject* args) {
   return answer_of(detent_timer_arm_every(TIMER(self), period_ns, &series));
 }
 
-#define HANDLE_VERB(verb)                                           \
+#define HANDLE_VERB(verb)                                            \
   static PyObject* handle_##verb(PyObject* self, PyObject* unused) { \
-    (void)unused;                                                   \
-    return answer_of(detent_timer_##verb(TIMER(self)));             \
+    (void)unused;                                                    \
+    return answer_of(detent_timer_##verb(TIMER(self)));              \
   }
 HANDLE_VERB(cancel)
 HANDLE_VERB(close)
@@ -808,8 +820,10 @@ static PyObject* handle_cancel_and_wait(PyObject* self, PyObject* argument) {
   long long limit_ns = PyLong_AsLongLong(argument);
   if (limit_ns == -1 && PyErr_Occurred()) return NULL;
   int outcome = 0, waited;
-  Py_BEGIN_ALLOW_THREADS waited = detent_timer_cancel_and_wait(TIMER(self), limit_ns, &outcome);
-  Py_END_ALLOW_THREADS return Py_BuildValue("ii", outcome, waited);
+  Py_BEGIN_ALLOW_THREADS
+  waited = detent_timer_cancel_and_wait(TIMER(self), limit_ns, &outcome);
+  Py_END_ALLOW_THREADS
+  return Py_BuildValue("ii", outcome, waited);
 }
 
 static PyObject* handle_close_then(PyObject* self, PyObject* target) {

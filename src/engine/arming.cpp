@@ -74,7 +74,8 @@ arm_result core::arm_by_handle(std::uint32_t index, std::int64_t at_ns) noexcept
   check_thread();
   record& r = registry_.hot(index);
   const std::uint64_t h = r.hint.load(memory_order_relaxed);  // `special` is fixed by T8.
-  if ((h & hint::special) != 0 || is_gone()) [[unlikely]] return arm_special(index, at_ns);
+  if ((h & hint::special) != 0 || is_gone()) [[unlikely]]
+    return arm_special(index, at_ns);
   return arm_word(r, index, to_instant_rounded_up(at_ns), 0);
 }
 

@@ -133,11 +133,10 @@ timer_id core::open(std::uint32_t index, const callback_ops& ops, bool owned) no
   std::uint64_t order = static_cast<std::uint64_t>(c.clock);
   if (c.held_by != tenure::handle) order |= order_word::by_id;
   if (c.group != nullptr) order |= order_word::grouped;
-  r.order.store(order, memory_order_relaxed);           // Published by T8.
+  r.order.store(order, memory_order_relaxed);  // Published by T8.
   // Only creators change the bit: when it is right already, as it nearly always is, nothing has to be written.
   std::uint64_t h = r.hint.load(memory_order_relaxed);  // H6: a guess, the exchange decides.
-  while (((h & hint::special) != 0) != special &&
-         !compare_exchange(r.hint, h, h ^ hint::special, access_)) {  // H6.
+  while (((h & hint::special) != 0) != special && !compare_exchange(r.hint, h, h ^ hint::special, access_)) {  // H6.
   }
   timer_id id;
   std::uint64_t born = state::none;

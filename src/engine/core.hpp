@@ -34,6 +34,7 @@
 #include "engine/manual.hpp"
 #include "engine/record.hpp"
 #include "engine/spin_budget.hpp"
+#include "engine/tallies.hpp"
 #include "lifetime/lifetime.hpp"
 #include "platform/platform.hpp"
 #include "registry/registry.hpp"
@@ -217,21 +218,6 @@ class core {
   };
   using record_wheel = wheel<links>;
   using record_registry = registry<record, cold_part, wheel_link>;
-
-  // Counters that several threads move; no partner, relaxed: plain atomics, of no interest to an explorer.
-  struct tallies {
-    std::atomic<std::uint64_t> fired{0};
-    std::atomic<std::uint64_t> dropped{0};
-    std::atomic<std::uint64_t> missed{0};
-    std::atomic<std::uint64_t> threw{0};
-    std::atomic<std::uint64_t> early{0};
-    std::atomic<std::uint64_t> wakeups{0};
-    std::atomic<std::uint64_t> spun_ns{0};
-    std::atomic<std::uint64_t> rescues{0};
-    std::atomic<std::uint64_t> clock_steps{0};
-    std::atomic<std::uint64_t> lateness_max_ns{0};
-    std::array<std::atomic<std::uint64_t>, lateness_histogram::bucket_count> lateness{};
-  };
 
   struct claim {
     bool won = false;

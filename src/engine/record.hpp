@@ -29,9 +29,9 @@ struct alignas(64) record {
 };
 static_assert(explored || sizeof(record) == 64);
 
-// The order word: above, the stamp of the last arming, for equal deadlines (G21); below, what the way of a firing has to
-// know of its tenant, so that a one-shot's whole way stays in the hot line. The low part is written by the creator before
-// T8 and kept by armers; the clock is the same for every tenant of an index.
+// The order word: above, the stamp of the last arming, for equal deadlines (G21); below, what the way of a firing has
+// to know of its tenant, so that a one-shot's whole way stays in the hot line. The low part is written by the creator
+// before T8 and kept by armers; the clock is the same for every tenant of an index.
 namespace order_word {
 
 inline constexpr std::uint64_t clock_mask = 3;

@@ -1,9 +1,9 @@
 // spin_budget: how long before an instant the driver should stop sleeping and look at the clock instead, so that it is
 // there in time, while it spends no more than a share of one CPU on that.
 //
-// The lead follows what the OS needs to wake this thread: three steps up when it came late, one down when it was in time,
-// so about three sleeps of four end before the instant. What may be spent grows with time, and so does what is kept of
-// it, up to a tenth of a second's worth: a burst of instants may use it, an idle service saves nothing up.
+// The lead follows what the OS needs to wake this thread: three steps up when it came late, one down when it was in
+// time, so about three sleeps of four end before the instant. What may be spent grows with time, and so does what is
+// kept of it, up to a tenth of a second's worth: a burst of instants may use it, an idle service saves nothing up.
 //
 // Threads: the driver's alone. Knows no clock: readings are parameters.
 #pragma once

@@ -142,7 +142,8 @@ constexpr instant to_instant_rounded_up(std::int64_t ns) noexcept {
   std::uint64_t added = resolution_ns - 1;
   if (!std::is_constant_evaluated() && busted(bug::rounded_down)) added = 0;
   // Both ends in one comparison: every arming comes through here.
-  if (biased - instant_min > never - 2 * resolution_ns) [[unlikely]] return biased < instant_min ? instant_min : never;
+  if (biased - instant_min > never - 2 * resolution_ns) [[unlikely]]
+    return biased < instant_min ? instant_min : never;
   return (biased + added) & ~(resolution_ns - 1);
 }
 

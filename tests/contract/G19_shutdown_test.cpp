@@ -565,6 +565,27 @@ TEST(G19, ArmingsThatRaceWithShutdownAreAccountedFor) {
   }
 }
 
+// A firing that was armed anew beside its own call is withdrawn like any other, and counted once.
+TEST(G19, WhatIsPendingBesideItsOwnCallIsCounted) {
+  detent::timer_service service;
+  support::gate armed;
+  support::gate go_on;
+  detent::timer t(service, [&](detent::firing& f) {
+    t.arm_after(1h);
+    armed.open();
+    EXPECT_TRUE(support::eventually([&] { return f.token().stop_requested() || go_on.is_open(); }));
+  });
+  detent::timer far(service, [] {});
+  far.arm_after(1h);
+  t.arm_after(0ns);
+  ASSERT_TRUE(armed.pass());
+  const detent::shutdown_report report = service.shutdown();
+  go_on.open();
+  EXPECT_EQ(report.cancelled, 2U);
+  EXPECT_EQ(report.fired, 0U);
+  EXPECT_TRUE(report.complete);
+}
+
 TEST(G19, DestructionRightAfterCreation) {
   for (int round = 0; round < 50; ++round) {
     detent::service_options options;

@@ -1,5 +1,9 @@
-"""CPython's own TimerTests, unmodified, with detent.Timer in the place of threading.Timer."""
+"""CPython's own TimerTests, unmodified, with detent.Timer in the place of threading.Timer.
 
+Skipped, with status 77, where they are not installed: Debian has them in libpython3.11-testsuite.
+"""
+
+import sys
 import threading
 import unittest
 
@@ -8,7 +12,8 @@ import detent
 try:
     from test import test_threading
 except ImportError as error:
-    raise SystemExit(f"CPython's tests are not installed (libpython3-testsuite): {error}")
+    print(f"CPython's tests are not installed: {error}")
+    sys.exit(77)
 
 
 class TimerTests(test_threading.TimerTests):

@@ -327,7 +327,7 @@ TEST(winpool_waits, a_callback_closes_its_own_group) {
 TEST(winpool_library, stays_loaded_as_long_as_its_objects) {
   HMODULE library = LoadLibraryA(DETENT_WINPOOL_PLUGIN);
   ASSERT_NE(library, nullptr);
-  auto callback = reinterpret_cast<PTP_WORK_CALLBACK>(GetProcAddress(library, "plugin_work"));
+  auto callback = reinterpret_cast<PTP_WORK_CALLBACK>(reinterpret_cast<void*>(GetProcAddress(library, "plugin_work")));
   ASSERT_NE(callback, nullptr);
   desk d;
   TP_CALLBACK_ENVIRON environment;

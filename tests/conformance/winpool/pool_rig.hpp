@@ -68,6 +68,15 @@ struct rig {
 
 // What most callbacks here do: count, say that they are in, and stay until they are let go.
 struct desk {
+  desk() = default;
+  desk(const desk&) = delete;
+  desk& operator=(const desk&) = delete;
+  // Nobody leaves after the desk is gone.
+  ~desk() {
+    let_go.open();
+    eventually([this] { return over == calls; });
+  }
+
   std::atomic<int> calls{0};
   std::atomic<int> now{0};
   std::atomic<int> over{0};

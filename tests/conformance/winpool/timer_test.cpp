@@ -442,25 +442,20 @@ TEST_F(winpool_timer, the_hole_closed_by_close_and_wait) {
   detent::timer_service service{std::move(options)};  // a pool of two threads
   std::atomic<int> calls{0};
   gate in;
-  gate let_go;
   std::atomic<detent::arm_result> answer{detent::arm_result::armed};
   detent::timer timer;
-  timer = detent::timer{service, [&] {
+  timer = detent::timer{service, [&](detent::firing& now) {
                           ++calls;
                           in.open();
-                          let_go.pass();
+                          eventually([&] { return now.token().stop_requested(); });  // closed, and waited for
                           answer = timer.arm_after(50ms);
                         }};
   timer.arm_after(0ms);
   support::background mover([&] { own.settle(); });
   in.pass();
-  support::background opener([&] {
-    eventually([&] { return timer.status() == detent::timer_state::running; });
-    let_go.open();
-  });
   EXPECT_EQ(timer.close_and_wait().wait, detent::wait_result::quiet);
+  EXPECT_EQ(answer, detent::arm_result::closed);
   mover.join();
-  opener.join();
   own.advance(1s);
   EXPECT_EQ(calls, 1);
 }
@@ -489,15 +484,15 @@ TEST_F(winpool_timer, set_and_close_from_all_sides) {
   });
   {
     std::vector<std::thread> threads;
-    for (int t = 0; t < 3; ++t) {
+    for (unsigned t = 0; t < 3; ++t) {
       threads.emplace_back([&, t] {
-        for (int i = 0; i < 400; ++i) {
+        for (unsigned i = 0; i < 400; ++i) {
           PTP_TIMER timer = CreateThreadpoolTimer(count, &calls, &r.environment);
           FILETIME due = (i + t) % 3 == 0 ? file_time(0) : (i + t) % 3 == 1 ? in_ms(i % 3) : wall_in_ms(i % 3);
           SetThreadpoolTimer(timer, &due, i % 2, i % 5);
           if (i % 4 == 0) SetThreadpoolTimerEx(timer, &due, 1, 0);
           SetThreadpoolTimer(timer, nullptr, 0, 0);
-          if (i % 3 != 0) WaitForThreadpoolTimerCallbacks(timer, i % 2);
+          if (i % 3 != 0) WaitForThreadpoolTimerCallbacks(timer, i % 2 == 0 ? TRUE : FALSE);
           CloseThreadpoolTimer(timer);
         }
       });

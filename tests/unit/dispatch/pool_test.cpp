@@ -2,6 +2,7 @@
 #include "dispatch/dispatch.hpp"
 
 #include <numeric>
+#include <support/gate.hpp>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -42,6 +43,20 @@ int start(pool_threads& pool) {
   const char* operation = nullptr;
   unsigned started = 0;
   return pool.start("unit", {}, &operation, &started);
+}
+
+// One entry at a time, posted while the thread is about to sleep or asleep: each has to be run by its own wake-up, for
+// nothing is posted after it before it ran.
+TEST(pool, each_entry_alone_wakes_a_thread) {
+  bench b;
+  pool_threads pool(b.work(), 1);
+  ASSERT_EQ(start(pool), 0);
+  for (std::uint32_t posted = 1; posted <= 20000; ++posted) {
+    pool.post(0, 0, 1);
+    ASSERT_TRUE(support::eventually([&] { return b.count == posted; })) << posted;
+  }
+  pool.stop();
+  EXPECT_TRUE(pool.join_until(detent::detail::platform::forever_ns));
 }
 
 TEST(pool, one_thread_runs_everything_in_order) {

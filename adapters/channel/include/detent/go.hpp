@@ -14,8 +14,8 @@
 //   destructor of func_timer    for a call of f      exclusive access   legal, do not wait  deadlock handler
 //
 //   Visibility: what happened before a reset is visible to who receives its value, and in the call of f.
-//   When the service is shut down, receivers are told `closed`, and all verbs answer `shut_down`. In a service that the
-//   user drives, a receiver that is blocked is woken by `run_due`: do not block the thread that calls it.
+//   When the service is shut down, receivers are told `closed`, and all verbs answer `shut_down`. A receiver that is
+//   blocked is woken by the service's executor: do not block its only thread, nor the one that calls `run_due`.
 #pragma once
 
 #include <detent/channel.hpp>

@@ -105,8 +105,9 @@ struct worker_options {
   worker* heir = nullptr;  // for `hand_over`; it outlives this worker's stop
   detent::late_posts late = late_posts::refused;
   stage_limits limits{};
-  std::size_t stack_bytes = 0;                                                 // 0: what the OS gives
-  detail::hook<void(const std::string& what, std::exception_ptr)> on_error{};  // default: count and list
+  std::size_t stack_bytes = 0;  // 0: what the OS gives
+  // What user code let out; on the thread it ran on, so that two calls may overlap. Default: count and list.
+  detail::hook<void(const std::string& what, std::exception_ptr)> on_error{};
 };
 
 namespace detail {

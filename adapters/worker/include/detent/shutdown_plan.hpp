@@ -1,0 +1,140 @@
+// shutdown_plan: how a whole program ends. Its parts say whom they use, and the order of their stops follows from it.
+#pragma once
+
+#include <detent/detail/callback.hpp>
+#include <detent/service.hpp>
+#include <detent/time.hpp>
+#include <detent/version.hpp>
+#include <detent/worker.hpp>
+#include <detent/worker_report.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+DETENT_BEGIN_NAMESPACE
+
+namespace detail {
+class plan_core;
+}
+
+// Names one part of one plan.
+struct plan_part {
+  std::size_t index = ~std::size_t{0};
+};
+
+enum class declare_result : std::uint8_t {
+  declared,
+  cyclic,    // refused: the user would be used by what it uses
+  unknown,   // refused: no such part
+  stopping,  // refused: the plan is being carried out
+};
+
+struct declare_answer {
+  declare_result outcome{};
+  std::vector<std::string> path;  // of a cycle: the names on it, the first one again at the end
+};
+
+// What became of a part.
+enum class part_state : std::uint8_t {
+  not_begun,
+  finished,   // everything it had was done
+  cancelled,  // it ended in time, and its report lists what it did not do
+  abandoned,  // it had not ended when its time was over
+};
+
+struct part_report {
+  std::string name;
+  part_state state = part_state::not_begun;
+  std::size_t turn = 0;  // parts of one turn stop side by side
+  duration limit{0};
+  duration took{0};
+  std::optional<worker_report> worker;
+  std::string error;  // what a function let out
+};
+
+struct plan_report {
+  bool complete = false;        // every part has ended
+  std::size_t stops_asked = 0;  // signals and calls of stop()
+  duration limit{0};
+  duration took{0};
+  std::vector<part_report> parts;  // in the order in which they stopped
+  // What the process has that it had not when the plan was made: threads as "id name", descriptors as "number target".
+  std::vector<std::string> threads_left;
+  std::vector<std::string> files_left;
+
+  DETENT_EXPORT std::string text() const;
+  DETENT_EXPORT std::string json() const;
+};
+
+struct plan_options {
+  std::string name = "program";
+  duration after_second_signal = std::chrono::seconds(1);  // what a second request leaves of the time
+};
+
+// Workers, timer services and functions, and who posts to whom. A part stops before the parts it uses: a queue that
+// others post to empties after all of them have ended. Parts of one turn stop side by side; each turn gets an equal
+// share of the time that is left. Workers and services outlive the plan's shutdown.
+//
+//   Verbs                   block   threads   errors
+//   add, uses               never   any       the answer; std::bad_alloc
+//   stop                    never   any       none
+//   wait                    yes     any       none
+//   shutdown                yes     any; once, later callers wait for the first and get its report
+//   take_signals            never   the main thread, before any other thread is started; throws std::system_error
+//   destructor              yes     exclusive: joins the threads of functions that were abandoned
+//
+//   Functions run each on a thread of the plan, with no lock held.
+class DETENT_EXPORT shutdown_plan {
+ public:
+  explicit shutdown_plan(plan_options options = {});
+  shutdown_plan(const shutdown_plan&) = delete;
+  shutdown_plan& operator=(const shutdown_plan&) = delete;
+  ~shutdown_plan();
+
+  plan_part add(worker& part);
+  plan_part add(timer_service& part, std::string name);
+  // `end` gets the time it has, and answers whether everything was done.
+  template <class F>
+    requires std::is_invocable_r_v<bool, std::decay_t<F>&, duration>
+  plan_part add(std::string name, F&& end) {
+    return add_function(std::move(name), detail::hook<bool(duration)>(std::forward<F>(end)));
+  }
+  declare_answer uses(plan_part user, plan_part used);
+  // The names in the order of their stops, one list for each turn.
+  std::vector<std::vector<std::string>> turns() const;
+
+  // Blocks these signals in the calling thread, and so in those that it starts, and takes them on a thread of the plan:
+  // the first is stop(), a further one shortens. Without a list SIGTERM, SIGINT and SIGHUP.
+  void take_signals(std::vector<int> signals = {});
+  // Asks `wait` to return; during a shutdown, leaves it `after_second_signal`.
+  void stop() noexcept;
+  // Until stop() or a signal has asked for the end. Answers the signal, or 0.
+  int wait();
+  // Carries the plan out within `limit`.
+  plan_report shutdown(duration limit);
+
+  // For systemd; without NOTIFY_SOCKET in the environment nothing happens. shutdown() says STOPPING=1 and asks for more
+  // time at each turn by itself.
+  void ready() noexcept;
+  // Sends WATCHDOG=1 twice in each WATCHDOG_USEC, from a timer of `service`, until the plan has been carried out.
+  // Answers whether a watchdog was asked for.
+  bool feed_watchdog(timer_service& service);
+
+ private:
+  plan_part add_function(std::string name, detail::hook<bool(duration)> end);
+  std::unique_ptr<detail::plan_core> core_;
+};
+
+DETENT_EXPORT const char* to_string(declare_result) noexcept;
+DETENT_EXPORT const char* to_string(part_state) noexcept;
+
+DETENT_END_NAMESPACE

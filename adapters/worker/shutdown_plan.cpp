@@ -1,0 +1,477 @@
+// shutdown_plan: the order, the division of time, signals, and what systemd is told.
+//
+// Threads: each part of a turn is ended on a thread of its own, so that one that blocks holds nobody up; the caller
+// waits for them to the turn's deadline. A thread that was abandoned is joined by the destructor.
+#include "report_json.hpp"
+
+#include <detent/shutdown_plan.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <condition_variable>
+#include <csignal>
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <mutex>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <thread>
+#include <unistd.h>
+
+DETENT_BEGIN_NAMESPACE
+namespace detail {
+
+namespace {
+
+using instant = steady_clock::time_point;
+
+instant deadline_after(instant from, duration limit) noexcept {
+  return instant(duration(add_ns(epoch_ns(from), limit.count())));
+}
+
+// One datagram to the service manager, if there is one; it may be lost, and nobody waits for it.
+void notify_manager(const std::string& message) noexcept {
+  const char* const path = std::getenv("NOTIFY_SOCKET");  // NOLINT(concurrency-mt-unsafe): read only.
+  sockaddr_un address{};
+  if (path == nullptr || (path[0] != '/' && path[0] != '@')) return;
+  const std::size_t length = std::strlen(path);
+  if (length >= sizeof address.sun_path) return;
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path, length);
+  if (path[0] == '@') address.sun_path[0] = '\0';  // A name in no file system.
+  const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return;
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length);
+  static_cast<void>(::sendto(fd, message.data(), message.size(), MSG_NOSIGNAL,
+                             static_cast<const sockaddr*>(static_cast<const void*>(&address)), size));
+  ::close(fd);
+}
+
+std::vector<std::string> threads_now() {
+  std::vector<std::string> all;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task", ignored)) {
+    std::string name;
+    std::ifstream comm(entry.path() / "comm");
+    std::getline(comm, name);
+    all.push_back(entry.path().filename().string() + " " + name);
+  }
+  std::sort(all.begin(), all.end());
+  return all;
+}
+
+std::vector<std::string> files_now() {
+  std::vector<std::string> all;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", ignored)) {
+    // The descriptor of this very listing is gone when it is looked at.
+    std::error_code gone;
+    const auto target = std::filesystem::read_symlink(entry.path(), gone);
+    if (gone || target.string().find("/fd") != std::string::npos) continue;
+    all.push_back(entry.path().filename().string() + " " + target.string());
+  }
+  std::sort(all.begin(), all.end());
+  return all;
+}
+
+std::vector<std::string> without(const std::vector<std::string>& all, const std::vector<std::string>& before) {
+  std::vector<std::string> left;
+  std::set_difference(all.begin(), all.end(), before.begin(), before.end(), std::back_inserter(left));
+  return left;
+}
+
+}  // namespace
+
+class plan_core {
+ public:
+  explicit plan_core(plan_options options)
+      : options_(std::move(options)), threads_before_(threads_now()), files_before_(files_now()) {}
+  plan_core(const plan_core&) = delete;
+  plan_core& operator=(const plan_core&) = delete;
+  ~plan_core() {
+    end_signals();
+    for (std::thread& t : enders_) t.join();
+  }
+
+  plan_part add(std::string name, hook<bool(duration)> function, detent::worker* of) {
+    const std::lock_guard locked(lock_);
+    parts_.push_back({std::move(name), std::move(function), of, {}, {}, false});
+    return {parts_.size() - 1};
+  }
+
+  declare_answer uses(plan_part user, plan_part used) {
+    const std::lock_guard locked(lock_);
+    if (begun_) return {declare_result::stopping, {}};
+    if (user.index >= parts_.size() || used.index >= parts_.size()) return {declare_result::unknown, {}};
+    std::vector<std::size_t> path;
+    std::vector<bool> seen(parts_.size());
+    if (leads_to(used.index, user.index, path, seen)) {
+      declare_answer answer{declare_result::cyclic, {parts_[user.index].name}};
+      for (const std::size_t at : path) answer.path.push_back(parts_[at].name);
+      return answer;
+    }
+    parts_[user.index].used.push_back(used.index);
+    return {declare_result::declared, {}};
+  }
+
+  std::vector<std::vector<std::string>> turns() {
+    const std::lock_guard locked(lock_);
+    std::vector<std::vector<std::string>> names;
+    for (const auto& turn : order()) {
+      names.emplace_back();
+      for (const std::size_t at : turn) names.back().push_back(parts_[at].name);
+    }
+    return names;
+  }
+
+  void take_signals(const std::vector<int>& signals) {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int number : signals) sigaddset(&set, number);
+    if (const int error = ::pthread_sigmask(SIG_BLOCK, &set, nullptr); error != 0) refuse(error, "pthread_sigmask");
+    signal_fd_ = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (signal_fd_ < 0) refuse(errno, "signalfd");
+    wake_fd_ = ::eventfd(0, EFD_CLOEXEC);
+    if (wake_fd_ < 0) refuse(errno, "eventfd");
+    listener_ = std::thread([this] { listen(); });
+  }
+
+  void stop(int signal) noexcept {
+    std::vector<detent::worker*> hurried;
+    {
+      const std::lock_guard locked(lock_);
+      if (stops_++ == 0) signal_ = signal;
+      // What comes before the shutdown only asks for it; the first one may have been the reason for it.
+      if (begun_ && !over_ && (stops_ > 1 || !asked_before_)) {
+        deadline_ = std::min(deadline_, deadline_after(steady_clock::now(), options_.after_second_signal));
+        for (const part& p : parts_) {
+          if (p.of != nullptr && p.running) hurried.push_back(p.of);
+        }
+      }
+      changed_.notify_all();
+    }
+    for (detent::worker* of : hurried) of->stop(told_of(options_.after_second_signal));
+  }
+
+  int wait() {
+    std::unique_lock locked(lock_);
+    while (stops_ == 0) changed_.wait(locked);
+    return signal_;
+  }
+
+  plan_report shutdown(duration limit) {
+    std::unique_lock locked(lock_);
+    if (begun_) {
+      while (!over_) changed_.wait(locked);
+      return report_;
+    }
+    begun_ = true;
+    asked_before_ = stops_ != 0;
+    const instant start = steady_clock::now();
+    deadline_ = deadline_after(start, limit);
+    report_.limit = limit;
+    notify_manager("STOPPING=1");
+    const auto all = order();
+    for (std::size_t turn = 0; turn < all.size(); ++turn) run_turn(locked, all[turn], turn, all.size() - turn);
+    report_.complete = std::all_of(report_.parts.begin(), report_.parts.end(),
+                                   [](const part_report& p) { return p.state != part_state::abandoned; });
+    if (watchdog_) {
+      locked.unlock();
+      watchdog_->close_and_wait();
+      locked.lock();
+    }
+    join_finished(locked);
+    locked.unlock();
+    end_signals();
+    auto threads = without(threads_now(), threads_before_);
+    auto files = without(files_now(), files_before_);
+    locked.lock();
+    report_.threads_left = std::move(threads);
+    report_.files_left = std::move(files);
+    report_.stops_asked = stops_;
+    report_.took = steady_clock::now() - start;
+    over_ = true;
+    changed_.notify_all();
+    return report_;
+  }
+
+  bool feed_watchdog(timer_service& service) {
+    const char* const text = std::getenv("WATCHDOG_USEC");  // NOLINT(concurrency-mt-unsafe): read only.
+    const long long us = text == nullptr ? 0 : std::atoll(text);
+    if (us <= 1) return false;
+    watchdog_.emplace(service, [] { notify_manager("WATCHDOG=1"); });
+    return watchdog_->arm_every(std::chrono::microseconds(us / 2), {.first = duration(0)}) == arm_result::armed;
+  }
+
+ private:
+  struct part {
+    std::string name;
+    hook<bool(duration)> function;
+    detent::worker* of;             // null for services and functions
+    std::vector<std::size_t> used;  // what it posts to
+    part_report report;
+    bool running;
+  };
+
+  [[noreturn]] static void refuse(int error, const char* what) {
+    throw std::system_error(error, std::generic_category(), what);
+  }
+
+  // Whether a way of uses leads from `from` to `to`; `path` is it, both ends included.
+  bool leads_to(std::size_t from, std::size_t to, std::vector<std::size_t>& path, std::vector<bool>& seen) const {
+    if (seen[from]) return false;
+    seen[from] = true;
+    path.push_back(from);
+    if (from == to) return true;
+    for (const std::size_t next : parts_[from].used) {
+      if (leads_to(next, to, path, seen)) return true;
+    }
+    path.pop_back();
+    return false;
+  }
+
+  // Users before what they use: a part's turn comes after the last turn of those that use it.
+  std::vector<std::vector<std::size_t>> order() const {
+    std::vector<std::size_t> turn_of(parts_.size());
+    for (std::size_t round = 0; round < parts_.size(); ++round) {
+      for (std::size_t at = 0; at < parts_.size(); ++at) {
+        for (const std::size_t used : parts_[at].used) turn_of[used] = std::max(turn_of[used], turn_of[at] + 1);
+      }
+    }
+    std::vector<std::vector<std::size_t>> all;
+    for (std::size_t at = 0; at < parts_.size(); ++at) {
+      if (turn_of[at] >= all.size()) all.resize(turn_of[at] + 1);
+      all[turn_of[at]].push_back(at);
+    }
+    return all;
+  }
+
+  void run_turn(std::unique_lock<std::mutex>& locked, const std::vector<std::size_t>& turn, std::size_t number,
+                std::size_t turns_left) {
+    const instant begin = steady_clock::now();
+    const duration share = std::max(duration(0), deadline_ - begin) / static_cast<std::int64_t>(turns_left);
+    // Twice the share: a manager that hears nothing for longer may take us for dead.
+    notify_manager("EXTEND_TIMEOUT_USEC=" + std::to_string(share.count() / 500 + 1'000'000));
+    for (const std::size_t at : turn) {
+      parts_[at].running = true;
+      parts_[at].report = {.name = parts_[at].name,
+                           .state = part_state::abandoned,
+                           .turn = number,
+                           .limit = told_of(share),
+                           .took = {},
+                           .worker = {},
+                           .error = {}};
+      try {
+        enders_.emplace_back([this, at, share] { end_part(at, told_of(share)); });
+      } catch (const std::system_error&) {  // No thread: it is ended here, and nobody can leave it behind.
+        locked.unlock();
+        end_part(at, told_of(share));
+        locked.lock();
+      }
+    }
+    const auto ended = [&] {
+      return std::none_of(turn.begin(), turn.end(), [&](std::size_t at) { return parts_[at].running; });
+    };
+    const instant turn_deadline = deadline_after(begin, share);
+    while (!ended()) {
+      const instant until = std::min(turn_deadline, deadline_);
+      if (steady_clock::now() >= until) break;
+      changed_.wait_until(locked, until);
+    }
+    for (const std::size_t at : turn) {
+      part& p = parts_[at];
+      if (p.running) {
+        p.report.took = steady_clock::now() - begin;
+        if (p.of != nullptr) p.report.worker = p.of->report();
+      }
+      report_.parts.push_back(p.report);
+    }
+  }
+
+  // On a thread of its own. Only the part's entry is touched, under the lock.
+  void end_part(std::size_t at, duration limit) {
+    const instant begin = steady_clock::now();
+    part_report told;
+    hook<bool(duration)>* function = nullptr;
+    detent::worker* of = nullptr;
+    {
+      const std::lock_guard locked(lock_);
+      told = parts_[at].report;
+      function = &parts_[at].function;
+      of = parts_[at].of;
+    }
+    if (of != nullptr) {
+      told.worker = of->shutdown(limit);
+      const bool whole = told.worker->undone_list.empty();
+      told.state = !told.worker->complete ? part_state::abandoned
+                   : whole                ? part_state::finished
+                                          : part_state::cancelled;
+    } else {
+      try {
+        told.state = (*function)(limit) ? part_state::finished : part_state::cancelled;
+      } catch (const std::exception& thrown) {
+        told.state = part_state::cancelled;
+        told.error = thrown.what();
+      } catch (...) {
+        told.state = part_state::cancelled;
+        told.error = "an exception";
+      }
+    }
+    told.took = steady_clock::now() - begin;
+    const std::lock_guard locked(lock_);
+    parts_[at].report = std::move(told);
+    parts_[at].running = false;
+    changed_.notify_all();
+  }
+
+  // Joins every ender if none was abandoned; else the destructor does.
+  void join_finished(std::unique_lock<std::mutex>& locked) {
+    if (std::any_of(parts_.begin(), parts_.end(), [](const part& p) { return p.running; })) return;
+    std::vector<std::thread> enders = std::move(enders_);
+    enders_.clear();
+    locked.unlock();
+    for (std::thread& t : enders) t.join();
+    locked.lock();
+  }
+
+  void listen() {
+    pollfd polled[2] = {{signal_fd_, POLLIN, 0}, {wake_fd_, POLLIN, 0}};
+    for (;;) {
+      if (::poll(polled, 2, -1) < 0 && errno != EINTR) return;
+      if (polled[1].revents != 0) return;
+      signalfd_siginfo info{};
+      while (::read(signal_fd_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+        stop(static_cast<int>(info.ssi_signo));
+      }
+    }
+  }
+
+  void end_signals() {
+    if (listener_.joinable()) {
+      const std::uint64_t one = 1;
+      while (::write(wake_fd_, &one, sizeof one) < 0 && errno == EINTR) {
+      }
+      listener_.join();
+    }
+    if (signal_fd_ >= 0) ::close(std::exchange(signal_fd_, -1));
+    if (wake_fd_ >= 0) ::close(std::exchange(wake_fd_, -1));
+  }
+
+  // What a part is told it has: it returns by itself just before its turn is over, and its report arrives.
+  static duration told_of(duration share) noexcept { return share - share / 16; }
+
+  const plan_options options_;
+  const std::vector<std::string> threads_before_;
+  const std::vector<std::string> files_before_;
+
+  std::mutex lock_;
+  std::condition_variable changed_;
+  // Under the lock. Entries stay where they are: functions are called in them.
+  std::deque<part> parts_;
+  std::vector<std::thread> enders_;
+  std::size_t stops_ = 0;
+  int signal_ = 0;
+  bool begun_ = false;
+  bool asked_before_ = false;  // a stop was the reason for the shutdown: the next one is the second
+  bool over_ = false;
+  instant deadline_ = instant::max();
+  plan_report report_;
+
+  // Of the thread that takes signals and the one that shuts down.
+  std::optional<timer> watchdog_;
+  int signal_fd_ = -1;
+  int wake_fd_ = -1;
+  std::thread listener_;
+};
+
+}  // namespace detail
+
+shutdown_plan::shutdown_plan(plan_options options) : core_(std::make_unique<detail::plan_core>(std::move(options))) {}
+shutdown_plan::~shutdown_plan() = default;
+
+plan_part shutdown_plan::add(worker& part) { return core_->add(part.name(), {}, &part); }
+
+plan_part shutdown_plan::add(timer_service& part, std::string name) {
+  return add(std::move(name), [&part](duration limit) {
+    const shutdown_report report = part.shutdown(shutdown_policy::cancel_pending, limit);
+    return report.complete && report.dropped == 0;
+  });
+}
+
+plan_part shutdown_plan::add_function(std::string name, detail::hook<bool(duration)> end) {
+  return core_->add(std::move(name), std::move(end), nullptr);
+}
+
+declare_answer shutdown_plan::uses(plan_part user, plan_part used) { return core_->uses(user, used); }
+std::vector<std::vector<std::string>> shutdown_plan::turns() const { return core_->turns(); }
+void shutdown_plan::take_signals(std::vector<int> signals) {
+  if (signals.empty()) signals = {SIGTERM, SIGINT, SIGHUP};
+  core_->take_signals(signals);
+}
+void shutdown_plan::stop() noexcept { core_->stop(0); }
+int shutdown_plan::wait() { return core_->wait(); }
+plan_report shutdown_plan::shutdown(duration limit) { return core_->shutdown(limit); }
+void shutdown_plan::ready() noexcept { detail::notify_manager("READY=1"); }
+bool shutdown_plan::feed_watchdog(timer_service& service) { return core_->feed_watchdog(service); }
+
+const char* to_string(declare_result r) noexcept {
+  switch (r) {
+    case declare_result::declared: return "declared";
+    case declare_result::cyclic: return "cyclic";
+    case declare_result::unknown: return "unknown";
+    case declare_result::stopping: return "stopping";
+  }
+  return "unknown";
+}
+
+const char* to_string(part_state s) noexcept {
+  switch (s) {
+    case part_state::not_begun: return "not_begun";
+    case part_state::finished: return "finished";
+    case part_state::cancelled: return "cancelled";
+    case part_state::abandoned: return "abandoned";
+  }
+  return "unknown";
+}
+
+std::string plan_report::text() const {
+  const auto ms = [](duration d) { return std::to_string(d.count() / 1'000'000) + " ms"; };
+  std::string all = std::string("shutdown: ") + (complete ? "complete" : "not complete") + ", took " + ms(took) +
+                    " of " + ms(limit) + ", asked " + std::to_string(stops_asked) + " times\n";
+  for (const part_report& p : parts) {
+    all += "turn " + std::to_string(p.turn) + ", " + p.name + ": " + to_string(p.state) + ", took " + ms(p.took) +
+           " of " + ms(p.limit) + (p.error.empty() ? "" : ", threw " + p.error) + "\n";
+    if (p.worker) detail::write_text(*p.worker, "  ", all);
+  }
+  for (const std::string& thread : threads_left) all += "thread left: " + thread + "\n";
+  for (const std::string& file : files_left) all += "descriptor left: " + file + "\n";
+  return all;
+}
+
+std::string plan_report::json() const {
+  nlohmann::json list = nlohmann::json::array();
+  for (const part_report& p : parts) {
+    nlohmann::json one = {{"name", p.name},
+                          {"state", to_string(p.state)},
+                          {"turn", p.turn},
+                          {"limit_ns", p.limit.count()},
+                          {"took_ns", p.took.count()},
+                          {"error", p.error}};
+    if (p.worker) one["worker"] = detail::to_json(*p.worker);
+    list.push_back(std::move(one));
+  }
+  const nlohmann::json all = {{"complete", complete},    {"stops_asked", stops_asked}, {"limit_ns", limit.count()},
+                              {"took_ns", took.count()}, {"parts", std::move(list)},   {"threads_left", threads_left},
+                              {"files_left", files_left}};
+  return all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+DETENT_END_NAMESPACE

@@ -1,0 +1,327 @@
+// What goes wrong while a worker ends: no thread, stage callbacks that throw, block or stop it again, stops at once,
+// before the start, and from a child. Each ends in time with a report that says so.
+#include <detent/worker.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <support/effort.hpp>
+#include <support/gate.hpp>
+#include <support/heard_child.hpp>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace {
+
+using namespace std::chrono_literals;
+using detent::call_result;
+using detent::post_result;
+using detent::worker_stage;
+
+const detent::stage_report& stage_of(const detent::worker_report& report, worker_stage stage) {
+  return report.stages[static_cast<std::size_t>(stage)];
+}
+
+bool lists(const detent::worker_report& report, const std::string& kind, const std::string& name, detent::fate what) {
+  for (const detent::undone& u : report.undone_list) {
+    if (u.kind == kind && u.name == name && u.fate == what) return true;
+  }
+  return false;
+}
+
+// The OS refuses the thread: `start` says so, the worker may be started again or ended, and its end is whole.
+TEST(worker_faults, thread_creation_fails) {
+  detent::timer_service service;
+  for (const bool tries_again : {false, true}) {
+    int cleaned = 0;
+    detent::worker w(service, {.name = "threadless", .stack_bytes = std::size_t{1} << 46});
+    w.on_cleanup([&] { ++cleaned; });
+    w.on_farewell([&] { ++cleaned; });
+    ASSERT_EQ(w.post([] {}, {.name = "never"}), post_result::accepted);
+    std::error_code error;
+    w.start(error);
+    EXPECT_TRUE(error);
+    if (tries_again) {
+      EXPECT_THROW(w.start(), std::system_error);
+    }
+    const detent::worker_report report = w.shutdown(support::patience);
+    EXPECT_TRUE(report.complete);
+    EXPECT_TRUE(lists(report, "item", "never", detent::fate::discarded));
+    EXPECT_EQ(cleaned, 2);
+  }
+}
+
+TEST(worker_faults, callbacks_of_every_stage_throw) {
+  detent::timer_service service;
+  std::vector<std::string> heard;
+  std::mutex lock;  // The hook's exception comes on this thread, the task's on the worker's.
+  detent::worker w(service, {.name = "throwing", .on_error = [&](const std::string& what, std::exception_ptr) {
+                               {
+                                 const std::lock_guard locked(lock);
+                                 heard.push_back(what);
+                               }
+                               throw std::runtime_error("the handler, too");
+                             }});
+  const auto fails = [] { throw std::runtime_error("no"); };
+  const detent::expectation e = w.expect([](detent::reply_result) { throw 1; }, "callback");
+  const detent::operation o = w.in_flight(fails, "operation");
+  w.on_farewell(fails, "farewell");
+  w.on_cleanup(fails, "resource");
+  w.start();
+  ASSERT_EQ(w.post(
+                [](detent::work& now) {
+                  now.on_stop([] { throw std::runtime_error("hook"); });
+                  while (!now.stop_requested()) std::this_thread::yield();
+                  throw std::runtime_error("task");
+                },
+                {.name = "task"}),
+            post_result::accepted);
+  EXPECT_TRUE(support::eventually([&] { return w.report().items.running == 1; }));
+  const detent::worker_report report = w.shutdown(support::patience);
+  EXPECT_TRUE(report.complete);
+  EXPECT_TRUE(lists(report, "item", "task", detent::fate::threw));
+  for (const char* kind : {"callback", "operation", "farewell", "resource"}) {
+    EXPECT_TRUE(lists(report, kind, kind, detent::fate::threw)) << kind;
+  }
+  EXPECT_GE(heard.size(), 5u);
+}
+
+// A callback of a stage blocks past every deadline: the report comes in time and names it, the rest is pending, and is
+// done when the callback comes back.
+TEST(worker_faults, callbacks_block_past_their_deadline) {
+  for (const std::string blocked : {"callback", "operation", "item", "farewell", "resource"}) {
+    detent::timer_service service;
+    const detent::stage_limits limits{
+        .callbacks = 10ms, .io = 10ms, .queue = 10ms, .farewells = 10ms, .resources = 10ms};
+    support::gate release;
+    int cleaned = 0;
+    const auto blocks_if = [&](const char* kind) {
+      return [&release, is = blocked == kind] {
+        if (is) release.pass();
+      };
+    };
+    detent::worker w(service, {.name = "blocked", .limits = limits});
+    w.on_cleanup([&] { ++cleaned; }, "last");
+    w.on_cleanup(blocks_if("resource"), "resource");
+    w.on_farewell(blocks_if("farewell"), "farewell");
+    const detent::expectation e =
+        w.expect([f = blocks_if("callback")](detent::reply_result) mutable { f(); }, "callback");
+    detent::operation o;
+    if (blocked == "operation") o = w.in_flight(blocks_if("operation"), "operation");
+    support::gate busy;
+    support::gate go;
+    w.start();
+    ASSERT_EQ(w.post([&] {
+      busy.open();
+      go.pass();
+    }),
+              post_result::accepted);
+    busy.pass();
+    ASSERT_EQ(w.post(blocks_if("item"), {.name = "item"}), post_result::accepted);
+    w.stop();
+    go.open();
+    const detent::worker_report early = w.shutdown(100ms);
+    EXPECT_FALSE(early.complete) << blocked;
+    EXPECT_TRUE(lists(early, blocked, blocked, detent::fate::unfinished)) << early.text();
+    EXPECT_TRUE(lists(early, "resource", "last", detent::fate::pending)) << early.text();
+    EXPECT_EQ(cleaned, 0);
+    release.open();
+    EXPECT_TRUE(w.shutdown(support::patience).complete) << blocked;
+    EXPECT_EQ(cleaned, 1);
+  }
+}
+
+// Every kind of stage callback stops the worker itself, and waits for it: it is answered at once.
+TEST(worker_faults, callbacks_stop_it_again) {
+  detent::timer_service service;
+  int calls = 0;
+  detent::worker w(service, {.name = "again"});
+  const auto again = [&] {
+    ++calls;
+    EXPECT_EQ(w.stop(), detent::stop_result::idle);
+    EXPECT_TRUE(w.shutdown().from_worker);
+  };
+  const detent::expectation e = w.expect([&](detent::reply_result) { again(); }, "callback");
+  detent::operation o = w.in_flight([&] {
+    again();
+    o = {};
+  });
+  w.on_farewell(again);
+  w.on_cleanup(again);
+  w.start();
+  ASSERT_EQ(w.post([&] {
+    EXPECT_EQ(w.stop(), detent::stop_result::asked);
+    again();
+  }),
+            post_result::accepted);
+  EXPECT_TRUE(support::eventually([&] { return w.report().items.done == 1; }));
+  EXPECT_TRUE(w.shutdown(support::patience).complete);
+  EXPECT_EQ(calls, 5);
+}
+
+// A timer of the worker stops it and waits: bounded by its limits, and the report is true.
+TEST(worker_faults, stop_from_its_own_timer) {
+  detent::timer_service service;
+  detent::worker w(service, {.name = "timed", .limits = {.callbacks = 20ms}});
+  support::gate over;
+  detent::timer t(w.timers(), [&] {
+    w.shutdown(50ms);
+    over.open();
+  });
+  w.start();
+  t.arm_after(0ms);
+  over.pass();
+  const detent::worker_report report = w.shutdown(support::patience);
+  EXPECT_TRUE(report.complete);
+  EXPECT_TRUE(lists(report, "timers", "timed_out", detent::fate::unfinished));
+}
+
+TEST(worker_faults, two_stops_at_once) {
+  detent::timer_service service;
+  for (std::size_t round = 0; round < support::times(200, 40); ++round) {
+    detent::worker w(service, {.name = "twice"});
+    std::atomic<int> ends{0};
+    std::atomic<int> asked{0};
+    int farewells = 0;
+    w.on_farewell([&] { ++farewells; });
+    if (round % 2 == 0) w.start();
+    {
+      std::vector<std::unique_ptr<support::background>> stoppers;
+      for (int i = 0; i < 4; ++i) {
+        stoppers.push_back(std::make_unique<support::background>([&, i] {
+          if (i == 0) w.start();
+          if (w.stop() == detent::stop_result::asked) asked.fetch_add(1);
+          if (w.shutdown(support::patience).complete) ends.fetch_add(1);
+        }));
+      }
+    }
+    EXPECT_EQ(ends.load(), 4);
+    EXPECT_EQ(asked.load(), 1);
+    EXPECT_EQ(farewells, 1);
+  }
+}
+
+TEST(worker_faults, stop_before_start) {
+  detent::timer_service service;
+  detent::worker w(service, {.name = "early"});
+  int cleaned = 0;
+  w.on_cleanup([&] { ++cleaned; });
+  EXPECT_EQ(w.stop(), detent::stop_result::asked);
+  w.start();
+  EXPECT_EQ(w.post([] {}), post_result::stopping);
+  EXPECT_TRUE(w.shutdown(support::patience).complete);
+  EXPECT_EQ(cleaned, 1);
+  w.start();
+  EXPECT_EQ(w.post([] {}), post_result::stopping);
+}
+
+// A child stops its parent and would wait for it, which waits for the child: it does not wait.
+TEST(worker_faults, stop_from_a_child) {
+  detent::timer_service service;
+  detent::worker parent(service, {.name = "parent"});
+  detent::worker child(parent, service, {.name = "child"});
+  parent.start();
+  child.start();
+  std::atomic<bool> from_worker{false};
+  ASSERT_EQ(child.post([&] { from_worker.store(parent.shutdown(support::patience).from_worker); }),
+            post_result::accepted);
+  EXPECT_TRUE(support::eventually([&] { return child.report().items.done == 1; }));
+  const detent::worker_report report = parent.shutdown(support::patience);
+  EXPECT_TRUE(report.complete);
+  EXPECT_TRUE(from_worker.load());
+  ASSERT_EQ(report.children.size(), 1u);
+  EXPECT_TRUE(report.children[0].complete);
+}
+
+// A child that does not end: the parent is not complete at its deadline, names it, and keeps what it owns until then.
+TEST(worker_faults, a_child_blocks) {
+  detent::timer_service service;
+  support::gate release;
+  support::gate busy;
+  int cleaned = 0;
+  detent::worker parent(service, {.name = "parent"});
+  detent::worker child(parent, service, {.name = "child"});
+  parent.on_cleanup([&] { ++cleaned; }, "shared");
+  parent.start();
+  child.start();
+  ASSERT_EQ(child.post([&] {
+    busy.open();
+    release.pass();
+  }),
+            post_result::accepted);
+  busy.pass();
+  const detent::worker_report early = parent.shutdown(50ms);
+  EXPECT_FALSE(early.complete);
+  EXPECT_TRUE(lists(early, "child", "child", detent::fate::unfinished)) << early.text();
+  EXPECT_TRUE(lists(early, "resource", "shared", detent::fate::pending)) << early.text();
+  release.open();
+  EXPECT_TRUE(parent.shutdown(support::patience).complete);
+  EXPECT_EQ(cleaned, 1);
+}
+
+// Two workers that shut each other down: neither hangs.
+TEST(worker_faults, two_workers_stop_each_other) {
+  detent::timer_service service;
+  detent::worker a(service, {.name = "a"});
+  detent::worker b(service, {.name = "b"});
+  a.start();
+  b.start();
+  ASSERT_EQ(a.post([&] { b.shutdown(support::patience); }), post_result::accepted);
+  ASSERT_EQ(b.post([&] { a.shutdown(support::patience); }), post_result::accepted);
+  EXPECT_TRUE(a.shutdown(support::patience).complete);
+  EXPECT_TRUE(b.shutdown(support::patience).complete);
+}
+
+// A later stop with less time shortens a wait that has begun.
+TEST(worker_faults, a_later_stop_shortens) {
+  detent::timer_service service;
+  support::gate release;
+  support::gate busy;
+  detent::worker w(service, {.name = "shortened", .limits = {.current_task = 1h}});
+  w.start();
+  ASSERT_EQ(w.post([&] {
+    busy.open();
+    release.pass();
+  }),
+            post_result::accepted);
+  busy.pass();
+  support::background waiter([&] { EXPECT_FALSE(w.shutdown(1h).complete); });
+  EXPECT_TRUE(support::eventually(
+      [&] { return stage_of(w.report(), worker_stage::refuse).state == detent::stage_state::done; }));
+  w.stop(1ms);
+  waiter.join();
+  release.open();
+}
+
+// A worker destroyed on its own thread cannot wait for itself: a sentence, and the end of the program.
+TEST(worker_faults, destroyed_on_its_own_thread) {
+  if (!support::child_may_have_threads) GTEST_SKIP() << "a fork child cannot have threads here";
+  const support::heard heard = support::in_heard_child([] {
+    detent::timer_service service;
+    auto* w = new detent::worker(service, {.name = "suicidal"});
+    w->start();
+    w->post([w] { delete w; });
+    std::this_thread::sleep_for(support::patience);
+    return 0;
+  });
+  EXPECT_EQ(heard.end, (support::child_end{support::child_end::how::signalled, SIGABRT}));
+  EXPECT_NE(heard.text.find("suicidal"), std::string::npos);
+}
+
+TEST(worker_faults, reports_are_text_and_json) {
+  detent::timer_service service;
+  detent::worker w(service, {.name = "quote \" and \xff"});
+  ASSERT_EQ(w.post([] {}, {.urgency = detent::priority::high, .name = "left"}), post_result::accepted);
+  const detent::worker_report report = w.shutdown();
+  EXPECT_NE(report.text().find("item left: discarded, high"), std::string::npos) << report.text();
+  const std::string json = report.json();
+  EXPECT_NE(json.find("\"worker\": \"quote \\\" and "), std::string::npos) << json;
+  EXPECT_NE(json.find("\"fate\": \"discarded\""), std::string::npos) << json;
+}
+
+}  // namespace

@@ -1,0 +1,205 @@
+// Shutdown plans: the order follows from what uses what, cycles are refused with their path, the time is divided, a
+// part that blocks is abandoned and named, signals ask and shorten, and systemd is told.
+#include <detent/shutdown_plan.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <support/gate.hpp>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace {
+
+using namespace std::chrono_literals;
+using detent::declare_result;
+using detent::part_state;
+using detent::post_result;
+
+// Producers stop before the disk queue they post to, which then empties: everything accepted is on the disk.
+TEST(shutdown_plan, the_disk_queue_is_last) {
+  detent::timer_service service;
+  std::vector<int> written;  // of the disk's thread
+  std::vector<std::string> order;
+  std::mutex lock;
+  const auto notes = [&](const char* name) {
+    return [&, name] {
+      const std::lock_guard locked(lock);
+      order.push_back(name);
+    };
+  };
+  detent::worker disk(service, {.name = "disk"});
+  detent::worker net(service, {.name = "net"});
+  detent::worker stats(service, {.name = "stats"});
+  disk.on_cleanup(notes("disk"));
+  net.on_cleanup(notes("net"));
+  stats.on_cleanup(notes("stats"));
+  detent::shutdown_plan plan;
+  const detent::plan_part d = plan.add(disk);
+  const detent::plan_part n = plan.add(net);
+  const detent::plan_part s = plan.add(stats);
+  const detent::plan_part t = plan.add(service, "timers");
+  EXPECT_EQ(plan.uses(n, d).outcome, declare_result::declared);
+  EXPECT_EQ(plan.uses(s, n).outcome, declare_result::declared);
+  EXPECT_EQ(plan.uses(d, t).outcome, declare_result::declared);
+  EXPECT_EQ(plan.turns(), (std::vector<std::vector<std::string>>{{"stats"}, {"net"}, {"disk"}, {"timers"}}));
+  for (detent::worker* w : {&disk, &net, &stats}) w->start();
+  std::atomic<int> accepted{0};
+  for (int i = 0; i < 500; ++i) {
+    ASSERT_EQ(net.post([&, i] {
+      if (disk.post([&written, i] { written.push_back(i); }) == post_result::accepted) accepted.fetch_add(1);
+    }),
+              post_result::accepted);
+  }
+  const detent::plan_report report = plan.shutdown(4 * support::patience);
+  EXPECT_TRUE(report.complete) << report.text();
+  EXPECT_EQ(written.size(), 500u);
+  EXPECT_EQ(accepted.load(), 500);
+  EXPECT_EQ(order, (std::vector<std::string>{"stats", "net", "disk"}));
+  for (const detent::part_report& p : report.parts) EXPECT_EQ(p.state, part_state::finished) << report.text();
+  EXPECT_TRUE(report.files_left.empty()) << report.text();
+  EXPECT_NE(report.json().find("\"name\": \"disk\""), std::string::npos);
+  EXPECT_EQ(plan.uses(d, t).outcome, declare_result::stopping);
+  EXPECT_EQ(plan.shutdown(1ms).parts.size(), 4u);  // The same report again.
+}
+
+TEST(shutdown_plan, refuses_cycles_with_their_path) {
+  detent::shutdown_plan plan;
+  const auto fine = [](detent::duration) { return true; };
+  const detent::plan_part a = plan.add("a", fine);
+  const detent::plan_part b = plan.add("b", fine);
+  const detent::plan_part c = plan.add("c", fine);
+  EXPECT_EQ(plan.uses(a, b).outcome, declare_result::declared);
+  EXPECT_EQ(plan.uses(b, c).outcome, declare_result::declared);
+  const detent::declare_answer answer = plan.uses(c, a);
+  EXPECT_EQ(answer.outcome, declare_result::cyclic);
+  EXPECT_EQ(answer.path, (std::vector<std::string>{"c", "a", "b", "c"}));
+  EXPECT_EQ(plan.uses(a, a).path, (std::vector<std::string>{"a", "a"}));
+  EXPECT_EQ(plan.uses(a, detent::plan_part{}).outcome, declare_result::unknown);
+  EXPECT_TRUE(plan.shutdown(support::patience).complete);
+}
+
+// A part that blocks takes its own share only; one that throws is named; later parts still end.
+TEST(shutdown_plan, abandons_what_blocks) {
+  support::gate release;
+  std::atomic<bool> last{false};
+  detent::timer_service service;
+  detent::worker hangs(service, {.name = "hangs", .limits = {.current_task = 1h}});
+  hangs.start();
+  support::gate busy;
+  ASSERT_EQ(hangs.post(
+                [&] {
+                  busy.open();
+                  release.pass();
+                },
+                {.name = "stubborn"}),
+            post_result::accepted);
+  busy.pass();
+  {
+    detent::shutdown_plan plan;
+    const auto blocks = plan.add("blocks", [&](detent::duration) {
+      release.pass();
+      return true;
+    });
+    const auto throws = plan.add("throws", [](detent::duration) -> bool { throw std::runtime_error("no"); });
+    const auto worker = plan.add(hangs);
+    const auto end = plan.add("end", [&](detent::duration) {
+      last.store(true);
+      return true;
+    });
+    for (const auto part : {blocks, throws, worker}) ASSERT_EQ(plan.uses(part, end).outcome, declare_result::declared);
+    // Two turns: the first takes half of the time, whatever it does, and the second has the rest.
+    const detent::plan_report report = plan.shutdown(2s);
+    EXPECT_FALSE(report.complete);
+    ASSERT_EQ(report.parts.size(), 4u);
+    EXPECT_EQ(report.parts[0].state, part_state::abandoned) << report.text();
+    EXPECT_EQ(report.parts[1].state, part_state::cancelled);
+    EXPECT_EQ(report.parts[1].error, "no");
+    EXPECT_EQ(report.parts[2].state, part_state::abandoned);
+    ASSERT_TRUE(report.parts[2].worker.has_value());
+    EXPECT_NE(report.text().find("stubborn"), std::string::npos) << report.text();
+    EXPECT_TRUE(last.load());
+    EXPECT_FALSE(report.threads_left.empty());
+    release.open();
+  }
+}
+
+// The first SIGTERM ends `wait`, the second leaves only a moment of an hour.
+TEST(shutdown_plan, signals_ask_and_shorten) {
+  sigset_t before;
+  ASSERT_EQ(::pthread_sigmask(SIG_SETMASK, nullptr, &before), 0);
+  {
+    detent::shutdown_plan plan({.name = "signalled", .after_second_signal = 50ms});
+    plan.take_signals({SIGTERM});
+    support::gate release;
+    support::gate begun;
+    plan.add("blocks", [&](detent::duration) {
+      begun.open();
+      release.pass();
+      return true;
+    });
+    ASSERT_EQ(::kill(::getpid(), SIGTERM), 0);
+    EXPECT_EQ(plan.wait(), SIGTERM);
+    support::background second([&] {
+      begun.pass();
+      EXPECT_EQ(::kill(::getpid(), SIGTERM), 0);
+    });
+    const detent::plan_report report = plan.shutdown(1h);
+    EXPECT_FALSE(report.complete);
+    EXPECT_EQ(report.stops_asked, 2u);
+    release.open();
+  }
+  ASSERT_EQ(::pthread_sigmask(SIG_SETMASK, &before, nullptr), 0);
+}
+
+// The messages that a service manager gets, over a socket of the test.
+TEST(shutdown_plan, tells_systemd) {
+  std::string path = testing::TempDir() + "detent-notify-" + std::to_string(::getpid());
+  const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  ASSERT_GE(fd, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  ASSERT_LT(path.size(), sizeof address.sun_path);
+  std::memcpy(address.sun_path, path.c_str(), path.size());
+  ASSERT_EQ(::bind(fd, static_cast<const sockaddr*>(static_cast<const void*>(&address)), sizeof address), 0);
+  ASSERT_EQ(::setenv("NOTIFY_SOCKET", path.c_str(), 1), 0);
+  ASSERT_EQ(::setenv("WATCHDOG_USEC", "2000000", 1), 0);
+  const auto heard = [fd] {
+    char text[256];
+    const ssize_t count = ::recv(fd, text, sizeof text, MSG_DONTWAIT);
+    return count < 0 ? std::string() : std::string(text, static_cast<std::size_t>(count));
+  };
+  {
+    detent::timer_service service;
+    detent::shutdown_plan plan;
+    plan.ready();
+    EXPECT_EQ(heard(), "READY=1");
+    EXPECT_TRUE(plan.feed_watchdog(service));
+    EXPECT_TRUE(support::eventually([&] { return heard() == "WATCHDOG=1"; }));
+    plan.add("part", [](detent::duration) { return true; });
+    EXPECT_TRUE(plan.shutdown(support::patience).complete);
+  }
+  std::vector<std::string> rest;
+  for (std::string text = heard(); !text.empty(); text = heard()) {
+    if (text != "WATCHDOG=1") rest.push_back(text);
+  }
+  ASSERT_EQ(rest.size(), 2u);
+  EXPECT_EQ(rest[0], "STOPPING=1");
+  EXPECT_EQ(rest[1].rfind("EXTEND_TIMEOUT_USEC=", 0), 0u);
+  ::unsetenv("NOTIFY_SOCKET");
+  ::unsetenv("WATCHDOG_USEC");
+  ::close(fd);
+  ::unlink(path.c_str());
+}
+
+}  // namespace

@@ -1,0 +1,315 @@
+// Transactions: the settings.dat example of "Thread Cleanup", stopped and killed at every step, and at random moments.
+#include <detent/transaction.hpp>
+#include <detent/worker.hpp>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <random>
+#include <sstream>
+#include <string>
+#include <support/child.hpp>
+#include <support/effort.hpp>
+#include <support/gate.hpp>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace {
+
+namespace fs = std::filesystem;
+using detent::transaction_result;
+
+class folder {
+ public:
+  folder() : path_(testing::TempDir() + "detent-XXXXXX") { EXPECT_NE(::mkdtemp(path_.data()), nullptr); }
+  folder(const folder&) = delete;
+  folder& operator=(const folder&) = delete;
+  ~folder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  const std::string& path() const { return path_; }
+  std::string operator/(const char* name) const { return path_ + "/" + name; }
+
+ private:
+  std::string path_;
+};
+
+std::string content_of(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream all;
+  all << in.rdbuf();
+  return in ? all.str() : "(none)";
+}
+
+unsigned mode_of(const std::string& path) {
+  struct stat found {};
+  return ::stat(path.c_str(), &found) == 0 ? found.st_mode & 07777u : 0;
+}
+
+void put(const std::string& path, const std::string& content, unsigned mode) {
+  std::ofstream(path, std::ios::binary) << content;
+  ::chmod(path.c_str(), mode);
+}
+
+std::size_t files_in(const folder& at) {
+  std::size_t count = 0;
+  for ([[maybe_unused]] const auto& entry : fs::directory_iterator(at.path())) ++count;
+  return count;
+}
+
+// Settings as they were: settings.dat (600) and its older copy.
+void old_settings(const folder& at) {
+  put(at / "settings.dat", "old", 0600);
+  put(at / "settings.bak", "older", 0644);
+}
+
+// The document's example: keep the old file under another name, write the new one, set its attribute.
+void add_update(detent::transaction& t) {
+  t.rename("settings.dat", "settings.bak");
+  t.write("settings.dat", "new settings");
+  t.set_mode("settings.dat", 0640);
+  t.write("index", "2");
+}
+
+bool is_old(const folder& at) {
+  return content_of(at / "settings.dat") == "old" && mode_of(at / "settings.dat") == 0600 &&
+         content_of(at / "settings.bak") == "older" && !fs::exists(at / "index") && files_in(at) == 2;
+}
+bool is_new(const folder& at) {
+  return content_of(at / "settings.dat") == "new settings" && mode_of(at / "settings.dat") == 0640 &&
+         content_of(at / "settings.bak") == "old" && content_of(at / "index") == "2" && files_in(at) == 3;
+}
+
+detent::transaction_options in_small_pieces() {
+  detent::transaction_options options;
+  options.piece_bytes = 4;
+  return options;
+}
+
+std::vector<std::string> steps_of_update() {
+  const folder at;
+  old_settings(at);
+  std::vector<std::string> steps;
+  detent::transaction_options options = in_small_pieces();
+  options.on_step = [&](const std::string& step) { steps.push_back(step); };
+  detent::transaction t(at.path(), std::move(options));
+  add_update(t);
+  EXPECT_EQ(t.commit().outcome, transaction_result::finished);
+  EXPECT_TRUE(is_new(at));
+  return steps;
+}
+
+TEST(transaction, takes_every_kind_of_step) {
+  const folder at;
+  put(at / "a", "one", 0600);
+  put(at / "b", "two", 0644);
+  put(at / "gone", "x", 0644);
+  detent::transaction t(at.path());
+  t.rename("a", "c");     // c is "one"
+  t.write("a", "new");    // a has a new file of its name
+  t.copy("c", "d");       // sees the steps before
+  t.copy(at / "b", "e");  // by path, as on the disk
+  t.set_mode("b", 0400);
+  t.rename("d", "f");
+  t.remove("gone");
+  t.rename("e", "e");
+  const detent::transaction_answer answer = t.commit();
+  EXPECT_EQ(answer.outcome, transaction_result::finished) << answer.what;
+  EXPECT_EQ(content_of(at / "a"), "new");
+  EXPECT_EQ(content_of(at / "c"), "one");
+  EXPECT_EQ(content_of(at / "f"), "one");
+  EXPECT_EQ(mode_of(at / "f"), 0600u);
+  EXPECT_EQ(content_of(at / "e"), "two");
+  EXPECT_EQ(mode_of(at / "b"), 0400u);
+  EXPECT_EQ(files_in(at), 5u);
+}
+
+// What the OS refuses leaves everything as it was, and says what it was.
+TEST(transaction, fails_without_a_trace) {
+  const folder at;
+  old_settings(at);
+  for (int which = 0; which < 4; ++which) {
+    detent::transaction t(at.path());
+    t.write("settings.dat", "half");
+    if (which == 0) t.copy("missing", "x");
+    if (which == 1) t.rename("missing", "x");
+    if (which == 2) t.set_mode("missing", 0600);
+    if (which == 3) t.remove("missing");
+    const detent::transaction_answer answer = t.commit();
+    EXPECT_EQ(answer.outcome, transaction_result::failed);
+    EXPECT_EQ(answer.error, std::errc::no_such_file_or_directory);
+    EXPECT_TRUE(is_old(at));
+  }
+  detent::transaction nowhere(at / "nowhere");
+  EXPECT_EQ(nowhere.commit().outcome, transaction_result::failed);
+  EXPECT_THROW(nowhere.write("../escape", ""), std::invalid_argument);
+}
+
+// A stop at each step: before the point of no return everything is rolled back, after it everything is finished.
+TEST(transaction, settings_stopped_at_every_step) {
+  const std::vector<std::string> steps = steps_of_update();
+  detent::timer_service service;
+  bool seen_commit = false;
+  for (std::size_t k = 0; k < steps.size(); ++k) {
+    const folder at;
+    old_settings(at);
+    detent::worker w(service);
+    std::atomic<transaction_result> result{};
+    ASSERT_EQ(w.post([&](detent::work& now) {
+      detent::transaction_options options = in_small_pieces();
+      std::size_t step = 0;
+      options.on_step = [&](const std::string&) {
+        if (step++ == k) w.stop();
+      };
+      detent::transaction t(at.path(), std::move(options));
+      add_update(t);
+      result.store(t.commit(now).outcome);
+    }),
+              detent::post_result::accepted);
+    w.start();
+    EXPECT_TRUE(support::eventually([&] { return w.report().items.done == 1; }));
+    EXPECT_TRUE(w.shutdown(support::patience).complete);
+    EXPECT_EQ(result.load(), seen_commit ? transaction_result::finished : transaction_result::rolled_back) << steps[k];
+    EXPECT_TRUE(seen_commit ? is_new(at) : is_old(at)) << steps[k];
+    if (steps[k] == "commit") seen_commit = true;
+  }
+  EXPECT_TRUE(seen_commit);
+}
+
+// A kill at each step, and a kill at each step of the recovery after it: old or new, never half, and no trace is left.
+TEST(transaction, settings_killed_at_every_step) {
+  const std::vector<std::string> steps = steps_of_update();
+  bool seen_commit = false;
+  for (std::size_t k = 0; k < steps.size(); ++k) {
+    for (std::size_t again = 0; again < 12; ++again) {
+      const folder at;
+      old_settings(at);
+      const auto killed_at = [](std::size_t limit) {
+        detent::transaction_options options = in_small_pieces();
+        options.on_step = [limit, step = std::size_t{0}](const std::string&) mutable {
+          if (step++ == limit) ::raise(SIGKILL);
+        };
+        return options;
+      };
+      const support::child_end end = support::in_child([&] {
+        detent::transaction t(at.path(), killed_at(k));
+        add_update(t);
+        t.commit();
+        return 0;
+      });
+      ASSERT_EQ(end, (support::child_end{support::child_end::how::signalled, SIGKILL}));
+      const support::child_end second = support::in_child([&] {
+        detent::transaction::recover(at.path(), killed_at(again));
+        return 0;
+      });
+      const detent::recovery last = detent::transaction::recover(at.path());
+      EXPECT_FALSE(last.error) << last.error.message();
+      EXPECT_TRUE(seen_commit ? is_new(at) : is_old(at)) << steps[k] << ", recovery killed at " << again;
+      if (second == support::exited(0)) break;  // The recovery has no further step.
+      if (support::is_short() && k % 3 != 0) break;
+    }
+    if (steps[k] == "commit") seen_commit = true;
+  }
+  EXPECT_TRUE(seen_commit);
+}
+
+// kill -9 at random moments of an endless row of updates: each file is whole, all files are of one update, and none is
+// older than what was acknowledged through the pipe.
+TEST(transaction, settings_killed_at_random) {
+  const std::size_t rounds = support::is_long() ? 1000 : support::times(100, 25);
+  std::mt19937 dice(std::random_device{}());
+  const folder at;
+  unsigned last = 0;
+  const auto body_of = [](unsigned n) { return std::string(3000 + n % 7 * 1000, static_cast<char>('a' + n % 26)); };
+  const auto update = [&](unsigned n) {
+    detent::transaction_options options;
+    options.flushed = false;
+    options.piece_bytes = 1000;
+    detent::transaction t(at.path(), std::move(options));
+    t.write("settings.dat", std::to_string(n) + "\n" + body_of(n));
+    t.write("index", std::to_string(n));
+    return t.commit().outcome == transaction_result::finished;
+  };
+  ASSERT_TRUE(update(0));
+  for (std::size_t round = 0; round < rounds; ++round) {
+    std::array<int, 2> acknowledged{};
+    ASSERT_EQ(::pipe(acknowledged.data()), 0);
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      for (unsigned n = last + 1;; ++n) {
+        if (!update(n) || ::write(acknowledged[1], &n, sizeof n) != static_cast<ssize_t>(sizeof n)) ::_exit(1);
+      }
+    }
+    ::close(acknowledged[1]);
+    std::this_thread::sleep_for(std::chrono::microseconds(dice() % 4000));
+    ::kill(child, SIGKILL);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    ASSERT_TRUE(WIFSIGNALED(status));
+    for (unsigned n = 0; ::read(acknowledged[0], &n, sizeof n) == static_cast<ssize_t>(sizeof n);) last = n;
+    ::close(acknowledged[0]);
+    ASSERT_FALSE(detent::transaction::recover(at.path()).error);
+    const std::string index = content_of(at / "index");
+    const auto found = static_cast<unsigned>(std::stoul(index));
+    EXPECT_GE(found, last);
+    EXPECT_LE(found, last + 1);
+    EXPECT_EQ(content_of(at / "settings.dat"), index + "\n" + body_of(found));
+    EXPECT_EQ(files_in(at), 2u);
+    last = found;
+  }
+}
+
+// A recovery leaves alone what a living program is at.
+TEST(transaction, recovery_leaves_the_living_alone) {
+  const folder at;
+  old_settings(at);
+  detent::transaction_options options;
+  std::size_t found = 0;
+  options.on_step = [&](const std::string& step) {
+    if (step == "begin") return;
+    const detent::recovery r = detent::transaction::recover(at.path());
+    found += r.finished + r.rolled_back;
+  };
+  detent::transaction t(at.path(), std::move(options));
+  add_update(t);
+  EXPECT_EQ(t.commit().outcome, transaction_result::finished);
+  EXPECT_EQ(found, 0u);
+  EXPECT_TRUE(is_new(at));
+}
+
+// Current task, the rule's second half: a task of several steps is complete or not begun, at stops of random moments.
+TEST(transaction, current_task_is_complete_or_not_begun) {
+  const std::size_t rounds = support::is_long() ? 10000 : support::times(500, 60);
+  detent::timer_service service;
+  std::mt19937 dice(std::random_device{}());
+  const folder at;
+  for (std::size_t round = 0; round < rounds; ++round) {
+    for (const char* name : {"settings.dat", "settings.bak", "index"}) fs::remove(at / name);
+    old_settings(at);
+    detent::worker w(service, {.at_end = detent::queue_end::discard});
+    transaction_result result = transaction_result::rolled_back;  // of w's thread
+    w.start();
+    ASSERT_EQ(w.post([&](detent::work& now) {
+      detent::transaction_options options = in_small_pieces();
+      options.flushed = false;
+      detent::transaction t(at.path(), std::move(options));
+      add_update(t);
+      result = t.commit(now).outcome;
+    }),
+              detent::post_result::accepted);
+    std::this_thread::sleep_for(std::chrono::microseconds(dice() % 500));
+    ASSERT_TRUE(w.shutdown(support::patience).complete);
+    ASSERT_TRUE(result == transaction_result::finished ? is_new(at) : is_old(at)) << to_string(result);
+  }
+}
+
+}  // namespace
