@@ -2,15 +2,29 @@
 # They are parts of the `detent` program and of the tests, and are not installed.
 
 find_package(PkgConfig)
-if(PkgConfig_FOUND AND IS_DIRECTORY ${PROJECT_SOURCE_DIR}/bindings/lua)
-  pkg_check_modules(lua IMPORTED_TARGET lua5.4)
-  if(lua_FOUND)
-    file(GLOB lua_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/bindings/lua/*.cpp)
-    add_library(detent_lua STATIC ${lua_sources})
-    target_link_libraries(detent_lua PUBLIC detent_script detent_modes PkgConfig::lua)
-    target_include_directories(detent_lua PUBLIC ${PROJECT_SOURCE_DIR})
-    detent_warnings(detent_lua)
-  else()
-    message(STATUS "the Lua engine is left out: it needs liblua5.4-dev (./dev test installs it)")
+
+# One engine of `detent run`: bindings/NAME over the package of that name.
+function(add_script_engine name package debian_package)
+  if(PkgConfig_FOUND)
+    pkg_check_modules(${name} IMPORTED_TARGET ${package})
   endif()
+  if(NOT ${name}_FOUND)
+    message(STATUS "the engine in bindings/${name} is left out: it needs ${debian_package} (./dev test installs it)")
+    return()
+  endif()
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/bindings/${name}/*.cpp)
+  add_library(detent_${name} STATIC ${sources})
+  target_link_libraries(detent_${name} PUBLIC detent_scripting PRIVATE PkgConfig::${name} ${CMAKE_DL_LIBS})
+  detent_warnings(detent_${name})
+endfunction()
+
+if(IS_DIRECTORY ${PROJECT_SOURCE_DIR}/bindings/engine)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/bindings/engine/*.cpp)
+  add_library(detent_scripting STATIC ${sources})
+  target_link_libraries(detent_scripting PUBLIC detent_script detent_modes)
+  target_include_directories(detent_scripting PUBLIC ${PROJECT_SOURCE_DIR})
+  detent_warnings(detent_scripting)
+
+  # Compiled as C++, as Debian has it too: an error of a script passes by destructors.
+  add_script_engine(lua lua5.4-c++ liblua5.4-dev)
 endif()

@@ -1,10 +1,10 @@
 // lua_engine: the host: calling, holding and releasing, and the two limits.
-#include "lua_body.hpp"
+//
+// The library is the one compiled as C++: an error leaves a function as an exception, and passes by destructors.
+#include "lua_state.hpp"
 
-#include <cstdio>
 #include <cstdlib>
 #include <new>
-#include <stdexcept>
 
 namespace detent::lua {
 
@@ -12,55 +12,66 @@ namespace {
 
 constexpr int steps_between_looks = 10'000;
 
-engine::body* body_of(lua_State* in) { return *static_cast<engine::body**>(lua_getextraspace(in)); }
-
 }  // namespace
 
-engine::body::body(script_loop& of, options given) : loop(of), made(std::move(given)) {
-  state = lua_newstate(allocate, this);
-  if (state == nullptr) throw std::bad_alloc();
-  *static_cast<body**>(lua_getextraspace(state)) = this;
-  luaL_openlibs(state);
-  if (made.call_limit > duration(0)) lua_sethook(state, count, LUA_MASKCOUNT, steps_between_looks);
-  timers = std::make_unique<script_timers>(*this, made.timers);
-  open_tables(*this);
-  if (made.shared_modes != nullptr) begin_modes();
+std::unique_ptr<scripting::script_engine> make_engine(script_loop& loop, scripting::engine_options options) {
+  return std::make_unique<lua_state>(loop, std::move(options));
 }
 
-engine::body::~body() {
-  end_modes();
-  timers.reset();
-  lua_close(state);
+lua_state& lua_state::of(lua_State* any_coroutine) {
+  return **static_cast<lua_state**>(lua_getextraspace(any_coroutine));
+}
+
+lua_state::lua_state(script_loop& loop, scripting::engine_options made) : loop_(loop), options_(std::move(made)) {
+  timers_ = std::make_unique<script_timers>(*this, options_.timers);
+  state_ = lua_newstate(allocate, this);
+  if (state_ == nullptr) throw std::bad_alloc();
+  *static_cast<lua_state**>(lua_getextraspace(state_)) = this;
+  luaL_openlibs(state_);
+  if (options_.call_limit > duration(0)) {
+    lua_sethook(state_, count, LUA_MASKCOUNT, steps_between_looks);
+    cap_library(state_);
+  }
+  open_tables(state_, options_);
+  if (options_.shared_modes != nullptr) modes_.emplace(*options_.shared_modes, *this, *timers_);
+}
+
+// References that are still held end with the state.
+lua_state::~lua_state() {
+  modes_.reset();
+  timers_.reset();
+  lua_close(state_);
 }
 
 // The state's whole memory is counted here, so that the limit is exact. Shrinking never fails.
-void* engine::body::allocate(void* self, void* block, std::size_t old_size, std::size_t new_size) {
-  auto& of = *static_cast<body*>(self);
+void* lua_state::allocate(void* self, void* block, std::size_t old_size, std::size_t new_size) {
+  auto& of = *static_cast<lua_state*>(self);
   const std::size_t before = block == nullptr ? 0 : old_size;
   if (new_size == 0) {
     std::free(block);  // NOLINT: Lua's memory is C's
-    of.used_bytes -= before;
+    of.used_bytes_ -= before;
     return nullptr;
   }
-  const std::size_t limit = of.made.memory_limit_bytes;
-  if (limit != 0 && of.is_strict && new_size > before && of.used_bytes - before + new_size > limit) return nullptr;
+  const std::size_t limit = of.options_.memory_limit_bytes;
+  const bool is_growing = new_size > before;
+  if (limit != 0 && of.is_memory_limited_ && is_growing && of.used_bytes_ - before + new_size > limit) return nullptr;
   void* moved = std::realloc(block, new_size);  // NOLINT: as above
-  if (moved != nullptr) of.used_bytes += new_size - before;
+  if (moved != nullptr) of.used_bytes_ += new_size - before;
   return moved;
 }
 
 // Once a call is over its limit, every further step of it fails, so that no `pcall` of the script can go on.
-void engine::body::count(lua_State* in, lua_Debug*) {
-  body& of = *body_of(in);
-  if (!of.is_limited || steady_clock::now() < of.call_until) return;
-  of.was_interrupted = true;
+void lua_state::count(lua_State* in, lua_Debug*) {
+  lua_state& self = of(in);
+  if (!self.is_time_limited_ || steady_clock::now() < self.call_until_) return;
+  self.was_interrupted_ = true;
   lua_sethook(in, count, LUA_MASKCOUNT, 1);
   luaL_error(in, "the call took longer than its limit");
 }
 
-script_reference engine::body::hold_call(lua_State* from, int function, int first_argument, int last_argument) {
+script_reference lua_state::hold_call(lua_State* from, int function, int first_argument, int last_argument) {
   const int count = last_argument < first_argument ? 0 : last_argument - first_argument + 1;
-  lua_createtable(from, count + 1, 0);
+  lua_createtable(from, count + 1, 1);
   lua_pushvalue(from, function);
   lua_rawseti(from, -2, 1);
   for (int i = 0; i < count; ++i) {
@@ -72,17 +83,17 @@ script_reference engine::body::hold_call(lua_State* from, int function, int firs
   return {static_cast<std::uint64_t>(luaL_ref(from, LUA_REGISTRYINDEX))};
 }
 
-script_reference engine::body::hold_coroutine(lua_State* from) {
+script_reference lua_state::hold_coroutine(lua_State* from) {
   lua_pushthread(from);
   return {static_cast<std::uint64_t>(luaL_ref(from, LUA_REGISTRYINDEX))};
 }
 
-void engine::body::release(script_reference what) noexcept {
-  luaL_unref(state, LUA_REGISTRYINDEX, static_cast<int>(what.value));
+void lua_state::release(script_reference what) noexcept {
+  luaL_unref(state_, LUA_REGISTRYINDEX, static_cast<int>(what.value));
 }
 
 // Makes what a call needs on the stack of a coroutine. Runs protected: every step may be short of memory.
-int prepare_call(lua_State* in) {
+static int prepare_call(lua_State* in) {
   lua_State* fresh = lua_newthread(in);
   lua_pushvalue(in, 1);
   lua_rawgeti(in, -1, 0);
@@ -97,81 +108,66 @@ int prepare_call(lua_State* in) {
   return 1;
 }
 
-script_outcome engine::body::call(script_reference what, const script_occasion& occasion) {
-  const int top = lua_gettop(state);
-  lua_pushcfunction(state, prepare_call);
-  lua_rawgeti(state, LUA_REGISTRYINDEX, static_cast<lua_Integer>(what.value));
+script_outcome lua_state::call(script_reference what, const script_occasion& occasion) {
+  const int top = lua_gettop(state_);
+  lua_pushcfunction(state_, prepare_call);
+  lua_rawgeti(state_, LUA_REGISTRYINDEX, static_cast<lua_Integer>(what.value));
   script_outcome outcome;
-  if (lua_State* sleeper = lua_tothread(state, -1)) {
+  if (lua_State* sleeper = lua_tothread(state_, -1)) {
     // The coroutine stays on this stack while it runs: releasing its reference must not end it.
     lua_pushboolean(sleeper, occasion.why == script_occasion::reason::tick ? 1 : 0);
     outcome = resume(sleeper, 1);
-  } else if (lua_pcall(state, 1, 1, 0) != LUA_OK) {
-    outcome = {script_outcome::kind::threw, lua_tostring(state, -1)};
+  } else if (lua_pcall(state_, 1, 1, 0) != LUA_OK) {
+    outcome = {script_outcome::kind::threw, lua_tostring(state_, -1)};
   } else {
-    lua_State* fresh = lua_tothread(state, -1);
+    lua_State* fresh = lua_tothread(state_, -1);
     outcome = resume(fresh, lua_gettop(fresh) - 1);
   }
-  lua_settop(state, top);
+  lua_settop(state_, top);
   return outcome;
 }
 
-script_outcome engine::body::resume(lua_State* of, int argument_count) {
-  const bool is_outermost = !std::exchange(is_limited, made.call_limit > duration(0));
-  if (is_outermost) call_until = steady_clock::now() + made.call_limit;
-  was_interrupted = false;
+script_outcome lua_state::resume(lua_State* coroutine, int argument_count) {
+  call_until_ = steady_clock::now() + options_.call_limit;
+  is_time_limited_ = options_.call_limit > duration(0);
+  is_memory_limited_ = true;
+  was_interrupted_ = false;
   int results = 0;
-  const bool was_strict = std::exchange(is_strict, true);
-  const int status = lua_resume(of, state, argument_count, &results);
-  is_strict = was_strict;
+  const int status = lua_resume(coroutine, state_, argument_count, &results);
+  is_memory_limited_ = false;
+  is_time_limited_ = false;
   script_outcome outcome;
   if (status == LUA_YIELD) {
-    lua_pop(of, results);
+    lua_pop(coroutine, results);
   } else if (status != LUA_OK) {
-    outcome.ended = was_interrupted ? script_outcome::kind::interrupted : script_outcome::kind::threw;
-    const char* text = lua_tostring(of, -1);
-    outcome.error = text != nullptr ? text : luaL_typename(of, -1);
-    if (status != LUA_ERRMEM) {
-      luaL_traceback(state, of, nullptr, 0);
-      outcome.error += std::string("\n") + lua_tostring(state, -1);
-      lua_pop(state, 1);
-    }
-    lua_resetthread(of);
+    outcome.ended = was_interrupted_ ? script_outcome::kind::interrupted : script_outcome::kind::threw;
+    const char* text = lua_tostring(coroutine, -1);
+    outcome.error = text != nullptr ? text : luaL_typename(coroutine, -1);
+    luaL_traceback(state_, coroutine, nullptr, 0);
+    outcome.error += std::string("\n") + lua_tostring(state_, -1);
+    lua_pop(state_, 1);
+    lua_resetthread(coroutine);
   }
-  if (is_outermost) is_limited = false;
-  if (was_interrupted) lua_sethook(of, count, LUA_MASKCOUNT, steps_between_looks);
   return outcome;
 }
 
-void engine::body::report(std::int64_t id, const std::string& error) {
-  const std::string text = id == 0 ? error : "in timer " + std::to_string(id) + ": " + error;
-  if (made.on_error) return made.on_error(text);
-  std::fprintf(stderr, "%s\n", text.c_str());
-}
-
-engine::engine(script_loop& loop, options made) : body_(std::make_unique<body>(loop, std::move(made))) {}
-engine::~engine() = default;
-
-script_outcome engine::run(const std::string& text, const std::string& name) {
-  lua_State* state = body_->state;
-  const int top = lua_gettop(state);
-  lua_State* fresh = lua_newthread(state);
+script_outcome lua_state::run(const std::string& text, const std::string& name) {
+  const int top = lua_gettop(state_);
+  lua_State* fresh = lua_newthread(state_);
   script_outcome outcome;
   if (luaL_loadbufferx(fresh, text.data(), text.size(), ("@" + name).c_str(), "t") != LUA_OK) {
     outcome = {script_outcome::kind::threw, lua_tostring(fresh, -1)};
   } else {
-    outcome = body_->resume(fresh, 0);
+    outcome = resume(fresh, 0);
   }
-  lua_settop(state, top);
+  lua_settop(state_, top);
   return outcome;
 }
 
-script_timers& engine::timers() noexcept { return *body_->timers; }
-
-std::size_t engine::collected_memory_bytes() {
-  lua_gc(body_->state, LUA_GCCOLLECT);
-  lua_gc(body_->state, LUA_GCCOLLECT);
-  return body_->used_bytes;
+std::size_t lua_state::collected_memory_bytes() {
+  lua_gc(state_, LUA_GCCOLLECT);
+  lua_gc(state_, LUA_GCCOLLECT);
+  return used_bytes_;
 }
 
 }  // namespace detent::lua

@@ -1,8 +1,5 @@
 // lua_tables: the tables `timer` and `mode` as scripts see them.
-//
-// A verb answers how many results it has pushed, or `failed` with the error's text pushed: Lua leaves a C function by a
-// jump, which must not pass by an object with a destructor.
-#include "lua_body.hpp"
+#include "lua_state.hpp"
 
 #include <optional>
 
@@ -10,22 +7,14 @@ namespace detent::lua {
 
 namespace {
 
-constexpr int failed = -1;
-using table_verb = int (*)(lua_State* in, engine::body& of);
-
-engine::body& body_of(lua_State* in) { return **static_cast<engine::body**>(lua_getextraspace(in)); }
-
-template <table_verb Verb>
-int entry(lua_State* in) {
-  const int count = Verb(in, body_of(in));
-  return count < 0 ? lua_error(in) : count;
-}
+using scripting::mode_binding;
+using scripting::mode_hook_kind;
 
 int fail(lua_State* in, const std::string& why) {
   luaL_where(in, 1);
   lua_pushlstring(in, why.data(), why.size());
   lua_concat(in, 2);
-  return failed;
+  return lua_error(in);
 }
 
 script_argument argument_at(lua_State* in, int index, script_rules rules) {
@@ -61,75 +50,59 @@ std::optional<std::string> text_of(lua_State* in, int table, const char* key) {
   return text;
 }
 
-struct mode_binding {
-  std::vector<std::string> modes;
-  script_leave left = script_leave::suspend;
-  script_return entered = script_return::resume;
-};
-
-// {modes = {...}, onLeave = "cancel|suspend|skip", onReturn = "resume|restart|nothing"}
+// What is bound to modes has a table of options behind the function and the delay. A table without `modes` is an
+// argument.
 std::optional<mode_binding> binding_at(lua_State* in, int index) {
   if (lua_type(in, index) != LUA_TTABLE) return std::nullopt;
-  lua_getfield(in, index, "modes");
-  if (lua_type(in, -1) != LUA_TTABLE) {
+  if (lua_getfield(in, index, "modes") != LUA_TTABLE) {
     lua_pop(in, 1);
     return std::nullopt;
   }
   mode_binding made;
   const lua_Integer count = luaL_len(in, -1);
   for (lua_Integer i = 1; i <= count; ++i) {
-    lua_rawgeti(in, -1, i);
-    if (lua_type(in, -1) == LUA_TSTRING) made.modes.emplace_back(lua_tostring(in, -1));
+    if (lua_rawgeti(in, -1, i) != LUA_TSTRING) fail(in, "modes: a list of names is needed");
+    made.modes.emplace_back(lua_tostring(in, -1));
     lua_pop(in, 1);
   }
   lua_pop(in, 1);
-  const std::string leave = text_of(in, index, "onLeave").value_or("suspend");
-  const std::string back = text_of(in, index, "onReturn").value_or("resume");
-  made.left = leave == "cancel" ? script_leave::cancel : leave == "skip" ? script_leave::skip : script_leave::suspend;
-  made.entered = back == "restart"   ? script_return::restart
-                 : back == "nothing" ? script_return::stay
-                                     : script_return::resume;
+  std::string wrong;
+  if (const auto word = text_of(in, index, "onLeave")) wrong = made.take_leave(*word);
+  if (const auto word = text_of(in, index, "onReturn"); word && wrong.empty()) wrong = made.take_return(*word);
+  if (!wrong.empty()) fail(in, wrong);
   return made;
 }
 
-// Creates a timer from the arguments; its id, or 0 with the error pushed.
-std::int64_t create(lua_State* in, engine::body& of, const char* verb, script_timer_kind kind) {
-  const script_rules rules = of.made.timers.rules;
+// Creates a timer from the arguments, and answers its id.
+std::int64_t create(lua_State* in, const std::string& verb, script_timer_kind kind) {
+  lua_state& of = lua_state::of(in);
+  const script_options& options = of.options().timers;
   const int count = lua_gettop(in);
   const script_arrangement arranged =
-      arrange_arguments(rules, verb, argument_at(in, 1, rules), argument_at(in, 2, rules));
-  if (!arranged.refusal.empty()) {
-    fail(in, arranged.refusal);
-    return 0;
-  }
-  const auto binding = of.made.shared_modes == nullptr ? std::nullopt : binding_at(in, 3);
+      arrange_arguments(options.rules, verb, argument_at(in, 1, options.rules), argument_at(in, 2, options.rules));
+  if (!arranged.refusal.empty()) fail(in, arranged.refusal);
+  auto binding = of.modes() == nullptr ? std::nullopt : binding_at(in, 3);
   const script_reference what = of.hold_call(in, static_cast<int>(arranged.function_index) + 1, binding ? 4 : 3, count);
-  const script_created made = kind == script_timer_kind::interval ? of.timers->set_interval(arranged.delay_ms, what)
-                                                                  : of.timers->set_timeout(arranged.delay_ms, what);
-  switch (made.outcome) {
-    case script_creation::created:
-      if (binding) of.bind(made.id, binding->modes, binding->left, binding->entered);
-      return made.id;
-    case script_creation::too_many:
-      fail(in, std::string(verb) + ": too many live timers: the limit is " + std::to_string(of.made.timers.live_limit));
-      return 0;
-    default: fail(in, std::string(verb) + ": its scope is closed"); return 0;
+  const script_created made = kind == script_timer_kind::interval ? of.timers().set_interval(arranged.delay_ms, what)
+                                                                  : of.timers().set_timeout(arranged.delay_ms, what);
+  if (made.outcome == script_creation::too_many) {
+    fail(in, verb + ": too many live timers: the limit is " + std::to_string(options.live_limit));
   }
+  if (made.outcome != script_creation::created) fail(in, verb + ": its scope is closed");
+  if (binding) of.modes()->bind(made.id, std::move(*binding));
+  return made.id;
 }
 
 template <script_timer_kind Kind>
-int set(lua_State* in, engine::body& of) {
-  const auto id = create(in, of, Kind == script_timer_kind::interval ? "setInterval" : "setTimeout", Kind);
-  if (id == 0) return failed;
-  lua_pushinteger(in, id);
+int set(lua_State* in) {
+  lua_pushinteger(in, create(in, Kind == script_timer_kind::interval ? "setInterval" : "setTimeout", Kind));
   return 1;
 }
 
 // The later form: answers an object with pause, resume, stop, cancel, wait, status.
 template <script_timer_kind Kind>
-int make(lua_State* in, engine::body& of) {
-  const auto id = create(in, of, Kind == script_timer_kind::interval ? "interval" : "timeout", Kind);
-  if (id == 0) return failed;
+int make(lua_State* in) {
+  const auto id = create(in, Kind == script_timer_kind::interval ? "interval" : "timeout", Kind);
   lua_createtable(in, 0, 1);
   lua_pushinteger(in, id);
   lua_setfield(in, -2, "id");
@@ -142,21 +115,19 @@ int answer(lua_State* in, script_change change) {
   return 1;
 }
 
-int clear(lua_State* in, engine::body& of) { return answer(in, of.timers->clear(id_at(in, 1))); }
-int pause(lua_State* in, engine::body& of) { return answer(in, of.timers->pause(id_at(in, 1))); }
-int resume(lua_State* in, engine::body& of) { return answer(in, of.timers->resume(id_at(in, 1))); }
-int refresh(lua_State* in, engine::body& of) { return answer(in, of.timers->refresh(id_at(in, 1))); }
-int keep(lua_State* in, engine::body& of) { return answer(in, of.timers->keep(id_at(in, 1), script_keeping::kept)); }
-int unkeep(lua_State* in, engine::body& of) {
-  return answer(in, of.timers->keep(id_at(in, 1), script_keeping::unkept));
-}
-int is_kept(lua_State* in, engine::body& of) {
-  lua_pushboolean(in, of.timers->keeping(id_at(in, 1)) == script_keeping::kept ? 1 : 0);
+int clear(lua_State* in) { return answer(in, lua_state::of(in).timers().clear(id_at(in, 1))); }
+int pause(lua_State* in) { return answer(in, lua_state::of(in).timers().pause(id_at(in, 1))); }
+int resume(lua_State* in) { return answer(in, lua_state::of(in).timers().resume(id_at(in, 1))); }
+int refresh(lua_State* in) { return answer(in, lua_state::of(in).timers().refresh(id_at(in, 1))); }
+int keep(lua_State* in) { return answer(in, lua_state::of(in).timers().keep(id_at(in, 1), script_keeping::kept)); }
+int unkeep(lua_State* in) { return answer(in, lua_state::of(in).timers().keep(id_at(in, 1), script_keeping::unkept)); }
+int is_kept(lua_State* in) {
+  lua_pushboolean(in, lua_state::of(in).timers().keeping(id_at(in, 1)) == script_keeping::kept ? 1 : 0);
   return 1;
 }
 
-int status(lua_State* in, engine::body& of) {
-  const auto told = of.timers->status(id_at(in, 1));
+int status(lua_State* in) {
+  const auto told = lua_state::of(in).timers().status(id_at(in, 1));
   if (!told) {
     lua_pushnil(in);
     return 1;
@@ -187,186 +158,144 @@ int status(lua_State* in, engine::body& of) {
   return 1;
 }
 
-int active(lua_State* in, engine::body& of) {
+int active(lua_State* in) {
   lua_Integer at = 0;
   lua_newtable(in);
-  for (const std::int64_t id : of.timers->active()) {
+  for (const std::int64_t id : lua_state::of(in).timers().active()) {
     lua_pushinteger(in, id);
     lua_rawseti(in, -2, ++at);
   }
   return 1;
 }
 
-int cleanup(lua_State* in, engine::body& of) {
-  lua_pushinteger(in, static_cast<lua_Integer>(of.timers->cleanup()));
+int cleanup(lua_State* in) {
+  lua_pushinteger(in, static_cast<lua_Integer>(lua_state::of(in).timers().cleanup()));
   return 1;
 }
 
-int now(lua_State* in, engine::body& of) {
-  lua_pushnumber(in, of.timers->now_ms());
+int now(lua_State* in) {
+  lua_pushnumber(in, lua_state::of(in).timers().now_ms());
   return 1;
 }
 
-// Both yield, and must do so after everything with a destructor has gone.
 int sleep_for(lua_State* in) {
-  engine::body& of = body_of(in);
-  if (lua_type(in, 1) != LUA_TNUMBER) return luaL_error(in, "sleep(milliseconds): a number is needed");
-  if (lua_isyieldable(in) == 0) return luaL_error(in, "sleep: not inside this call");
-  const script_created made = of.timers->set_timeout(lua_tonumber(in, 1), of.hold_coroutine(in));
-  if (made.outcome != script_creation::created) return luaL_error(in, "sleep: no more timers can be made");
+  lua_state& of = lua_state::of(in);
+  if (lua_type(in, 1) != LUA_TNUMBER) return fail(in, "sleep(milliseconds): a number is needed");
+  if (lua_isyieldable(in) == 0) return fail(in, "sleep: not inside this call");
+  const script_created made = of.timers().set_timeout(lua_tonumber(in, 1), of.hold_coroutine(in));
+  if (made.outcome != script_creation::created) return fail(in, "sleep: no more timers can be made");
   return lua_yield(in, 0);
 }
+
 int after_wait(lua_State* in, int, lua_KContext) {
   lua_settop(in, -1);
   return 1;  // whether it ticked
 }
 int wait_for(lua_State* in) {
-  engine::body& of = body_of(in);
-  if (lua_isyieldable(in) == 0) return luaL_error(in, "wait: not inside this call");
-  of.timers->next_tick(id_at(in, 1), of.hold_coroutine(in));
+  lua_state& of = lua_state::of(in);
+  if (lua_isyieldable(in) == 0) return fail(in, "wait: not inside this call");
+  of.timers().next_tick(id_at(in, 1), of.hold_coroutine(in));
   return lua_yieldk(in, 0, 0, after_wait);
 }
 
-int mode_set(lua_State* in, engine::body& of) {
-  if (lua_type(in, 1) != LUA_TSTRING) return fail(in, "mode.set(name): a string is needed");
-  const std::string name = lua_tostring(in, 1);
-  mode_options mode;
-  mode.name = name;
-  of.made.shared_modes->add(std::move(mode));  // one that is known stays as it is
-  lua_pushboolean(in, of.made.shared_modes->set(name) == mode_change::changed ? 1 : 0);
-  return 1;
-}
-int mode_is(lua_State* in, engine::body& of) {
-  lua_pushboolean(in, lua_type(in, 1) == LUA_TSTRING && of.made.shared_modes->is(lua_tostring(in, 1)) ? 1 : 0);
-  return 1;
-}
-int mode_current(lua_State* in, engine::body& of) {
-  lua_pushstring(in, of.made.shared_modes->current().c_str());
-  return 1;
-}
-int mode_previous(lua_State* in, engine::body& of) {
-  lua_pushstring(in, of.made.shared_modes->previous().c_str());
-  return 1;
-}
-template <bool IsEnter>
-int mode_on(lua_State* in, engine::body& of) {
-  if (lua_type(in, 1) != LUA_TSTRING || lua_type(in, 2) != LUA_TFUNCTION) {
-    return fail(in, std::string(IsEnter ? "mode.onEnter" : "mode.onExit") + "(name, function)");
+// Lua's own writes to standard output, past the program's time stamps.
+int print(lua_State* in) {
+  std::string line;
+  const int count = lua_gettop(in);
+  for (int i = 1; i <= count; ++i) {
+    std::size_t bytes = 0;
+    const char* text = luaL_tolstring(in, i, &bytes);
+    if (i > 1) line += '\t';
+    line.append(text, bytes);
+    lua_pop(in, 1);
   }
-  of.mode_hooks.push_back({IsEnter, lua_tostring(in, 1), of.hold_call(in, 2, 3, 2)});
+  scripting::tell_line(lua_state::of(in).options(), line);
   return 0;
 }
 
-constexpr luaL_Reg timer_verbs[] = {{"setTimeout", entry<set<script_timer_kind::timeout>>},
-                                    {"setInterval", entry<set<script_timer_kind::interval>>},
-                                    {"timeout", entry<make<script_timer_kind::timeout>>},
-                                    {"interval", entry<make<script_timer_kind::interval>>},
-                                    {"clearTimeout", entry<clear>},
-                                    {"clearInterval", entry<clear>},
-                                    {"stopTimer", entry<clear>},
-                                    {"clear", entry<clear>},
-                                    {"getTimerStatus", entry<status>},
-                                    {"getActiveTimers", entry<active>},
-                                    {"cleanupAllTimers", entry<cleanup>},
-                                    {"refresh", entry<refresh>},
-                                    {"ref", entry<keep>},
-                                    {"unref", entry<unkeep>},
-                                    {"hasRef", entry<is_kept>},
-                                    {"now", entry<now>},
+const modes& shared_modes(lua_State* in) { return lua_state::of(in).modes()->shared(); }
+
+int mode_set(lua_State* in) {
+  if (lua_type(in, 1) != LUA_TSTRING) return fail(in, "mode.set(name): a string is needed");
+  lua_pushboolean(in, lua_state::of(in).modes()->set(lua_tostring(in, 1)) == mode_change::changed ? 1 : 0);
+  return 1;
+}
+int mode_is(lua_State* in) {
+  lua_pushboolean(in, lua_type(in, 1) == LUA_TSTRING && shared_modes(in).is(lua_tostring(in, 1)) ? 1 : 0);
+  return 1;
+}
+int mode_current(lua_State* in) {
+  lua_pushstring(in, shared_modes(in).current().c_str());
+  return 1;
+}
+int mode_previous(lua_State* in) {
+  lua_pushstring(in, shared_modes(in).previous().c_str());
+  return 1;
+}
+template <mode_hook_kind Kind>
+int mode_on(lua_State* in) {
+  if (lua_type(in, 1) != LUA_TSTRING || lua_type(in, 2) != LUA_TFUNCTION) {
+    return fail(in, Kind == mode_hook_kind::enter ? "mode.onEnter(name, function)" : "mode.onExit(name, function)");
+  }
+  lua_state& of = lua_state::of(in);
+  of.modes()->add_hook(Kind, lua_tostring(in, 1), of.hold_call(in, 2, 3, 2));
+  return 0;
+}
+
+constexpr luaL_Reg timer_verbs[] = {{"setTimeout", set<script_timer_kind::timeout>},
+                                    {"setInterval", set<script_timer_kind::interval>},
+                                    {"timeout", make<script_timer_kind::timeout>},
+                                    {"interval", make<script_timer_kind::interval>},
+                                    {"clearTimeout", clear},
+                                    {"clearInterval", clear},
+                                    {"stopTimer", clear},
+                                    {"clear", clear},
+                                    {"getTimerStatus", status},
+                                    {"getActiveTimers", active},
+                                    {"cleanupAllTimers", cleanup},
+                                    {"refresh", refresh},
+                                    {"ref", keep},
+                                    {"unref", unkeep},
+                                    {"hasRef", is_kept},
+                                    {"now", now},
                                     {"sleep", sleep_for},
                                     {"wait", wait_for},
                                     {nullptr, nullptr}};
 
-constexpr luaL_Reg object_verbs[] = {{"pause", entry<pause>},  {"resume", entry<resume>},   {"stop", entry<clear>},
-                                     {"cancel", entry<clear>}, {"refresh", entry<refresh>}, {"ref", entry<keep>},
-                                     {"unref", entry<unkeep>}, {"hasRef", entry<is_kept>},  {"status", entry<status>},
-                                     {"wait", wait_for},       {nullptr, nullptr}};
+constexpr luaL_Reg object_verbs[] = {{"pause", pause},     {"resume", resume}, {"stop", clear},   {"cancel", clear},
+                                     {"refresh", refresh}, {"ref", keep},      {"unref", unkeep}, {"hasRef", is_kept},
+                                     {"status", status},   {"wait", wait_for}, {nullptr, nullptr}};
 
-constexpr luaL_Reg mode_verbs[] = {{"set", entry<mode_set>},
-                                   {"is", entry<mode_is>},
-                                   {"get", entry<mode_current>},
-                                   {"previous", entry<mode_previous>},
-                                   {"onEnter", entry<mode_on<true>>},
-                                   {"onExit", entry<mode_on<false>>},
+constexpr luaL_Reg mode_verbs[] = {{"set", mode_set},
+                                   {"is", mode_is},
+                                   {"get", mode_current},
+                                   {"previous", mode_previous},
+                                   {"onEnter", mode_on<mode_hook_kind::enter>},
+                                   {"onExit", mode_on<mode_hook_kind::exit>},
                                    {nullptr, nullptr}};
 
 }  // namespace
 
-void open_tables(engine::body& of) {
-  lua_State* state = of.state;
+void open_tables(lua_State* state, const scripting::engine_options& options) {
   luaL_newmetatable(state, "detent.timer");
   luaL_newlib(state, object_verbs);
   lua_setfield(state, -2, "__index");
   lua_pop(state, 1);
   luaL_newlib(state, timer_verbs);
   lua_setglobal(state, "timer");
-  if (of.made.shared_modes != nullptr) {
+  if (options.shared_modes != nullptr) {
     luaL_newlib(state, mode_verbs);
     lua_setglobal(state, "mode");
   }
+  lua_pushcfunction(state, print);
+  lua_setglobal(state, "print");
   lua_newtable(state);
   lua_Integer at = 0;
-  for (const std::string& argument : of.made.arguments) {
+  for (const std::string& argument : options.arguments) {
     lua_pushlstring(state, argument.data(), argument.size());
     lua_rawseti(state, -2, ++at);
   }
   lua_setglobal(state, "arg");
-}
-
-// --- Modes.
-// -----------------------------------------------------------------------------------------------------------
-
-void engine::body::begin_modes() {
-  listening->inside = this;
-  listener = made.shared_modes->add_listener([door = listening](const std::string& now, const std::string& before) {
-    // Posted under the door's lock: the engine shuts the door before its loop may go.
-    const std::lock_guard guard(door->lock);
-    if (door->inside == nullptr) return;
-    door->inside->loop.post([door, now, before] {
-      body* of = nullptr;
-      {
-        const std::lock_guard inner(door->lock);
-        of = door->inside;  // only this thread takes it away
-      }
-      if (of != nullptr) of->mode_changed(now, before);
-    });
-  });
-}
-
-void engine::body::end_modes() {
-  {
-    const std::lock_guard guard(listening->lock);
-    listening->inside = nullptr;
-  }
-  if (made.shared_modes == nullptr) return;
-  made.shared_modes->remove_listener(listener);
-  for (const auto& one : bound) made.shared_modes->unbind(*one);
-  bound.clear();
-}
-
-void engine::body::mode_changed(const std::string& now, const std::string& before) {
-  for (const bool is_enter : {false, true}) {
-    // By index: a hook may add another.
-    for (std::size_t i = 0; i < mode_hooks.size(); ++i) {
-      const mode_hook hook = mode_hooks[i];
-      if (hook.is_enter != is_enter || hook.name != (is_enter ? now : before)) continue;
-      const script_outcome outcome = call(hook.what, {});
-      if (outcome.ended != script_outcome::kind::returned) report(0, outcome.error);
-    }
-  }
-}
-
-void engine::body::bind(std::int64_t id, std::vector<std::string> names, script_leave how, script_return back) {
-  // Those that are over go now and then, so that their number stays in proportion to the live ones.
-  if (bound.size() > 64 && bound.size() > 2 * timers->active().size()) {
-    std::erase_if(bound, [this](const auto& one) {
-      if (timers->status(one->id)) return false;
-      made.shared_modes->unbind(*one);
-      return true;
-    });
-  }
-  bound.push_back(std::make_unique<bound_timer>(*timers, id, how, back));
-  made.shared_modes->bind(*bound.back(), std::move(names));
 }
 
 }  // namespace detent::lua

@@ -16,12 +16,12 @@ using kind = detent::script_outcome::kind;
 
 class lua : public ::testing::Test {
  protected:
-  void begin(detent::script_rules rules, detent::lua::options options = {}) {
+  void begin(detent::script_rules rules, detent::scripting::engine_options options = {}) {
     options.timers.rules = rules;
     options.timers.clock = &clock;
     options.shared_modes = &modes;
     options.on_error = [this](const std::string& error) { errors += error + "\n"; };
-    engine = std::make_unique<detent::lua::engine>(loop, std::move(options));
+    engine = detent::lua::make_engine(loop, std::move(options));
   }
   // What the script leaves in `out`, asked with an error of its own making.
   std::string out() {
@@ -39,7 +39,7 @@ class lua : public ::testing::Test {
   detent::modes modes{service};
   detent::script_loop loop;
   std::string errors;
-  std::unique_ptr<detent::lua::engine> engine;
+  std::unique_ptr<detent::scripting::script_engine> engine;
 };
 
 TEST_F(lua, ArgumentsAndOrderUnderBothRules) {
@@ -110,7 +110,7 @@ TEST_F(lua, AnErrorHasNameLineAndStackAndTheIntervalGoesOn) {
 }
 
 TEST_F(lua, ARunawayCallbackIsInterruptedAndTheRestGoesOn) {
-  detent::lua::options options;
+  detent::scripting::engine_options options;
   options.call_limit = std::chrono::milliseconds(20);
   begin(detent::script_rules::web, std::move(options));
   run("timer.setTimeout(function() while true do pcall(function() while true do end end) end end, 10)\n"
@@ -121,7 +121,7 @@ TEST_F(lua, ARunawayCallbackIsInterruptedAndTheRestGoesOn) {
 }
 
 TEST_F(lua, MemoryIsLimitedAndTheRestGoesOn) {
-  detent::lua::options options;
+  detent::scripting::engine_options options;
   options.memory_limit_bytes = 2'000'000;
   begin(detent::script_rules::web, std::move(options));
   run("timer.setTimeout(function() local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end end, 10)\n"
@@ -133,7 +133,7 @@ TEST_F(lua, MemoryIsLimitedAndTheRestGoesOn) {
 }
 
 TEST_F(lua, LiveTimersAreLimited) {
-  detent::lua::options options;
+  detent::scripting::engine_options options;
   options.timers.live_limit = 3;
   begin(detent::script_rules::web, std::move(options));
   const auto told = run("for i = 1, 4 do timer.setTimeout(function() out = out .. i end, 1) end");
