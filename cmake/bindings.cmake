@@ -27,4 +27,13 @@ if(IS_DIRECTORY ${PROJECT_SOURCE_DIR}/bindings/engine)
 
   # Compiled as C++, as Debian has it too: an error of a script passes by destructors.
   add_script_engine(lua lua5.4-c++ liblua5.4-dev)
+
+  add_script_engine(javascript javascriptcoregtk-4.1 libjavascriptcoregtk-4.1-dev)
+  if(TARGET detent_javascript)
+    set(here ${PROJECT_SOURCE_DIR}/bindings/javascript)
+    file(READ ${here}/prelude.js prelude)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${here}/prelude.js)
+    configure_file(${here}/prelude.cpp.in ${PROJECT_BINARY_DIR}/javascript/prelude.cpp @ONLY)
+    target_sources(detent_javascript PRIVATE ${PROJECT_BINARY_DIR}/javascript/prelude.cpp)
+  endif()
 endif()
