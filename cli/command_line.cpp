@@ -40,14 +40,19 @@ constexpr auto torture_footer =
 constexpr auto run_description = "Run scripts with timers until none of theirs is left";
 
 constexpr auto run_footer =
-    "Each script has an engine and a thread of its own; modes are shared. What follows the scripts'\n"
-    "names is given to them (arg in Lua). Ctrl-C ends them in order, a second one at once;\n"
-    "SIGUSR1 lists the live timers, with --list.\n\n"
+    "Each script has an engine, a heap and a thread of its own; modes are shared. What follows the\n"
+    "scripts' names is given to them (`arg` in Lua, `scriptArguments` in JavaScript). The program\n"
+    "ends when no timer is left that keeps it (`timer.unref` makes one that does not), or in order\n"
+    "by Ctrl-C or SIGTERM, at once by a second one.\n\n"
     "Examples:\n"
     "  detent run examples/scripts/heartbeat.lua\n"
-    "  detent run --clock manual examples/scripts/work_and_break.lua     an hour in no time\n\n"
-    "Exit status: 0 in order; 1 a script had an error; 2 a script cannot be read, or no engine for it.\n"
-    "docs/scripts.md has what scripts can call.";
+    "  detent run --clock manual --timestamps examples/scripts/work_and_break.lua    two hours in no time\n"
+    "  detent run --callback-limit 100 --memory-limit 50 a.lua b.js                  scripts of others\n"
+    "  detent run --list a.lua & kill -USR1 $!                                       what it waits for\n\n"
+    "A script in one line:\n"
+    "  echo 'timer.setInterval(function() print(timer.now()) end, 1000)' >tick.lua; detent run tick.lua\n\n"
+    "Exit status: 0 in order; 1 a script had an uncaught error; 2 a script cannot be read, or there\n"
+    "is no engine for it. docs/scripts.md has everything that scripts can call.";
 
 /// Unlike CLI::Range this refuses "nan", and keeps its limits out of the help text: all they do is to catch slips.
 template <class Number>
@@ -147,7 +152,7 @@ void add_torture(CLI::App& app, torture_options& options) {
 void add_run(CLI::App& app, run_options& options) {
   CLI::App* const run = app.add_subcommand("run", run_description);
   run->footer(run_footer);
-  run->add_option("FILE", options.files_and_arguments, "Scripts (.lua), then their arguments")
+  run->add_option("FILE", options.files_and_arguments, "Scripts (.lua, .js), then their arguments")
       ->required()
       ->type_name("");
   run->add_option("--clock", options.has_virtual_time, "manual: time passes only from one timer to the next")
@@ -159,12 +164,18 @@ void add_run(CLI::App& app, run_options& options) {
       ->transform(one_of(std::map<std::string, bool>{{"web", true}, {"havel", false}}))
       ->default_str("web");
   run->add_flag("--list", options.lists, "List live timers on SIGUSR1 and at the end");
+  run->add_flag("--timestamps", options.has_timestamps, "Before each line printed, the milliseconds since the start");
   run->add_option("--callback-limit", options.call_limit_ms, "Milliseconds after which a call is ended with an error")
       ->type_name("MS")
       ->check(between(1.0, 1e9));
-  run->add_option("--memory-limit", options.memory_limit_mb, "Megabytes of each script")
+  run->add_option("--memory-limit", options.memory_limit_mb,
+                  "Megabytes of each script: Lua exactly, JavaScript after each call")
       ->type_name("MB")
       ->check(between(0.1, 1e6));
+  run->add_option("--timer-limit", options.live_limit, "Live timers of each script")
+      ->type_name("N")
+      ->check(between(std::size_t{1}, std::size_t{1'000'000'000}))
+      ->capture_default_str();
 }
 
 }  // namespace

@@ -43,8 +43,10 @@ struct run_options {
   bool has_virtual_time = false;
   bool has_web_rules = true;
   bool lists = false;
+  bool has_timestamps = false;
   double call_limit_ms = 0;    ///< 0: none
   double memory_limit_mb = 0;  ///< 0: none
+  std::size_t live_limit = 1'000'000;
 };
 
 /// The program has said all there is to say (help, version, or what is wrong with the arguments).
