@@ -2,7 +2,7 @@
 -- --clock manual: two hours are over at once.
 local minute = 60 * 1000
 
-timer.setInterval(function() print("  look away from the screen") end, 10 * minute,
+timer.setInterval(function() print("  look away from the screen") end, 8 * minute,
   { modes = { "work" }, onLeave = "suspend", onReturn = "resume" })
 
 mode.onEnter("work", function() print("work") end)

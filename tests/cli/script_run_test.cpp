@@ -23,7 +23,12 @@ class script_run : public testing::Test {
 
   void SetUp() override {
     if (std::getenv("DETENT_PROGRAM") == nullptr) GTEST_SKIP() << "ctest says where the program is";
-    if (run("x.lua").text.find("this build has no Lua engine") != std::string::npos) GTEST_SKIP() << "no Lua engine";
+    if (!has("x.lua")) GTEST_SKIP() << "this build has no Lua engine";
+  }
+  // Whether this build has the engine for an empty file of this name.
+  bool has(const std::string& name) const {
+    write(name, "");
+    return run(name).status == 0;
   }
   outcome run(const std::string& arguments) const {
     write("x.lua", "");
@@ -60,7 +65,55 @@ TEST_F(script_run, TheExamplesInVirtualTime) {
   const auto schedule = example("--clock manual work_and_break.lua");
   EXPECT_EQ(schedule.status, 0);
   EXPECT_EQ(count(schedule.text, "work\n"), 4U);
-  EXPECT_EQ(count(schedule.text, "look away"), 10U) << schedule.text;  // 100 minutes of work
+  EXPECT_EQ(count(schedule.text, "look away"), 12U) << schedule.text;  // 100 minutes of work
+  EXPECT_EQ(example("--clock manual watchdog.lua").text, "step 1\nstep 2\nstep 3\ncopying is stuck\nstep 4\n");
+}
+
+TEST_F(script_run, TheExamplesInJavaScript) {
+  if (!has("x.js")) GTEST_SKIP() << "this build has no JavaScript engine";
+  const auto heartbeat = example("--clock manual heartbeat.js");
+  EXPECT_EQ(heartbeat.status, 0);
+  EXPECT_EQ(heartbeat.text, "beat 1\nbeat 2\nbeat 3\nbeat 4\nbeat 5\nno beat for 100 ms: it is dead\n");
+  EXPECT_NE(example("--clock manual retry.js").text.find("attempt 4 succeeded"), std::string::npos);
+}
+
+// Two languages at once, with the arguments, and the mode of one set by the other.
+TEST_F(script_run, JavaScriptBesideLua) {
+  if (!has("x.js")) GTEST_SKIP() << "this build has no JavaScript engine";
+  write("a.js", "setTimeout(() => console.log('in mode', scriptArguments), 1, {modes: ['play']})");
+  write("b.lua", "timer.setTimeout(function() mode.set('play') end, 50)");
+  EXPECT_EQ(run("a.js b.lua given").text, "in mode [\"given\"]\n");
+  write("throws.js", "\nsetTimeout(() => { throw new TypeError('mine') }, 1); setTimeout(print, 2, 'on')");
+  const auto told = run("throws.js");
+  EXPECT_EQ(told.status, 1);
+  EXPECT_NE(told.text.find("throws.js:2: TypeError: mine"), std::string::npos) << told.text;
+  EXPECT_NE(told.text.find("on\n"), std::string::npos);
+  write("rejects.js", "sleep(1).then(() => { throw new Error('nobody catches') })");
+  EXPECT_EQ(run("rejects.js").status, 1);
+  write("runs.js", "setTimeout(() => { for (;;); }, 1); setTimeout(print, 2, 'on')");
+  const auto limited = run("--callback-limit 50 runs.js");
+  EXPECT_NE(limited.text.find("longer than its limit"), std::string::npos) << limited.text;
+  EXPECT_NE(limited.text.find("on\n"), std::string::npos);
+}
+
+TEST_F(script_run, TimeStampsAreTheScriptsTime) {
+  write("hour.lua", "timer.setTimeout(print, 3600 * 1000, 'an hour')");
+  EXPECT_EQ(run("--clock manual --timestamps hour.lua").text, " 3600000.000 ms  an hour\n");
+}
+
+TEST_F(script_run, RulesOfHavelOnRequest) {
+  write("turned.lua", "timer.setTimeout(5, print, 'turned')");
+  EXPECT_EQ(run("--rules havel turned.lua").text, "turned\n");
+  const auto told = run("turned.lua");
+  EXPECT_EQ(told.status, 1);
+  EXPECT_NE(told.text.find("turned.lua:1: TypeError: setTimeout(function"), std::string::npos) << told.text;
+}
+
+TEST_F(script_run, TheHelpTeaches) {
+  for (const char* word : {"--clock", "--rules", "--list", "--timestamps", "--callback-limit", "--memory-limit",
+                           "--timer-limit", "Examples:", "Exit status:", "SIGTERM"}) {
+    EXPECT_NE(run("--help").text.find(word), std::string::npos) << word;
+  }
 }
 
 TEST_F(script_run, InRealTimeUntilNoTimerIsLeft) {
@@ -86,7 +139,9 @@ TEST_F(script_run, ErrorsHaveAPlaceAndAStatus) {
   EXPECT_EQ(told.status, 1);
   EXPECT_NE(told.text.find("throws.lua:2: mine"), std::string::npos) << told.text;
   EXPECT_NE(told.text.find("on\n"), std::string::npos);
+  EXPECT_NE(run("nowhere.lua").text.find("nowhere.lua: No such file"), std::string::npos);
   EXPECT_EQ(run("nowhere.lua").status, 2);
+  EXPECT_NE(run("x.txt").text.find("neither in .lua nor in .js"), std::string::npos);
   EXPECT_EQ(run("x.txt").status, 2);
   EXPECT_EQ(run("--clock manual x.lua x.lua").status, 2);
 }
@@ -101,6 +156,32 @@ TEST_F(script_run, LimitsAndList) {
   EXPECT_NE(told.text.find("on\n"), std::string::npos);
   EXPECT_NE(told.text.find("runs.lua: timer 3 interval armed"), std::string::npos) << told.text;
   EXPECT_NE(told.text.find("runs.lua: 1 live timers"), std::string::npos);
+}
+
+// SIGUSR1 lists what lives, and ends nothing.
+TEST_F(script_run, ASignalListsTheLiveTimers) {
+  write("asks.lua",
+        "timer.setTimeout(function() os.execute('kill -USR1 $PPID') end, 1)\n"
+        "local n = 0; local id; id = timer.setInterval(function() n = n + 1\n"
+        "if n == 20 then timer.clear(id); print('end') end end, 10)");
+  const auto told = run("--list asks.lua");
+  EXPECT_EQ(told.status, 0);
+  EXPECT_NE(told.text.find("asks.lua: timer 2 interval"), std::string::npos) << told.text;
+  EXPECT_NE(told.text.find("end\n"), std::string::npos) << told.text;
+  EXPECT_NE(told.text.find("asks.lua: 0 live timers"), std::string::npos) << told.text;
+}
+
+TEST_F(script_run, MemoryAndTimersAreLimited) {
+  write("grows.lua",
+        "local t = {}; timer.setInterval(function() for i = 1, 1e5 do t[#t + 1] = {} end end, 1)\n"
+        "timer.setTimeout(function() timer.cleanupAllTimers(); print('on') end, 200)");
+  const auto told = run("--memory-limit 5 grows.lua");
+  EXPECT_EQ(told.status, 1);
+  EXPECT_NE(told.text.find("not enough memory"), std::string::npos) << told.text;
+  write("many.lua", "for i = 1, 4 do timer.setTimeout(print, 1, i) end");
+  const auto many = run("--timer-limit 3 many.lua");
+  EXPECT_EQ(many.status, 1);
+  EXPECT_NE(many.text.find("the limit is 3"), std::string::npos) << many.text;
 }
 
 // Ctrl-C ends what would never end, in order.
