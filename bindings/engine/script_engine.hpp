@@ -3,10 +3,12 @@
 
 #include <detent/modes.hpp>
 #include <detent/script.hpp>
+#include <detent/script_loop.hpp>
 
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace detent::scripting {
@@ -39,6 +41,27 @@ class script_engine {
   virtual script_timers& timers() noexcept = 0;
   /// Of the heap, after a full collection.
   virtual std::size_t collected_memory_bytes() = 0;
+};
+
+/// The way of work to an engine's thread. The loop may go on without the engine: what was posted for an engine that has
+/// gone comes to nothing. Made and destroyed on the loop's thread, `post` on any.
+class engine_queue {
+ public:
+  explicit engine_queue(script_loop& loop) : loop_(loop) {}
+  engine_queue(const engine_queue&) = delete;
+  engine_queue& operator=(const engine_queue&) = delete;
+  ~engine_queue() { *is_open_ = false; }
+
+  void post(script_task work) {
+    loop_.post([is_open = is_open_, work = std::move(work)] {
+      if (*is_open) work();
+    });
+  }
+  bool is_own_thread() const noexcept { return loop_.is_own_thread(); }
+
+ private:
+  script_loop& loop_;
+  const std::shared_ptr<bool> is_open_ = std::make_shared<bool>(true);  // the value is the loop's thread's
 };
 
 /// What an engine says of an error, and of a line printed, where its options leave that open.

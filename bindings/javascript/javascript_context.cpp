@@ -48,7 +48,7 @@ std::string text::utf8() const {
 }
 
 javascript_context::javascript_context(script_loop& loop, scripting::engine_options made)
-    : loop_(loop), options_(std::move(made)) {
+    : queue_(loop), options_(std::move(made)) {
   choose_collector_signal();
   timers_ = std::make_unique<script_timers>(*this, options_.timers);
   group_ = JSContextGroupCreate();

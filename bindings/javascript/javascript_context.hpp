@@ -37,8 +37,8 @@ class javascript_context final : public scripting::script_engine, public script_
   script_timers& timers() noexcept override { return *timers_; }
   std::size_t collected_memory_bytes() override;
 
-  void post(script_task work) override { loop_.post(std::move(work)); }
-  bool is_own_thread() const noexcept override { return loop_.is_own_thread(); }
+  void post(script_task work) override { queue_.post(std::move(work)); }
+  bool is_own_thread() const noexcept override { return queue_.is_own_thread(); }
   script_outcome call(script_reference what, const script_occasion& occasion) override;
   void release(script_reference what) noexcept override;
   void report(std::int64_t id, const std::string& error) override { scripting::tell_error(options_, id, error); }
@@ -55,7 +55,7 @@ class javascript_context final : public scripting::script_engine, public script_
   void check_memory(script_outcome& outcome);
   std::size_t heap_bytes();
 
-  script_loop& loop_;
+  scripting::engine_queue queue_;
   const scripting::engine_options options_;
   bool was_interrupted_ = false;
   JSContextGroupRef group_ = nullptr;

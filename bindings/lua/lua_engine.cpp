@@ -22,7 +22,7 @@ lua_state& lua_state::of(lua_State* any_coroutine) {
   return **static_cast<lua_state**>(lua_getextraspace(any_coroutine));
 }
 
-lua_state::lua_state(script_loop& loop, scripting::engine_options made) : loop_(loop), options_(std::move(made)) {
+lua_state::lua_state(script_loop& loop, scripting::engine_options made) : queue_(loop), options_(std::move(made)) {
   timers_ = std::make_unique<script_timers>(*this, options_.timers);
   state_ = lua_newstate(allocate, this);
   if (state_ == nullptr) throw std::bad_alloc();

@@ -21,8 +21,8 @@ class lua_state final : public scripting::script_engine, public script_host {
   script_timers& timers() noexcept override { return *timers_; }
   std::size_t collected_memory_bytes() override;
 
-  void post(script_task work) override { loop_.post(std::move(work)); }
-  bool is_own_thread() const noexcept override { return loop_.is_own_thread(); }
+  void post(script_task work) override { queue_.post(std::move(work)); }
+  bool is_own_thread() const noexcept override { return queue_.is_own_thread(); }
   script_outcome call(script_reference what, const script_occasion& occasion) override;
   void release(script_reference what) noexcept override;
   void report(std::int64_t id, const std::string& error) override { scripting::tell_error(options_, id, error); }
@@ -39,7 +39,7 @@ class lua_state final : public scripting::script_engine, public script_host {
   static void count(lua_State* in, lua_Debug* at);
   script_outcome resume(lua_State* coroutine, int argument_count);
 
-  script_loop& loop_;
+  scripting::engine_queue queue_;
   const scripting::engine_options options_;
   std::size_t used_bytes_ = 0;
   bool is_memory_limited_ = false;  // the script runs: what the engine needs itself is never refused

@@ -68,6 +68,8 @@ TEST_F(lua, WrongArgumentsAreRefusedWithTheSignature) {
     EXPECT_EQ(told.ended, kind::threw) << wrong;
     EXPECT_NE(told.error.find("setInterval(milliseconds, function"), std::string::npos) << told.error;
   }
+  EXPECT_NE(run("timer.setTimeout(1, print, {modes = {'x'}, onLeave = 'vanish'})").error.find("onLeave is"),
+            std::string::npos);
   run("for _, id in ipairs({'x', {}, 1.5, true}) do out = out .. tostring(timer.clear(id)) end");
   EXPECT_EQ(out(), "falsefalsefalsefalse");
   EXPECT_TRUE(engine->timers().active().empty());
@@ -118,6 +120,36 @@ TEST_F(lua, ARunawayCallbackIsInterruptedAndTheRestGoesOn) {
   pass_ms(60);
   EXPECT_EQ(out(), "iii");
   EXPECT_NE(errors.find("longer than its limit"), std::string::npos) << errors;
+}
+
+// Functions of Lua's library that would work on without a step of the script are bounded by what they are given.
+TEST_F(lua, LongWorkOfTheLibraryIsRefusedUnderACallLimit) {
+  detent::scripting::engine_options options;
+  options.call_limit = std::chrono::seconds(20);
+  begin(detent::script_rules::web, std::move(options));
+  for (const char* wrong : {"('x'):rep(1 << 40)", "(''):rep(1 << 60)", "('a'):rep(20000):find('.-.-.-b')",
+                            "('a'):rep(20000):gsub('a*a*a*b', '')", "table.move({}, 1, 1 << 60, 2)",
+                            "table.insert(setmetatable({}, {__len = function() return 1 << 60 end}), 1, 1)"}) {
+    EXPECT_EQ(run(std::string("return ") + wrong).ended, kind::threw) << wrong;
+  }
+  EXPECT_EQ(run("assert(('  text  '):match('^%s*(.-)%s*$') == 'text'); assert(('x'):rep(3, ',') == 'x,x,x')\n"
+                "local t = {1, 3}; table.insert(t, 2, 2); table.remove(t); assert(#table.move(t, 1, 2, 2) == 3)")
+                .error,
+            "");
+}
+
+// Never more than the limit, and nearly all of it can be used.
+TEST_F(lua, TheMemoryLimitIsExact) {
+  constexpr double limit = 2'000'000;
+  detent::scripting::engine_options options;
+  options.memory_limit_bytes = static_cast<std::size_t>(limit);
+  begin(detent::script_rules::web, std::move(options));
+  run("local t, most = {}, 0; local ok = pcall(function() while true do t = {t}\n"
+      "local used = collectgarbage('count') * 1024; if used > most then most = used end end end)\n"
+      "t = nil; collectgarbage(); out = most; assert(not ok)");
+  const double most = std::stod(out());
+  EXPECT_LE(most, limit);
+  EXPECT_GT(most, limit * 0.99);
 }
 
 TEST_F(lua, MemoryIsLimitedAndTheRestGoesOn) {
