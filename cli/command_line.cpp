@@ -37,6 +37,23 @@ constexpr auto torture_footer =
     "  detent torture --threads 8 --seed 42       the same choices as another run with seed 42\n\n"
     "Exit status: 0 no violation; 1 a violation, printed with the seed; 2 bad arguments.";
 
+constexpr auto run_description = "Run scripts with timers until none of theirs is left";
+
+constexpr auto run_footer =
+    "Each script has an engine, a heap and a thread of its own; modes are shared. What follows the\n"
+    "scripts' names is given to them (`arg` in Lua, `scriptArguments` in JavaScript). The program\n"
+    "ends when no timer is left that keeps it (`timer.unref` makes one that does not), or in order\n"
+    "by Ctrl-C or SIGTERM, at once by a second one.\n\n"
+    "Examples:\n"
+    "  detent run examples/scripts/heartbeat.lua\n"
+    "  detent run --clock manual --timestamps examples/scripts/work_and_break.lua    two hours in no time\n"
+    "  detent run --callback-limit 100 --memory-limit 50 a.lua b.js                  scripts of others\n"
+    "  detent run --list a.lua & kill -USR1 $!                                       what it waits for\n\n"
+    "A script in one line:\n"
+    "  echo 'timer.setInterval(function() print(timer.now()) end, 1000)' >tick.lua; detent run tick.lua\n\n"
+    "Exit status: 0 in order; 1 a script had an uncaught error; 2 a script cannot be read, or there\n"
+    "is no engine for it. docs/scripts.md has everything that scripts can call.";
+
 /// Unlike CLI::Range this refuses "nan", and keeps its limits out of the help text: all they do is to catch slips.
 template <class Number>
 CLI::Validator between(Number low, Number high) {
@@ -132,6 +149,35 @@ void add_torture(CLI::App& app, torture_options& options) {
       ->type_name("E");
 }
 
+void add_run(CLI::App& app, run_options& options) {
+  CLI::App* const run = app.add_subcommand("run", run_description);
+  run->footer(run_footer);
+  run->add_option("FILE", options.files_and_arguments, "Scripts (.lua, .js), then their arguments")
+      ->required()
+      ->type_name("");
+  run->add_option("--clock", options.has_virtual_time, "manual: time passes only from one timer to the next")
+      ->type_name("real|manual")
+      ->transform(one_of(std::map<std::string, bool>{{"real", false}, {"manual", true}}))
+      ->default_str("real");
+  run->add_option("--rules", options.has_web_rules, "Whose rules setTimeout and the others follow")
+      ->type_name("web|havel")
+      ->transform(one_of(std::map<std::string, bool>{{"web", true}, {"havel", false}}))
+      ->default_str("web");
+  run->add_flag("--list", options.lists, "List live timers on SIGUSR1 and at the end");
+  run->add_flag("--timestamps", options.has_timestamps, "Before each line printed, the milliseconds since the start");
+  run->add_option("--callback-limit", options.call_limit_ms, "Milliseconds after which a call is ended with an error")
+      ->type_name("MS")
+      ->check(between(1.0, 1e9));
+  run->add_option("--memory-limit", options.memory_limit_mb,
+                  "Megabytes of each script: Lua exactly, JavaScript after each call")
+      ->type_name("MB")
+      ->check(between(0.1, 1e6));
+  run->add_option("--timer-limit", options.live_limit, "Live timers of each script")
+      ->type_name("N")
+      ->check(between(std::size_t{1}, std::size_t{1'000'000'000}))
+      ->capture_default_str();
+}
+
 }  // namespace
 
 request parse_command_line(int argument_count, const char* const* arguments, const std::string& version) {
@@ -145,6 +191,8 @@ request parse_command_line(int argument_count, const char* const* arguments, con
   torture_options torture;
   add_replay(app, replay);
   add_torture(app, torture);
+  run_options run;
+  add_run(app, run);
   if (argument_count < 2) {
     std::cerr << app.help();
     return nothing_to_do{exit_status::cannot_begin};
@@ -156,6 +204,7 @@ request parse_command_line(int argument_count, const char* const* arguments, con
     return nothing_to_do{asked_for ? exit_status::in_order : exit_status::cannot_begin};
   }
   if (app.got_subcommand("replay")) return replay;
+  if (app.got_subcommand("run")) return run;
   return torture;
 }
 

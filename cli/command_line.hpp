@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 namespace detent::cli {
 
@@ -37,12 +38,23 @@ struct torture_options {
   storm_executor executor = storm_executor::mixed;
 };
 
+struct run_options {
+  std::vector<std::string> files_and_arguments;  ///< scripts first, then what they are given
+  bool has_virtual_time = false;
+  bool has_web_rules = true;
+  bool lists = false;
+  bool has_timestamps = false;
+  double call_limit_ms = 0;    ///< 0: none
+  double memory_limit_mb = 0;  ///< 0: none
+  std::size_t live_limit = 1'000'000;
+};
+
 /// The program has said all there is to say (help, version, or what is wrong with the arguments).
 struct nothing_to_do {
   exit_status status = exit_status::in_order;
 };
 
-using request = std::variant<nothing_to_do, replay_options, torture_options>;
+using request = std::variant<nothing_to_do, replay_options, torture_options, run_options>;
 
 request parse_command_line(int argument_count, const char* const* arguments, const std::string& version);
 

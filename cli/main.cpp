@@ -1,6 +1,7 @@
 // The `detent` program: one function per command, and the exit status.
 #include "command_line.hpp"
 #include "replay.hpp"
+#include "script_run.hpp"
 #include "torture.hpp"
 
 #include <detent/version.hpp>
@@ -23,6 +24,8 @@ struct command_runner {
   exit_status operator()(const nothing_to_do& done) const { return done.status; }
 
   exit_status operator()(const replay_options& options) const { return run_replay(options); }
+
+  exit_status operator()(const run_options& options) const { return run_scripts(options); }
 
   exit_status operator()(const torture_options& options) const {
     return static_cast<exit_status>(run_torture(options));

@@ -24,6 +24,7 @@ struct script_loop::body {
   std::condition_variable changed;  // of what `lock` guards
   std::deque<script_task> queue;    // guarded by `lock`
   bool stopped = false;             // guarded by `lock`
+  bool resting = false;             // guarded by `lock`
 };
 
 script_loop::script_loop() : body_(std::make_unique<body>()) {}
@@ -55,6 +56,7 @@ void script_loop::run(const detail::hook<bool()>& goes_on) {
       std::unique_lock guard(body_->lock);
       if (body_->stopped) return;
       work = body_->take_locked();
+      body_->resting = !work;
     }
     if (!work) {
       if (!goes_on()) return;
@@ -64,6 +66,11 @@ void script_loop::run(const detail::hook<bool()>& goes_on) {
     }
     (*work)();
   }
+}
+
+bool script_loop::is_resting() const {
+  const std::lock_guard guard(body_->lock);
+  return body_->resting && body_->queue.empty();
 }
 
 void script_loop::run_posted() {

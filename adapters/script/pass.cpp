@@ -16,7 +16,8 @@ void script_timers::body::pass() {
     const std::lock_guard guard(lock_);
     alarm_ns_ = detail::ns_max;
     in_pass_ = true;
-    before = planted("nested timers in the same pass") ? ~std::uint64_t{0} : next_arming_;
+    before =
+        planted("nested timers in the same pass") || planted("last in, first out") ? ~std::uint64_t{0} : next_arming_;
   }
   for (;;) {
     afterwards then;
@@ -24,7 +25,7 @@ void script_timers::body::pass() {
     bool is_away = false;
     {
       const std::lock_guard guard(lock_);
-      due = take_due_locked(now, before);
+      due = take_due_locked(planted("nested timers in the same pass") ? now_ns() : now, before);
       running_ = due;
       if (due == nullptr) {
         in_pass_ = false;

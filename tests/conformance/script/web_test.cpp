@@ -154,6 +154,12 @@ TEST_F(web, AnIntervalTicksUntilCleared) {
   EXPECT_EQ(host.held(), 0U);
 }
 
+// A callback that takes this long.
+void spend(const script_test::engine_thread& engine, double ms) {
+  const double until = engine.timers->now_ms() + ms;
+  while (engine.timers->now_ms() < until) std::this_thread::yield();
+}
+
 // The time a callback takes is not added to the period: an engine that is busy for 4 of 10 ms ticks every 10.
 TEST(web_in_real_time, AnIntervalCountsFromTheStartOfItsCall) {
   script_test::engine_thread engine;
@@ -164,8 +170,7 @@ TEST(web_in_real_time, AnIntervalCountsFromTheStartOfItsCall) {
     id = engine.timers
              ->set_interval(30, engine.host.hold(std::function<void()>([&] {
                at.push_back(engine.timers->now_ms());
-               const double until = at.back() + 25;
-               while (engine.timers->now_ms() < until) std::this_thread::yield();
+               spend(engine, 25);
                if (at.size() == 6) {
                  engine.timers->clear(id);
                  enough.open();
@@ -180,6 +185,68 @@ TEST(web_in_real_time, AnIntervalCountsFromTheStartOfItsCall) {
     least = std::min(least, at[i] - at[i - 1]);
   }
   EXPECT_LT(least, 54.0);  // from the end of the call it were 55 or more each time
+}
+
+// The same seen from the status: what is left behind a call that took a while.
+TEST(web_in_real_time, WhatIsLeftOfAPeriodCountsFromTheStartOfTheCall) {
+  script_test::engine_thread engine;
+  support::gate seen;
+  double remaining_ms = 1e9;
+  std::int64_t id = 0;
+  engine.on_thread([&] {
+    id = engine.timers
+             ->set_interval(400, engine.host.hold(std::function<void()>([&] {
+               engine.host.loop.post([&] {
+                 remaining_ms = engine.timers->status(id)->remaining_ms;
+                 engine.timers->clear(id);
+                 seen.open();
+               });
+               spend(engine, 100);
+             })))
+             .id;
+  });
+  seen.pass();
+  EXPECT_LE(remaining_ms, 300);
+}
+
+// Between two passes the engine's other work has its turn, however busy the timers are: what a callback posted comes
+// before the timer that it armed, even when that is overdue as soon as the callback returns.
+TEST(web_in_real_time, OtherWorkComesBeforeATimerOfTheNextPass) {
+  script_test::engine_thread engine;
+  std::string written;
+  support::gate end;
+  engine.timers->set_timeout(1, engine.host.hold(std::function<void()>([&] {
+    engine.timers->set_timeout(1, engine.host.hold(std::function<void()>([&] {
+      written += "t";
+      end.open();
+    })));
+    engine.host.loop.post([&] { written += "w"; });
+    spend(engine, 5);
+  })));
+  end.pass();
+  engine.on_thread([&] { EXPECT_EQ(written, "wt"); });
+}
+
+TEST(web_in_real_time, OtherWorkComesBetweenTheTicksOfABusyInterval) {
+  script_test::engine_thread engine;
+  std::string written;
+  support::gate end;
+  std::int64_t id = 0;
+  engine.on_thread([&] {
+    id = engine.timers
+             ->set_interval(1, engine.host.hold(std::function<void()>([&] {
+               written += "i";
+               engine.host.loop.post([&] { written += "w"; });
+               spend(engine, 5);
+               if (written.size() >= 5) {
+                 engine.timers->clear(id);
+                 end.open();
+               }
+             })))
+             .id;
+  });
+  end.pass();
+  engine.on_thread([&] { EXPECT_EQ(written, "iwiwiw"); });
 }
 
 TEST_F(web, ClearIsHarmlessForEveryIdAndEndsEitherKind) {

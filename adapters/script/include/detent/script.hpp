@@ -53,7 +53,7 @@ class script_host {
  public:
   virtual ~script_host() = default;
   /// Any thread, never blocks: has `work` called on the engine's thread, in order, not inside this call. A host that
-  /// ends may destroy what it has not called: the references in it end with the engine.
+  /// ends destroys what it has not called, and calls none of it later: the references in it end with the engine.
   virtual void post(script_task work) = 0;
   /// Any thread: whether it is the engine's.
   virtual bool is_own_thread() const noexcept = 0;

@@ -32,6 +32,8 @@ class script_loop {
   void run(const detail::hook<bool()>& goes_on);
   /// Runs what has been posted until now and what that posts, without waiting.
   void run_posted();
+  /// Any thread: `run` has nothing to run. The question to it, whether it goes on, counts as rest.
+  bool is_resting() const;
 
  private:
   struct body;

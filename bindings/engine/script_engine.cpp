@@ -1,0 +1,19 @@
+// script_engine: the defaults of its options.
+#include "script_engine.hpp"
+
+#include <cstdio>
+
+namespace detent::scripting {
+
+void tell_error(const engine_options& options, std::int64_t id, const std::string& error) {
+  const std::string text = id == 0 ? error : "in timer " + std::to_string(id) + ": " + error;
+  if (options.on_error) return options.on_error(text);
+  std::fprintf(stderr, "%s\n", text.c_str());
+}
+
+void tell_line(const engine_options& options, const std::string& line) {
+  if (options.on_print) return options.on_print(line);
+  std::fprintf(stdout, "%s\n", line.c_str());
+}
+
+}  // namespace detent::scripting

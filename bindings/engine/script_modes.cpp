@@ -1,0 +1,100 @@
+// script_modes: a change of mode, made by any thread, reaches the hooks of a script as work for the engine's thread.
+#include "script_modes.hpp"
+
+#include <utility>
+
+namespace detent::scripting {
+
+std::string mode_binding::take_leave(const std::string& word) {
+  if (word == "cancel") {
+    left = script_leave::cancel;
+  } else if (word == "suspend") {
+    left = script_leave::suspend;
+  } else if (word == "skip") {
+    left = script_leave::skip;
+  } else {
+    return "onLeave is \"cancel\", \"suspend\" or \"skip\", not \"" + word + "\"";
+  }
+  return {};
+}
+
+std::string mode_binding::take_return(const std::string& word) {
+  if (word == "resume") {
+    entered = script_return::resume;
+  } else if (word == "restart") {
+    entered = script_return::restart;
+  } else if (word == "nothing") {
+    entered = script_return::stay;
+  } else {
+    return "onReturn is \"resume\", \"restart\" or \"nothing\", not \"" + word + "\"";
+  }
+  return {};
+}
+
+script_modes::script_modes(modes& shared, script_host& host, script_timers& timers)
+    : shared_(shared), host_(host), timers_(timers) {
+  door_->inside = this;
+  listener_ = shared_.add_listener([door = door_](const std::string& now, const std::string& before) {
+    // Posted under the door's lock: the engine shuts the door before its loop may go.
+    const std::lock_guard guard(door->lock);
+    if (door->inside == nullptr) return;
+    door->inside->host_.post([door, now, before] {
+      script_modes* of = nullptr;
+      {
+        const std::lock_guard inner(door->lock);
+        of = door->inside;  // only this thread takes it away
+      }
+      if (of != nullptr) of->changed(now, before);
+    });
+  });
+}
+
+script_modes::~script_modes() {
+  {
+    const std::lock_guard guard(door_->lock);
+    door_->inside = nullptr;
+  }
+  shared_.remove_listener(listener_);
+  for (const auto& one : bound_) shared_.unbind(*one);
+  for (const hook& one : hooks_) host_.release(one.what);
+}
+
+mode_change script_modes::set(const std::string& name) {
+  mode_options mode;
+  mode.name = name;
+  shared_.add(std::move(mode));  // one that is known stays as it is
+  return shared_.set(name);
+}
+
+void script_modes::add_hook(mode_hook_kind kind, const std::string& name, script_reference what) {
+  hooks_.push_back({kind, name, what});
+}
+
+void script_modes::changed(const std::string& now, const std::string& before) {
+  for (const mode_hook_kind kind : {mode_hook_kind::exit, mode_hook_kind::enter}) {
+    // By index: a hook may add another.
+    for (std::size_t i = 0; i < hooks_.size(); ++i) {
+      if (hooks_[i].kind != kind || hooks_[i].name != (kind == mode_hook_kind::enter ? now : before)) continue;
+      const script_outcome outcome = host_.call(hooks_[i].what, {});
+      if (outcome.ended != script_outcome::kind::returned) host_.report(0, outcome.error);
+    }
+  }
+}
+
+void script_modes::bind(std::int64_t id, mode_binding how) {
+  forget_those_over();
+  bound_.push_back(std::make_unique<bound_timer>(timers_, id, how));
+  shared_.bind(*bound_.back(), std::move(how.modes));
+}
+
+// Now and then, so that their number stays in proportion to the live ones.
+void script_modes::forget_those_over() {
+  if (bound_.size() <= 64 || bound_.size() <= 2 * timers_.active().size()) return;
+  std::erase_if(bound_, [this](const auto& one) {
+    if (timers_.status(one->id)) return false;
+    shared_.unbind(*one);
+    return true;
+  });
+}
+
+}  // namespace detent::scripting

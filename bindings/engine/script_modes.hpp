@@ -1,0 +1,78 @@
+// script_modes: joins the modes of an application with one engine: hooks that are script functions, and timers that are
+// bound to modes.
+#pragma once
+
+#include <detent/modes.hpp>
+#include <detent/script.hpp>
+
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace detent::scripting {
+
+enum class mode_hook_kind : std::uint8_t { exit, enter };
+
+/// What the options of a timer say of modes: {modes: [...], onLeave: "...", onReturn: "..."}.
+struct mode_binding {
+  std::vector<std::string> modes;
+  script_leave left = script_leave::suspend;
+  script_return entered = script_return::resume;
+
+  /// Both read a script's word, and answer what is wrong with it, or nothing.
+  std::string take_leave(const std::string& word);
+  std::string take_return(const std::string& word);
+};
+
+/// Used on the engine's thread only. Destroyed before the timers and the host it was made of.
+class script_modes {
+ public:
+  script_modes(modes& shared, script_host& host, script_timers& timers);
+  script_modes(const script_modes&) = delete;
+  script_modes& operator=(const script_modes&) = delete;
+  ~script_modes();
+
+  /// Makes the mode if there is none of this name yet.
+  mode_change set(const std::string& name);
+  const modes& shared() const noexcept { return shared_; }
+  /// Takes the reference over: called behind each change, on the engine's thread, until the end.
+  void add_hook(mode_hook_kind kind, const std::string& name, script_reference what);
+  void bind(std::int64_t id, mode_binding how);
+
+ private:
+  // What a listener of the modes may still look for when the engine has gone.
+  struct door {
+    std::mutex lock;
+    script_modes* inside = nullptr;  // guarded by lock
+  };
+  struct hook {
+    mode_hook_kind kind;
+    std::string name;
+    script_reference what;
+  };
+  struct bound_timer : mode_bound {
+    bound_timer(script_timers& of, std::int64_t which, const mode_binding& how)
+        : timers(of), id(which), left(how.left), entered(how.entered) {}
+    void leave() noexcept override { timers.leave(id, left); }
+    void come_back() noexcept override { timers.come_back(id, entered); }
+    script_timers& timers;
+    const std::int64_t id;
+    const script_leave left;
+    const script_return entered;
+  };
+
+  void changed(const std::string& now, const std::string& before);
+  void forget_those_over();
+
+  modes& shared_;
+  script_host& host_;
+  script_timers& timers_;
+  std::shared_ptr<door> door_ = std::make_shared<door>();
+  std::uint64_t listener_ = 0;
+  std::vector<hook> hooks_;
+  std::deque<std::unique_ptr<bound_timer>> bound_;
+};
+
+}  // namespace detent::scripting

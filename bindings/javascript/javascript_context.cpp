@@ -1,0 +1,175 @@
+// javascript_context: the host: calling, holding and releasing, and the two limits.
+//
+// The heap, the compiler and the collector have threads of their own; scripts run on the engine's thread only.
+// Microtasks are run by JavaScriptCore whenever its outermost call returns, so behind each callback.
+#include "javascript_context.hpp"
+
+#include <csignal>
+#include <dlfcn.h>
+#include <mutex>
+#include <new>
+#include <stdexcept>
+
+namespace detent::javascript {
+
+namespace {
+
+// Exported, but declared in no header of the package: each may be missing.
+using should_end = bool (*)(JSContextRef, void*);
+using set_time_limit = void (*)(JSContextGroupRef, double seconds, should_end, void* context);
+using get_memory_statistics = JSObjectRef (*)(JSContextRef);
+using collect_now = void (*)(JSContextRef);
+using configure_signal = bool (*)(int);
+
+template <class Function>
+Function undeclared(const char* name) {
+  return reinterpret_cast<Function>(dlsym(RTLD_DEFAULT, name));
+}
+
+void choose_collector_signal() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    if (const auto configure = undeclared<configure_signal>("JSConfigureSignalForGC")) configure(SIGXCPU);
+  });
+}
+
+}  // namespace
+
+bool can_limit_calls() { return undeclared<set_time_limit>("JSContextGroupSetExecutionTimeLimit") != nullptr; }
+
+std::unique_ptr<scripting::script_engine> make_engine(script_loop& loop, scripting::engine_options options) {
+  return std::make_unique<javascript_context>(loop, std::move(options));
+}
+
+std::string text::utf8() const {
+  std::string made(JSStringGetMaximumUTF8CStringSize(value_), '\0');
+  made.resize(JSStringGetUTF8CString(value_, made.data(), made.size()) - 1);  // without the zero at its end
+  return made;
+}
+
+javascript_context::javascript_context(script_loop& loop, scripting::engine_options made)
+    : queue_(loop), options_(std::move(made)) {
+  choose_collector_signal();
+  timers_ = std::make_unique<script_timers>(*this, options_.timers);
+  group_ = JSContextGroupCreate();
+  if (options_.call_limit > duration(0)) {
+    const auto limit = undeclared<set_time_limit>("JSContextGroupSetExecutionTimeLimit");
+    const auto interrupt = [](JSContextRef, void* self) {
+      return static_cast<javascript_context*>(self)->was_interrupted_ = true;
+    };
+    limit(group_, std::chrono::duration<double>(options_.call_limit).count(), interrupt, this);
+  }
+  context_ = JSGlobalContextCreateInGroup(group_, nullptr);
+  if (options_.shared_modes != nullptr) modes_.emplace(*options_.shared_modes, *this, *timers_);
+  describe_ = run_prelude();
+}
+
+// References that are still held end with the heap.
+javascript_context::~javascript_context() {
+  modes_.reset();
+  timers_.reset();
+  JSGlobalContextRelease(context_);
+  JSContextGroupRelease(group_);
+}
+
+JSObjectRef javascript_context::run_prelude() {
+  JSValueRef error = nullptr;
+  const text source{std::string(prelude)};
+  const text name{std::string("prelude.js")};
+  const JSValueRef function = JSEvaluateScript(context_, source.get(), nullptr, name.get(), 1, &error);
+  std::vector<JSValueRef> arguments;
+  for (const std::string& argument : options_.arguments) {
+    arguments.push_back(JSValueMakeString(context_, text(argument).get()));
+  }
+  JSValueRef describe = nullptr;
+  if (error == nullptr) {
+    const JSValueRef given[] = {make_natives(context_, *this), JSContextGetGlobalObject(context_),
+                                JSObjectMakeArray(context_, arguments.size(), arguments.data(), nullptr),
+                                JSValueMakeBoolean(context_, modes_.has_value())};
+    describe = JSObjectCallAsFunction(context_, JSValueToObject(context_, function, nullptr), nullptr, std::size(given),
+                                      given, &error);
+  }
+  if (error != nullptr) throw std::runtime_error("the prelude of the JavaScript engine: " + string_of(error));
+  JSValueProtect(context_, describe);
+  return JSValueToObject(context_, describe, nullptr);
+}
+
+std::string javascript_context::string_of(JSValueRef value) {
+  const text made(JSValueToStringCopy(context_, value, nullptr));
+  return made.get() == nullptr ? "a value without a text" : made.utf8();
+}
+
+script_reference javascript_context::hold(JSValueRef function) {
+  JSValueProtect(context_, function);
+  return {reinterpret_cast<std::uintptr_t>(function)};
+}
+
+void javascript_context::release(script_reference what) noexcept {
+  JSValueUnprotect(context_, reinterpret_cast<JSValueRef>(what.value));  // NOLINT: `hold` made it of one
+}
+
+script_outcome javascript_context::call(script_reference what, const script_occasion& occasion) {
+  const auto function = reinterpret_cast<JSValueRef>(what.value);  // NOLINT: `hold` made it of one
+  const JSValueRef ticked = JSValueMakeBoolean(context_, occasion.why == script_occasion::reason::tick);
+  JSValueRef error = nullptr;
+  was_interrupted_ = false;
+  JSObjectCallAsFunction(context_, JSValueToObject(context_, function, nullptr), nullptr, 1, &ticked, &error);
+  return outcome_of(error);
+}
+
+script_outcome javascript_context::run(const std::string& source, const std::string& name) {
+  JSValueRef error = nullptr;
+  was_interrupted_ = false;
+  JSEvaluateScript(context_, text(source).get(), nullptr, text(name).get(), 1, &error);
+  return outcome_of(error);
+}
+
+script_outcome javascript_context::outcome_of(JSValueRef exception) {
+  script_outcome outcome;
+  if (was_interrupted_) {
+    outcome = {script_outcome::kind::interrupted, "the call took longer than its limit"};
+  } else if (exception != nullptr) {
+    outcome = {script_outcome::kind::threw, description_of(exception)};
+  }
+  check_memory(outcome);
+  return outcome;
+}
+
+std::string javascript_context::description_of(JSValueRef error) {
+  JSValueRef ignored = nullptr;
+  const JSValueRef told = JSObjectCallAsFunction(context_, describe_, nullptr, 1, &error, &ignored);
+  return string_of(told != nullptr ? told : error);
+}
+
+// A heap over its limit after a collection: the script has lost its timers, since whatever they do would add to it.
+void javascript_context::check_memory(script_outcome& outcome) {
+  const std::size_t limit = options_.memory_limit_bytes;
+  if (limit == 0 || heap_bytes() <= limit || collected_memory_bytes() <= limit) return;
+  timers_->close();
+  outcome = {script_outcome::kind::interrupted, "not enough memory: the heap has " + std::to_string(heap_bytes()) +
+                                                    " bytes, its limit is " + std::to_string(limit) +
+                                                    "; the timers of the script are withdrawn"};
+}
+
+std::size_t javascript_context::heap_bytes() {
+  const auto statistics = undeclared<get_memory_statistics>("JSGetMemoryUsageStatistics");
+  if (statistics == nullptr) return 0;
+  double sum = 0;
+  const JSObjectRef told = statistics(context_);
+  for (const char* part : {"heapSize", "extraMemorySize"}) {
+    const JSValueRef value = JSObjectGetProperty(context_, told, text(std::string(part)).get(), nullptr);
+    if (value != nullptr && JSValueIsNumber(context_, value)) sum += JSValueToNumber(context_, value, nullptr);
+  }
+  return static_cast<std::size_t>(sum);
+}
+
+std::size_t javascript_context::collected_memory_bytes() {
+  if (const auto collect = undeclared<collect_now>("JSSynchronousGarbageCollectForDebugging")) {
+    collect(context_);
+  } else {
+    JSGarbageCollect(context_);
+  }
+  return heap_bytes();
+}
+
+}  // namespace detent::javascript

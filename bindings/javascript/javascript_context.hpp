@@ -1,0 +1,74 @@
+// javascript_context: the host of one JavaScript context. Only the engine's thread touches it, but for `post` and
+// `is_own_thread`.
+#pragma once
+
+#include "javascript_engine.hpp"
+
+#include <JavaScriptCore/JavaScript.h>
+#include <bindings/engine/script_modes.hpp>
+#include <optional>
+#include <string>
+
+namespace detent::javascript {
+
+// A string of JavaScriptCore, owned.
+class text {
+ public:
+  explicit text(const std::string& of) : value_(JSStringCreateWithUTF8CString(of.c_str())) {}
+  explicit text(JSStringRef owned) : value_(owned) {}
+  text(const text&) = delete;
+  text& operator=(const text&) = delete;
+  ~text() {
+    if (value_ != nullptr) JSStringRelease(value_);
+  }
+  JSStringRef get() const noexcept { return value_; }
+  std::string utf8() const;
+
+ private:
+  JSStringRef value_;
+};
+
+class javascript_context final : public scripting::script_engine, public script_host {
+ public:
+  javascript_context(script_loop& loop, scripting::engine_options made);
+  ~javascript_context() override;
+
+  script_outcome run(const std::string& text, const std::string& name) override;
+  script_timers& timers() noexcept override { return *timers_; }
+  std::size_t collected_memory_bytes() override;
+
+  void post(script_task work) override { queue_.post(std::move(work)); }
+  bool is_own_thread() const noexcept override { return queue_.is_own_thread(); }
+  script_outcome call(script_reference what, const script_occasion& occasion) override;
+  void release(script_reference what) noexcept override;
+  void report(std::int64_t id, const std::string& error) override { scripting::tell_error(options_, id, error); }
+
+  script_reference hold(JSValueRef function);
+  std::string string_of(JSValueRef value);
+  const scripting::engine_options& options() const noexcept { return options_; }
+  scripting::script_modes* modes() noexcept { return modes_ ? &*modes_ : nullptr; }
+
+ private:
+  JSObjectRef run_prelude();
+  script_outcome outcome_of(JSValueRef exception);
+  std::string description_of(JSValueRef error);
+  void check_memory(script_outcome& outcome);
+  std::size_t heap_bytes();
+
+  scripting::engine_queue queue_;
+  const scripting::engine_options options_;
+  bool was_interrupted_ = false;
+  JSContextGroupRef group_ = nullptr;
+  JSGlobalContextRef context_ = nullptr;
+  JSObjectRef describe_ = nullptr;  // of the prelude: words an error
+  std::unique_ptr<script_timers> timers_;
+  std::optional<scripting::script_modes> modes_;
+};
+
+// The object whose methods the prelude calls.
+JSObjectRef make_natives(JSContextRef in, javascript_context& of);
+
+// The text of prelude.js.
+extern const char* const prelude;
+
+}  // namespace detent::javascript

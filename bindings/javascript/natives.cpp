@@ -1,0 +1,224 @@
+// natives: the methods of the object over which prelude.js builds what scripts see.
+#include "javascript_context.hpp"
+
+#include <dlfcn.h>
+#include <stdexcept>
+
+namespace detent::javascript {
+
+namespace {
+
+// One call of a native. What a native throws becomes a TypeError of the script.
+struct native_call {
+  JSContextRef in;
+  javascript_context& of;
+  std::size_t count;
+  const JSValueRef* arguments;
+
+  JSValueRef at(std::size_t index) const { return index < count ? arguments[index] : JSValueMakeUndefined(in); }
+  double number(std::size_t index) const { return JSValueToNumber(in, at(index), nullptr); }
+  bool boolean(std::size_t index) const { return JSValueToBoolean(in, at(index)); }
+  std::string string(std::size_t index) const { return of.string_of(at(index)); }
+  // 0 for what is no whole number.
+  std::int64_t id(std::size_t index) const {
+    const double value = number(index);
+    return value >= 1 && value < 9e15 && value == static_cast<double>(static_cast<std::int64_t>(value))
+               ? static_cast<std::int64_t>(value)
+               : 0;
+  }
+
+  JSValueRef nothing() const { return JSValueMakeUndefined(in); }
+  JSValueRef value(bool is) const { return JSValueMakeBoolean(in, is); }
+  JSValueRef value(double number) const { return JSValueMakeNumber(in, number); }
+  JSValueRef value(const std::string& words) const { return JSValueMakeString(in, text(words).get()); }
+  JSValueRef value(script_change change) const { return value(change == script_change::changed); }
+  void set(JSObjectRef object, const char* key, JSValueRef what) const {
+    JSObjectSetProperty(in, object, text(std::string(key)).get(), what, kJSPropertyAttributeNone, nullptr);
+  }
+};
+
+using native = JSValueRef (*)(const native_call&);
+
+template <native Native>
+JSValueRef enter(JSContextRef in, JSObjectRef, JSObjectRef self, std::size_t count, const JSValueRef arguments[],
+                 JSValueRef* exception) {
+  try {
+    return Native({in, *static_cast<javascript_context*>(JSObjectGetPrivate(self)), count, arguments});
+  } catch (const std::exception& wrong) {
+    const JSValueRef words = JSValueMakeString(in, text(std::string(wrong.what())).get());
+    *exception = JSObjectMakeError(in, 1, &words, nullptr);
+    return JSValueMakeUndefined(in);
+  }
+}
+
+script_argument argument_of(const native_call& call, std::size_t index) {
+  using kind = script_argument::kind;
+  const JSValueRef value = call.at(index);
+  switch (JSValueGetType(call.in, value)) {
+    case kJSTypeUndefined: return {kind::missing, 0};
+    case kJSTypeNumber: return {kind::number, call.number(index)};
+    case kJSTypeObject:
+      if (JSObjectIsFunction(call.in, JSValueToObject(call.in, value, nullptr))) return {kind::function, 0};
+      return {kind::other, call.number(index)};
+    default: return {kind::other, call.number(index)};
+  }
+}
+
+// arrange(verb, first, second): {delay, isTurned}; turned: the function is the second.
+JSValueRef arrange(const native_call& call) {
+  const script_arrangement arranged =
+      arrange_arguments(call.of.options().timers.rules, call.string(0), argument_of(call, 1), argument_of(call, 2));
+  if (!arranged.refusal.empty()) throw std::invalid_argument(arranged.refusal);
+  const JSObjectRef made = JSObjectMake(call.in, nullptr, nullptr);
+  call.set(made, "delay", call.value(arranged.delay_ms));
+  call.set(made, "isTurned", call.value(arranged.function_index == 1));
+  return made;
+}
+
+// set(verb, isInterval, delay, function): id
+JSValueRef set(const native_call& call) {
+  const script_reference what = call.of.hold(call.at(3));
+  const script_created made = call.boolean(1) ? call.of.timers().set_interval(call.number(2), what)
+                                              : call.of.timers().set_timeout(call.number(2), what);
+  if (made.outcome == script_creation::too_many) {
+    throw std::length_error(call.string(0) + ": too many live timers: the limit is " +
+                            std::to_string(call.of.options().timers.live_limit));
+  }
+  if (made.outcome != script_creation::created) throw std::logic_error(call.string(0) + ": its scope is closed");
+  return call.value(static_cast<double>(made.id));
+}
+
+// bind(id, modes, onLeave, onReturn). A timer whose options are wrong does not stay.
+JSValueRef bind(const native_call& call) {
+  scripting::mode_binding made;
+  const JSObjectRef names = JSValueToObject(call.in, call.at(1), nullptr);
+  const JSValueRef length = JSObjectGetProperty(call.in, names, text(std::string("length")).get(), nullptr);
+  const auto count = static_cast<unsigned>(JSValueToNumber(call.in, length, nullptr));
+  for (unsigned i = 0; i < count; ++i) {
+    made.modes.push_back(call.of.string_of(JSObjectGetPropertyAtIndex(call.in, names, i, nullptr)));
+  }
+  std::string wrong;
+  if (!JSValueIsUndefined(call.in, call.at(2))) wrong = made.take_leave(call.string(2));
+  if (!JSValueIsUndefined(call.in, call.at(3)) && wrong.empty()) wrong = made.take_return(call.string(3));
+  if (!wrong.empty()) {
+    call.of.timers().clear(call.id(0));
+    throw std::invalid_argument(wrong);
+  }
+  call.of.modes()->bind(call.id(0), std::move(made));
+  return call.nothing();
+}
+
+JSValueRef clear(const native_call& call) { return call.value(call.of.timers().clear(call.id(0))); }
+JSValueRef pause(const native_call& call) { return call.value(call.of.timers().pause(call.id(0))); }
+JSValueRef resume(const native_call& call) { return call.value(call.of.timers().resume(call.id(0))); }
+JSValueRef refresh(const native_call& call) { return call.value(call.of.timers().refresh(call.id(0))); }
+JSValueRef keep(const native_call& call) {
+  return call.value(call.of.timers().keep(call.id(0), call.boolean(1) ? script_keeping::kept : script_keeping::unkept));
+}
+JSValueRef is_kept(const native_call& call) {
+  return call.value(call.of.timers().keeping(call.id(0)) == script_keeping::kept);
+}
+JSValueRef next_tick(const native_call& call) {
+  return call.value(call.of.timers().next_tick(call.id(0), call.of.hold(call.at(1))));
+}
+JSValueRef cleanup(const native_call& call) { return call.value(static_cast<double>(call.of.timers().cleanup())); }
+JSValueRef now(const native_call& call) { return call.value(call.of.timers().now_ms()); }
+
+JSValueRef active(const native_call& call) {
+  std::vector<JSValueRef> ids;
+  for (const std::int64_t id : call.of.timers().active()) ids.push_back(call.value(static_cast<double>(id)));
+  return JSObjectMakeArray(call.in, ids.size(), ids.data(), nullptr);
+}
+
+JSValueRef status(const native_call& call) {
+  const auto told = call.of.timers().status(call.id(0));
+  if (!told) return JSValueMakeNull(call.in);
+  static constexpr const char* states[] = {"armed", "running", "paused", "suspended"};
+  const JSObjectRef made = JSObjectMake(call.in, nullptr, nullptr);
+  const bool is_interval = told->kind == script_timer_kind::interval;
+  call.set(made, "id", call.value(static_cast<double>(told->id)));
+  call.set(made, "running", call.value(true));
+  call.set(made, "kind", call.value(std::string(is_interval ? "interval" : "timeout")));
+  call.set(made, "state", call.value(std::string(states[static_cast<std::size_t>(told->state)])));
+  call.set(made, "remaining", call.value(told->remaining_ms));
+  call.set(made, "period", call.value(told->period_ms));
+  call.set(made, "fires", call.value(static_cast<double>(told->fires)));
+  call.set(made, "missed", call.value(static_cast<double>(told->missed)));
+  call.set(made, "lateness", call.value(told->lateness_ms));
+  if (!told->last_error.empty()) call.set(made, "lastError", call.value(told->last_error));
+  return made;
+}
+
+JSValueRef set_mode(const native_call& call) {
+  return call.value(call.of.modes()->set(call.string(0)) == mode_change::changed);
+}
+JSValueRef is_mode(const native_call& call) { return call.value(call.of.modes()->shared().is(call.string(0))); }
+JSValueRef current_mode(const native_call& call) { return call.value(call.of.modes()->shared().current()); }
+JSValueRef previous_mode(const native_call& call) { return call.value(call.of.modes()->shared().previous()); }
+JSValueRef add_mode_hook(const native_call& call) {
+  using kind = scripting::mode_hook_kind;
+  call.of.modes()->add_hook(call.string(0) == "enter" ? kind::enter : kind::exit, call.string(1),
+                            call.of.hold(call.at(2)));
+  return call.nothing();
+}
+
+JSValueRef print(const native_call& call) {
+  scripting::tell_line(call.of.options(), call.string(0));
+  return call.nothing();
+}
+JSValueRef print_error(const native_call& call) {
+  std::fprintf(stderr, "%s\n", call.string(0).c_str());
+  return call.nothing();
+}
+JSValueRef tell_error(const native_call& call) {
+  scripting::tell_error(call.of.options(), 0, call.string(0));
+  return call.nothing();
+}
+
+// onUnhandledRejection(function(promise, reason)). Without the function of JavaScriptCore nobody is told of these.
+JSValueRef on_unhandled_rejection(const native_call& call) {
+  using set_callback = void (*)(JSGlobalContextRef, JSObjectRef, JSValueRef*);
+  const auto set = reinterpret_cast<set_callback>(dlsym(RTLD_DEFAULT, "JSGlobalContextSetUnhandledRejectionCallback"));
+  if (set != nullptr) set(JSContextGetGlobalContext(call.in), JSValueToObject(call.in, call.at(0), nullptr), nullptr);
+  return call.nothing();
+}
+
+constexpr JSStaticFunction methods[] = {
+    {"arrange", enter<arrange>, kJSPropertyAttributeReadOnly},
+    {"set", enter<set>, kJSPropertyAttributeReadOnly},
+    {"bind", enter<bind>, kJSPropertyAttributeReadOnly},
+    {"clear", enter<clear>, kJSPropertyAttributeReadOnly},
+    {"pause", enter<pause>, kJSPropertyAttributeReadOnly},
+    {"resume", enter<resume>, kJSPropertyAttributeReadOnly},
+    {"refresh", enter<refresh>, kJSPropertyAttributeReadOnly},
+    {"keep", enter<keep>, kJSPropertyAttributeReadOnly},
+    {"isKept", enter<is_kept>, kJSPropertyAttributeReadOnly},
+    {"nextTick", enter<next_tick>, kJSPropertyAttributeReadOnly},
+    {"cleanup", enter<cleanup>, kJSPropertyAttributeReadOnly},
+    {"now", enter<now>, kJSPropertyAttributeReadOnly},
+    {"active", enter<active>, kJSPropertyAttributeReadOnly},
+    {"status", enter<status>, kJSPropertyAttributeReadOnly},
+    {"setMode", enter<set_mode>, kJSPropertyAttributeReadOnly},
+    {"isMode", enter<is_mode>, kJSPropertyAttributeReadOnly},
+    {"currentMode", enter<current_mode>, kJSPropertyAttributeReadOnly},
+    {"previousMode", enter<previous_mode>, kJSPropertyAttributeReadOnly},
+    {"addModeHook", enter<add_mode_hook>, kJSPropertyAttributeReadOnly},
+    {"print", enter<print>, kJSPropertyAttributeReadOnly},
+    {"printError", enter<print_error>, kJSPropertyAttributeReadOnly},
+    {"tellError", enter<tell_error>, kJSPropertyAttributeReadOnly},
+    {"onUnhandledRejection", enter<on_unhandled_rejection>, kJSPropertyAttributeReadOnly},
+    {nullptr, nullptr, 0}};
+
+}  // namespace
+
+JSObjectRef make_natives(JSContextRef in, javascript_context& of) {
+  JSClassDefinition definition = kJSClassDefinitionEmpty;
+  definition.className = "DetentNatives";
+  definition.staticFunctions = methods;
+  const JSClassRef natives = JSClassCreate(&definition);
+  const JSObjectRef made = JSObjectMake(in, natives, &of);
+  JSClassRelease(natives);
+  return made;
+}
+
+}  // namespace detent::javascript

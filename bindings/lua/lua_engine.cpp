@@ -1,0 +1,173 @@
+// lua_engine: the host: calling, holding and releasing, and the two limits.
+//
+// The library is the one compiled as C++: an error leaves a function as an exception, and passes by destructors.
+#include "lua_state.hpp"
+
+#include <cstdlib>
+#include <new>
+
+namespace detent::lua {
+
+namespace {
+
+constexpr int steps_between_looks = 10'000;
+
+}  // namespace
+
+std::unique_ptr<scripting::script_engine> make_engine(script_loop& loop, scripting::engine_options options) {
+  return std::make_unique<lua_state>(loop, std::move(options));
+}
+
+lua_state& lua_state::of(lua_State* any_coroutine) {
+  return **static_cast<lua_state**>(lua_getextraspace(any_coroutine));
+}
+
+lua_state::lua_state(script_loop& loop, scripting::engine_options made) : queue_(loop), options_(std::move(made)) {
+  timers_ = std::make_unique<script_timers>(*this, options_.timers);
+  state_ = lua_newstate(allocate, this);
+  if (state_ == nullptr) throw std::bad_alloc();
+  *static_cast<lua_state**>(lua_getextraspace(state_)) = this;
+  luaL_openlibs(state_);
+  if (options_.call_limit > duration(0)) {
+    lua_sethook(state_, count, LUA_MASKCOUNT, steps_between_looks);
+    cap_library(state_);
+  }
+  open_tables(state_, options_);
+  if (options_.shared_modes != nullptr) modes_.emplace(*options_.shared_modes, *this, *timers_);
+}
+
+// References that are still held end with the state.
+lua_state::~lua_state() {
+  modes_.reset();
+  timers_.reset();
+  lua_close(state_);
+}
+
+// The state's whole memory is counted here, so that the limit is exact. Shrinking never fails.
+void* lua_state::allocate(void* self, void* block, std::size_t old_size, std::size_t new_size) {
+  auto& of = *static_cast<lua_state*>(self);
+  const std::size_t before = block == nullptr ? 0 : old_size;
+  if (new_size == 0) {
+    std::free(block);  // NOLINT: Lua's memory is C's
+    of.used_bytes_ -= before;
+    return nullptr;
+  }
+  const std::size_t limit = of.options_.memory_limit_bytes;
+  const bool is_growing = new_size > before;
+  if (limit != 0 && of.is_memory_limited_ && is_growing && of.used_bytes_ - before + new_size > limit) return nullptr;
+  void* moved = std::realloc(block, new_size);  // NOLINT: as above
+  if (moved != nullptr) of.used_bytes_ += new_size - before;
+  return moved;
+}
+
+// Once a call is over its limit, every further step of it fails, so that no `pcall` of the script can go on.
+void lua_state::count(lua_State* in, lua_Debug*) {
+  lua_state& self = of(in);
+  if (!self.is_time_limited_ || steady_clock::now() < self.call_until_) return;
+  self.was_interrupted_ = true;
+  lua_sethook(in, count, LUA_MASKCOUNT, 1);
+  luaL_error(in, "the call took longer than its limit");
+}
+
+script_reference lua_state::hold_call(lua_State* from, int function, int first_argument, int last_argument) {
+  const int count = last_argument < first_argument ? 0 : last_argument - first_argument + 1;
+  lua_createtable(from, count + 1, 1);
+  lua_pushvalue(from, function);
+  lua_rawseti(from, -2, 1);
+  for (int i = 0; i < count; ++i) {
+    lua_pushvalue(from, first_argument + i);
+    lua_rawseti(from, -2, i + 2);
+  }
+  lua_pushinteger(from, count);
+  lua_rawseti(from, -2, 0);  // arguments may be nil
+  return {static_cast<std::uint64_t>(luaL_ref(from, LUA_REGISTRYINDEX))};
+}
+
+script_reference lua_state::hold_coroutine(lua_State* from) {
+  lua_pushthread(from);
+  return {static_cast<std::uint64_t>(luaL_ref(from, LUA_REGISTRYINDEX))};
+}
+
+void lua_state::release(script_reference what) noexcept {
+  luaL_unref(state_, LUA_REGISTRYINDEX, static_cast<int>(what.value));
+}
+
+// Makes what a call needs on the stack of a coroutine. Runs protected: every step may be short of memory.
+static int prepare_call(lua_State* in) {
+  lua_State* fresh = lua_newthread(in);
+  lua_pushvalue(in, 1);
+  lua_rawgeti(in, -1, 0);
+  const int arguments = static_cast<int>(lua_tointeger(in, -1));
+  lua_pop(in, 1);
+  if (lua_checkstack(fresh, arguments + 1) == 0) luaL_error(in, "too many arguments");
+  for (int i = 0; i <= arguments; ++i) {
+    lua_rawgeti(in, -1, i + 1);
+    lua_xmove(in, fresh, 1);
+  }
+  lua_pop(in, 1);
+  return 1;
+}
+
+script_outcome lua_state::call(script_reference what, const script_occasion& occasion) {
+  const int top = lua_gettop(state_);
+  lua_pushcfunction(state_, prepare_call);
+  lua_rawgeti(state_, LUA_REGISTRYINDEX, static_cast<lua_Integer>(what.value));
+  script_outcome outcome;
+  if (lua_State* sleeper = lua_tothread(state_, -1)) {
+    // The coroutine stays on this stack while it runs: releasing its reference must not end it.
+    lua_pushboolean(sleeper, occasion.why == script_occasion::reason::tick ? 1 : 0);
+    outcome = resume(sleeper, 1);
+  } else if (lua_pcall(state_, 1, 1, 0) != LUA_OK) {
+    outcome = {script_outcome::kind::threw, lua_tostring(state_, -1)};
+  } else {
+    lua_State* fresh = lua_tothread(state_, -1);
+    outcome = resume(fresh, lua_gettop(fresh) - 1);
+  }
+  lua_settop(state_, top);
+  return outcome;
+}
+
+script_outcome lua_state::resume(lua_State* coroutine, int argument_count) {
+  call_until_ = steady_clock::now() + options_.call_limit;
+  is_time_limited_ = options_.call_limit > duration(0);
+  is_memory_limited_ = true;
+  was_interrupted_ = false;
+  int results = 0;
+  const int status = lua_resume(coroutine, state_, argument_count, &results);
+  is_memory_limited_ = false;
+  is_time_limited_ = false;
+  script_outcome outcome;
+  if (status == LUA_YIELD) {
+    lua_pop(coroutine, results);
+  } else if (status != LUA_OK) {
+    outcome.ended = was_interrupted_ ? script_outcome::kind::interrupted : script_outcome::kind::threw;
+    const char* text = lua_tostring(coroutine, -1);
+    outcome.error = text != nullptr ? text : luaL_typename(coroutine, -1);
+    luaL_traceback(state_, coroutine, nullptr, 0);
+    outcome.error += std::string("\n") + lua_tostring(state_, -1);
+    lua_pop(state_, 1);
+    lua_resetthread(coroutine);
+  }
+  return outcome;
+}
+
+script_outcome lua_state::run(const std::string& text, const std::string& name) {
+  const int top = lua_gettop(state_);
+  lua_State* fresh = lua_newthread(state_);
+  script_outcome outcome;
+  if (luaL_loadbufferx(fresh, text.data(), text.size(), ("@" + name).c_str(), "t") != LUA_OK) {
+    outcome = {script_outcome::kind::threw, lua_tostring(fresh, -1)};
+  } else {
+    outcome = resume(fresh, 0);
+  }
+  lua_settop(state_, top);
+  return outcome;
+}
+
+std::size_t lua_state::collected_memory_bytes() {
+  lua_gc(state_, LUA_GCCOLLECT);
+  lua_gc(state_, LUA_GCCOLLECT);
+  return used_bytes_;
+}
+
+}  // namespace detent::lua

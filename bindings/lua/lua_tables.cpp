@@ -1,0 +1,301 @@
+// lua_tables: the tables `timer` and `mode` as scripts see them.
+#include "lua_state.hpp"
+
+#include <optional>
+
+namespace detent::lua {
+
+namespace {
+
+using scripting::mode_binding;
+using scripting::mode_hook_kind;
+
+int fail(lua_State* in, const std::string& why) {
+  luaL_where(in, 1);
+  lua_pushlstring(in, why.data(), why.size());
+  lua_concat(in, 2);
+  return lua_error(in);
+}
+
+script_argument argument_at(lua_State* in, int index, script_rules rules) {
+  using kind = script_argument::kind;
+  switch (lua_type(in, index)) {
+    case LUA_TNONE:
+    case LUA_TNIL: return {kind::missing, 0};
+    case LUA_TFUNCTION: return {kind::function, 0};
+    case LUA_TNUMBER: return {kind::number, lua_tonumber(in, index)};
+    case LUA_TSTRING:
+      if (rules == script_rules::web && lua_isnumber(in, index) != 0) return {kind::other, lua_tonumber(in, index)};
+      return {kind::other, 0};
+    default: return {kind::other, 0};
+  }
+}
+
+// The id of a timer: a number, or what `interval` and `timeout` answer. 0 is no timer.
+std::int64_t id_at(lua_State* in, int index) {
+  if (lua_isinteger(in, index) != 0) return lua_tointeger(in, index);
+  if (lua_type(in, index) != LUA_TTABLE) return 0;
+  lua_pushliteral(in, "id");
+  lua_rawget(in, index);
+  const std::int64_t id = lua_isinteger(in, -1) != 0 ? lua_tointeger(in, -1) : 0;
+  lua_pop(in, 1);
+  return id;
+}
+
+std::optional<std::string> text_of(lua_State* in, int table, const char* key) {
+  lua_getfield(in, table, key);
+  std::optional<std::string> text;
+  if (lua_type(in, -1) == LUA_TSTRING) text = lua_tostring(in, -1);
+  lua_pop(in, 1);
+  return text;
+}
+
+// What is bound to modes has a table of options behind the function and the delay. A table without `modes` is an
+// argument.
+std::optional<mode_binding> binding_at(lua_State* in, int index) {
+  if (lua_type(in, index) != LUA_TTABLE) return std::nullopt;
+  if (lua_getfield(in, index, "modes") != LUA_TTABLE) {
+    lua_pop(in, 1);
+    return std::nullopt;
+  }
+  mode_binding made;
+  const lua_Integer count = luaL_len(in, -1);
+  for (lua_Integer i = 1; i <= count; ++i) {
+    if (lua_rawgeti(in, -1, i) != LUA_TSTRING) fail(in, "modes: a list of names is needed");
+    made.modes.emplace_back(lua_tostring(in, -1));
+    lua_pop(in, 1);
+  }
+  lua_pop(in, 1);
+  std::string wrong;
+  if (const auto word = text_of(in, index, "onLeave")) wrong = made.take_leave(*word);
+  if (const auto word = text_of(in, index, "onReturn"); word && wrong.empty()) wrong = made.take_return(*word);
+  if (!wrong.empty()) fail(in, wrong);
+  return made;
+}
+
+// Creates a timer from the arguments, and answers its id.
+std::int64_t create(lua_State* in, const std::string& verb, script_timer_kind kind) {
+  lua_state& of = lua_state::of(in);
+  const script_options& options = of.options().timers;
+  const int count = lua_gettop(in);
+  const script_arrangement arranged =
+      arrange_arguments(options.rules, verb, argument_at(in, 1, options.rules), argument_at(in, 2, options.rules));
+  if (!arranged.refusal.empty()) fail(in, arranged.refusal);
+  auto binding = of.modes() == nullptr ? std::nullopt : binding_at(in, 3);
+  const script_reference what = of.hold_call(in, static_cast<int>(arranged.function_index) + 1, binding ? 4 : 3, count);
+  const script_created made = kind == script_timer_kind::interval ? of.timers().set_interval(arranged.delay_ms, what)
+                                                                  : of.timers().set_timeout(arranged.delay_ms, what);
+  if (made.outcome == script_creation::too_many) {
+    fail(in, verb + ": too many live timers: the limit is " + std::to_string(options.live_limit));
+  }
+  if (made.outcome != script_creation::created) fail(in, verb + ": its scope is closed");
+  if (binding) of.modes()->bind(made.id, std::move(*binding));
+  return made.id;
+}
+
+template <script_timer_kind Kind>
+int set(lua_State* in) {
+  lua_pushinteger(in, create(in, Kind == script_timer_kind::interval ? "setInterval" : "setTimeout", Kind));
+  return 1;
+}
+
+// The later form: answers an object with pause, resume, stop, cancel, wait, status.
+template <script_timer_kind Kind>
+int make(lua_State* in) {
+  const auto id = create(in, Kind == script_timer_kind::interval ? "interval" : "timeout", Kind);
+  lua_createtable(in, 0, 1);
+  lua_pushinteger(in, id);
+  lua_setfield(in, -2, "id");
+  luaL_setmetatable(in, "detent.timer");
+  return 1;
+}
+
+int answer(lua_State* in, script_change change) {
+  lua_pushboolean(in, change == script_change::changed ? 1 : 0);
+  return 1;
+}
+
+int clear(lua_State* in) { return answer(in, lua_state::of(in).timers().clear(id_at(in, 1))); }
+int pause(lua_State* in) { return answer(in, lua_state::of(in).timers().pause(id_at(in, 1))); }
+int resume(lua_State* in) { return answer(in, lua_state::of(in).timers().resume(id_at(in, 1))); }
+int refresh(lua_State* in) { return answer(in, lua_state::of(in).timers().refresh(id_at(in, 1))); }
+int keep(lua_State* in) { return answer(in, lua_state::of(in).timers().keep(id_at(in, 1), script_keeping::kept)); }
+int unkeep(lua_State* in) { return answer(in, lua_state::of(in).timers().keep(id_at(in, 1), script_keeping::unkept)); }
+int is_kept(lua_State* in) {
+  lua_pushboolean(in, lua_state::of(in).timers().keeping(id_at(in, 1)) == script_keeping::kept ? 1 : 0);
+  return 1;
+}
+
+int status(lua_State* in) {
+  const auto told = lua_state::of(in).timers().status(id_at(in, 1));
+  if (!told) {
+    lua_pushnil(in);
+    return 1;
+  }
+  static constexpr const char* states[] = {"armed", "running", "paused", "suspended"};
+  lua_createtable(in, 0, 10);
+  const auto number = [in](const char* key, double value) {
+    lua_pushnumber(in, value);
+    lua_setfield(in, -2, key);
+  };
+  lua_pushinteger(in, told->id);
+  lua_setfield(in, -2, "id");
+  lua_pushboolean(in, 1);
+  lua_setfield(in, -2, "running");
+  lua_pushstring(in, told->kind == script_timer_kind::interval ? "interval" : "timeout");
+  lua_setfield(in, -2, "kind");
+  lua_pushstring(in, states[static_cast<std::size_t>(told->state)]);
+  lua_setfield(in, -2, "state");
+  number("remaining", told->remaining_ms);
+  number("period", told->period_ms);
+  number("fires", static_cast<double>(told->fires));
+  number("missed", static_cast<double>(told->missed));
+  number("lateness", told->lateness_ms);
+  if (!told->last_error.empty()) {
+    lua_pushlstring(in, told->last_error.data(), told->last_error.size());
+    lua_setfield(in, -2, "lastError");
+  }
+  return 1;
+}
+
+int active(lua_State* in) {
+  lua_Integer at = 0;
+  lua_newtable(in);
+  for (const std::int64_t id : lua_state::of(in).timers().active()) {
+    lua_pushinteger(in, id);
+    lua_rawseti(in, -2, ++at);
+  }
+  return 1;
+}
+
+int cleanup(lua_State* in) {
+  lua_pushinteger(in, static_cast<lua_Integer>(lua_state::of(in).timers().cleanup()));
+  return 1;
+}
+
+int now(lua_State* in) {
+  lua_pushnumber(in, lua_state::of(in).timers().now_ms());
+  return 1;
+}
+
+int sleep_for(lua_State* in) {
+  lua_state& of = lua_state::of(in);
+  if (lua_type(in, 1) != LUA_TNUMBER) return fail(in, "sleep(milliseconds): a number is needed");
+  if (lua_isyieldable(in) == 0) return fail(in, "sleep: not inside this call");
+  const script_created made = of.timers().set_timeout(lua_tonumber(in, 1), of.hold_coroutine(in));
+  if (made.outcome != script_creation::created) return fail(in, "sleep: no more timers can be made");
+  return lua_yield(in, 0);
+}
+
+int after_wait(lua_State* in, int, lua_KContext) {
+  lua_settop(in, -1);
+  return 1;  // whether it ticked
+}
+int wait_for(lua_State* in) {
+  lua_state& of = lua_state::of(in);
+  if (lua_isyieldable(in) == 0) return fail(in, "wait: not inside this call");
+  of.timers().next_tick(id_at(in, 1), of.hold_coroutine(in));
+  return lua_yieldk(in, 0, 0, after_wait);
+}
+
+// Lua's own writes to standard output, past the program's time stamps.
+int print(lua_State* in) {
+  std::string line;
+  const int count = lua_gettop(in);
+  for (int i = 1; i <= count; ++i) {
+    std::size_t bytes = 0;
+    const char* text = luaL_tolstring(in, i, &bytes);
+    if (i > 1) line += '\t';
+    line.append(text, bytes);
+    lua_pop(in, 1);
+  }
+  scripting::tell_line(lua_state::of(in).options(), line);
+  return 0;
+}
+
+const modes& shared_modes(lua_State* in) { return lua_state::of(in).modes()->shared(); }
+
+int mode_set(lua_State* in) {
+  if (lua_type(in, 1) != LUA_TSTRING) return fail(in, "mode.set(name): a string is needed");
+  lua_pushboolean(in, lua_state::of(in).modes()->set(lua_tostring(in, 1)) == mode_change::changed ? 1 : 0);
+  return 1;
+}
+int mode_is(lua_State* in) {
+  lua_pushboolean(in, lua_type(in, 1) == LUA_TSTRING && shared_modes(in).is(lua_tostring(in, 1)) ? 1 : 0);
+  return 1;
+}
+int mode_current(lua_State* in) {
+  lua_pushstring(in, shared_modes(in).current().c_str());
+  return 1;
+}
+int mode_previous(lua_State* in) {
+  lua_pushstring(in, shared_modes(in).previous().c_str());
+  return 1;
+}
+template <mode_hook_kind Kind>
+int mode_on(lua_State* in) {
+  if (lua_type(in, 1) != LUA_TSTRING || lua_type(in, 2) != LUA_TFUNCTION) {
+    return fail(in, Kind == mode_hook_kind::enter ? "mode.onEnter(name, function)" : "mode.onExit(name, function)");
+  }
+  lua_state& of = lua_state::of(in);
+  of.modes()->add_hook(Kind, lua_tostring(in, 1), of.hold_call(in, 2, 3, 2));
+  return 0;
+}
+
+constexpr luaL_Reg timer_verbs[] = {{"setTimeout", set<script_timer_kind::timeout>},
+                                    {"setInterval", set<script_timer_kind::interval>},
+                                    {"timeout", make<script_timer_kind::timeout>},
+                                    {"interval", make<script_timer_kind::interval>},
+                                    {"clearTimeout", clear},
+                                    {"clearInterval", clear},
+                                    {"stopTimer", clear},
+                                    {"clear", clear},
+                                    {"getTimerStatus", status},
+                                    {"getActiveTimers", active},
+                                    {"cleanupAllTimers", cleanup},
+                                    {"refresh", refresh},
+                                    {"ref", keep},
+                                    {"unref", unkeep},
+                                    {"hasRef", is_kept},
+                                    {"now", now},
+                                    {"sleep", sleep_for},
+                                    {"wait", wait_for},
+                                    {nullptr, nullptr}};
+
+constexpr luaL_Reg object_verbs[] = {{"pause", pause},     {"resume", resume}, {"stop", clear},   {"cancel", clear},
+                                     {"refresh", refresh}, {"ref", keep},      {"unref", unkeep}, {"hasRef", is_kept},
+                                     {"status", status},   {"wait", wait_for}, {nullptr, nullptr}};
+
+constexpr luaL_Reg mode_verbs[] = {{"set", mode_set},
+                                   {"is", mode_is},
+                                   {"get", mode_current},
+                                   {"previous", mode_previous},
+                                   {"onEnter", mode_on<mode_hook_kind::enter>},
+                                   {"onExit", mode_on<mode_hook_kind::exit>},
+                                   {nullptr, nullptr}};
+
+}  // namespace
+
+void open_tables(lua_State* state, const scripting::engine_options& options) {
+  luaL_newmetatable(state, "detent.timer");
+  luaL_newlib(state, object_verbs);
+  lua_setfield(state, -2, "__index");
+  lua_pop(state, 1);
+  luaL_newlib(state, timer_verbs);
+  lua_setglobal(state, "timer");
+  if (options.shared_modes != nullptr) {
+    luaL_newlib(state, mode_verbs);
+    lua_setglobal(state, "mode");
+  }
+  lua_pushcfunction(state, print);
+  lua_setglobal(state, "print");
+  lua_newtable(state);
+  lua_Integer at = 0;
+  for (const std::string& argument : options.arguments) {
+    lua_pushlstring(state, argument.data(), argument.size());
+    lua_rawseti(state, -2, ++at);
+  }
+  lua_setglobal(state, "arg");
+}
+
+}  // namespace detent::lua

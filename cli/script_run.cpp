@@ -1,0 +1,66 @@
+// script_run: reads the scripts, and says what is wrong before anything runs.
+#include "script_run.hpp"
+
+#include <iostream>
+
+#if defined(DETENT_WITH_SCRIPTS)
+#include "script_engines.hpp"
+#include "script_group.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <sstream>
+#endif
+
+namespace detent::cli {
+
+#if defined(DETENT_WITH_SCRIPTS)
+
+namespace {
+
+exit_status refuse(const std::string& what, const std::string& why) {
+  std::cerr << "detent: " << what << ": " << why << "\n";
+  return exit_status::cannot_begin;
+}
+
+std::optional<std::string> text_of(const std::string& file) {
+  errno = 0;
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream && errno == 0) errno = EIO;
+  if (!stream || std::filesystem::is_directory(file)) return std::nullopt;
+  std::ostringstream text;
+  text << stream.rdbuf();
+  return text.str();
+}
+
+}  // namespace
+
+exit_status run_scripts(const run_options& options) {
+  const auto& words = options.files_and_arguments;
+  std::vector<script_source> sources;
+  std::size_t at = 0;
+  for (; at < words.size() && (at == 0 || is_script(words[at])); ++at) {
+    if (const std::string why = why_not(words[at], options); !why.empty()) return refuse(words[at], why);
+    auto text = text_of(words[at]);
+    if (!text) return refuse(words[at], errno != 0 ? std::strerror(errno) : "it is a directory");
+    sources.push_back({words[at], std::move(*text)});
+  }
+  if (options.has_virtual_time && sources.size() > 1) {
+    return refuse("--clock manual", "it runs one script: two would disagree about the time");
+  }
+  return script_group(options, {words.begin() + static_cast<std::ptrdiff_t>(at), words.end()}).run(std::move(sources));
+}
+
+#else
+
+exit_status run_scripts(const run_options&) {
+  std::cerr << "detent: this build has no script engines: it is one for a sanitizer, or was made without adapters\n";
+  return exit_status::cannot_begin;
+}
+
+#endif
+
+}  // namespace detent::cli

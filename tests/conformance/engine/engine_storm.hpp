@@ -1,0 +1,140 @@
+// engine_storm: what every engine has to stand: many timers, many scripts at once, and an end at any moment.
+#pragma once
+
+#include <detent/detent.hpp>
+#include <detent/modes.hpp>
+#include <detent/script_loop.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <bindings/engine/script_engine.hpp>
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <string>
+#include <support/effort.hpp>
+#include <support/gate.hpp>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace engine_storm {
+
+using make_engine = std::function<std::unique_ptr<detent::scripting::script_engine>(detent::script_loop&,
+                                                                                    detent::scripting::engine_options)>;
+
+// One engine on a thread of its own. Whatever its script prints is checked to come from that thread.
+class engine_thread {
+ public:
+  engine_thread(const make_engine& make, detent::scripting::engine_options options, const std::string& script)
+      : thread_([this, make, options = std::move(options), script]() mutable {
+          loop_.adopt();
+          const auto own = std::this_thread::get_id();
+          options.on_error = [](const std::string& error) { ADD_FAILURE() << error; };
+          options.on_print = [this, own](const std::string& line) {
+            EXPECT_EQ(std::this_thread::get_id(), own);
+            lines_.push_back(line);
+            line_count.fetch_add(1);
+          };
+          auto engine = make(loop_, std::move(options));
+          timers_.store(&engine->timers());
+          EXPECT_EQ(engine->run(script, "storm").error, "");
+          begun_.open();
+          loop_.run([] { return true; });
+          used_.pass();
+          engine.reset();
+          loop_.run_posted();
+        }) {}
+  ~engine_thread() { end(); }
+
+  detent::script_timers& timers() {
+    begun_.pass();
+    return *timers_.load();
+  }
+  // Ends the engine wherever it is now; what it has printed.
+  std::vector<std::string> end() {
+    loop_.stop();
+    used_.open();
+    thread_.join();
+    return lines_;
+  }
+
+  std::atomic<std::size_t> line_count{0};
+
+ private:
+  detent::script_loop loop_;
+  std::vector<std::string> lines_;  // the thread's, and once it has ended the caller's
+  std::atomic<detent::script_timers*> timers_{nullptr};
+  support::gate begun_;
+  support::gate used_;
+  support::background thread_;
+};
+
+inline double p99(std::vector<double> of) {
+  if (of.empty()) return 0;
+  std::sort(of.begin(), of.end());
+  return of[of.size() * 99 / 100];
+}
+
+// What another program prints, as one number; below 0 when it cannot be run.
+inline double number_of(const std::string& command) {
+  double told = -1;
+  if (FILE* const program = popen(command.c_str(), "r")) {
+    if (std::fscanf(program, "%lf", &told) != 1) told = -1;
+    pclose(program);
+  }
+  return told;
+}
+
+// Eight scripts at once, `count` timers each; every callback prints how late it is.
+inline void eight_scripts(const make_engine& make, const std::string& script, std::size_t count) {
+  std::vector<std::unique_ptr<engine_thread>> engines;
+  for (int i = 0; i < 8; ++i) {
+    detent::scripting::engine_options options;
+    options.arguments = {std::to_string(count)};
+    engines.push_back(std::make_unique<engine_thread>(make, std::move(options), script));
+  }
+  std::vector<double> late_ms;
+  for (const auto& engine : engines) {
+    support::eventually([&] { return engine->line_count.load() == count; });
+    EXPECT_TRUE(engine->timers().active().empty());
+    for (const std::string& line : engine->end()) late_ms.push_back(std::stod(line));
+  }
+  EXPECT_EQ(late_ms.size(), 8 * count);
+  EXPECT_GE(*std::min_element(late_ms.begin(), late_ms.end()), 0.0);  // never early
+  std::printf("8 scripts with %zu timers each: 99 %% of the calls were at most %.2f ms late", count, p99(late_ms));
+  if (!support::is_short()) {
+    const double node_ms =
+        number_of("node -e \"const late = [], n = " + std::to_string(count) +
+                  "; for (let i = 0; i < n; ++i) { const ms = 2000 + i % 1000, due = performance.now() + ms; "
+                  "setTimeout(() => { late.push(performance.now() - due); if (late.length === n) "
+                  "console.log(late.sort((a, b) => a - b)[Math.floor(n * 0.99)]) }, ms) }\" 2>/dev/null");
+    if (node_ms >= 0) std::printf("; one script with as many in Node: %.2f ms", node_ms);
+  }
+  std::printf("\n");
+}
+
+// Engines that end at a random moment, while their timers fire, clear each other and change modes.
+inline void end_at_random(const make_engine& make, const std::string& script, std::size_t rounds) {
+  detent::timer_service service;
+  detent::modes modes(service);
+  std::mt19937 dice(11);
+  for (std::size_t round = 0; round < rounds; ++round) {
+    detent::scripting::engine_options options;
+    options.shared_modes = &modes;
+    engine_thread engine(make, std::move(options), script);
+    detent::script_timers& timers = engine.timers();
+    const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(dice() % 1500);
+    while (std::chrono::steady_clock::now() < until) {
+      // Any thread may: what it ends is released on the engine's.
+      const auto ids = timers.active();
+      if (!ids.empty()) timers.clear(ids[dice() % ids.size()]);
+      modes.set(dice() % 2 == 0 ? "storm" : "default");
+    }
+  }
+}
+
+}  // namespace engine_storm

@@ -1,0 +1,25 @@
+// javascript_storm: ten thousand timers in a script, eight scripts at once, contexts that end at random moments.
+#include <bindings/javascript/javascript_engine.hpp>
+#include <conformance/engine/engine_storm.hpp>
+
+namespace {
+
+TEST(javascript_storm, EightScriptsAtOnce) {
+  engine_storm::eight_scripts(
+      detent::javascript::make_engine,
+      "for (let i = 0; i < +scriptArguments[0]; ++i) { const ms = 2000 + i % 1000, due = now() + ms;\n"
+      "setTimeout(() => print(now() - due), ms) }",
+      support::times(10'000, 200));
+}
+
+TEST(javascript_storm, AContextEndsAtAnyMoment) {
+  engine_storm::end_at_random(
+      detent::javascript::make_engine,
+      "for (let i = 0; i < 10; ++i) setInterval((t) => { const ids = getActiveTimers();\n"
+      "if (ids.length > 15) clearTimeout(ids[ids.length - 1]); setTimeout(() => t, i % 2) }, i % 3, {});\n"
+      "setInterval(() => {}, 1, {modes: ['storm']}); mode.onEnter('storm', () => {});\n"
+      "setTimeout(async () => { for (;;) await sleep(1) }, 1)",
+      support::is_long() ? 10'000 : support::times(80, 15));
+}
+
+}  // namespace

@@ -1,0 +1,236 @@
+// javascript: scripts in virtual time, and what limits do to one that misbehaves.
+#include <detent/detent.hpp>
+#include <detent/modes.hpp>
+
+#include <bindings/javascript/javascript_engine.hpp>
+#include <memory>
+#include <string>
+#include <support/effort.hpp>
+#include <utility>
+
+#include <gtest/gtest.h>
+
+namespace {
+
+using kind = detent::script_outcome::kind;
+
+class javascript : public ::testing::Test {
+ protected:
+  void begin(detent::script_rules rules, detent::scripting::engine_options options = {}) {
+    options.timers.rules = rules;
+    options.timers.clock = &clock;
+    options.shared_modes = &modes;
+    options.on_error = [this](const std::string& error) { errors += error + "\n"; };
+    options.on_print = [this](const std::string& line) { printed += line + "\n"; };
+    engine = detent::javascript::make_engine(loop, std::move(options));
+  }
+  // What the script has left in `out`.
+  std::string out() {
+    printed.clear();
+    engine->run("print(out)", "out");
+    return printed.substr(0, printed.size() - 1);
+  }
+  detent::script_outcome run(const std::string& text) {
+    return engine->run("globalThis.out = globalThis.out || '';\n" + text, "test.js");
+  }
+  void pass_ms(std::int64_t ms) {
+    clock.advance(std::chrono::milliseconds(ms));
+    loop.run_posted();
+  }
+
+  detent::manual_clock clock;
+  detent::timer_service service{clock};
+  detent::modes modes{service};
+  detent::script_loop loop;
+  std::string errors;
+  std::string printed;
+  std::unique_ptr<detent::scripting::script_engine> engine;
+};
+
+TEST_F(javascript, ArgumentsAndOrderUnderBothRules) {
+  begin(detent::script_rules::havel);
+  EXPECT_EQ(run("setTimeout(10, (a, b, c) => { out += a + b + c }, 'x', undefined, 'z'); timer.setTimeout(() => { out "
+                "+= 'first' }, 5)")
+                .error,
+            "");
+  pass_ms(10);
+  EXPECT_EQ(out(), "firstxundefinedz");
+  begin(detent::script_rules::web);
+  run("setTimeout(function (a) { out += a + (this === globalThis) }, '5', 'w')");
+  pass_ms(4);
+  EXPECT_EQ(out(), "");
+  pass_ms(1);
+  EXPECT_EQ(out(), "wtrue");
+  const auto wrong = run("setTimeout(5, () => {})");
+  EXPECT_EQ(wrong.ended, kind::threw);
+  EXPECT_NE(wrong.error.find("TypeError: setTimeout(function"), std::string::npos) << wrong.error;
+  EXPECT_NE(wrong.error.find("test.js:2"), std::string::npos) << wrong.error;
+}
+
+TEST_F(javascript, WrongArgumentsAreRefusedWithTheSignature) {
+  begin(detent::script_rules::havel);
+  for (const char* wrong : {"setInterval()", "setInterval(1, 2)", "setInterval('1', print)", "setInterval(NaN, print)",
+                            "setInterval(print, print)", "setInterval({}, print)"}) {
+    const auto told = run(wrong);
+    EXPECT_EQ(told.ended, kind::threw) << wrong;
+    EXPECT_NE(told.error.find("setInterval(milliseconds, function"), std::string::npos) << told.error;
+  }
+  run("for (const id of ['x', {}, 1.5, null, undefined, NaN, Symbol(), 10n, Object.create(null)]) out += clear(id)");
+  EXPECT_NE(run("clear(1)").error.find("clear"), std::string::npos);  // a member of timer only
+  run("out = ''; for (const id of ['x', {}, 1.5, null, NaN, Symbol(), 10n, Object.create(null)]) out += "
+      "+clearTimeout(id)");
+  EXPECT_EQ(out(), "00000000");
+  EXPECT_NE(run("setTimeout(1, print, {modes: ['x'], onLeave: 'vanish'})").error.find("onLeave is"), std::string::npos);
+  EXPECT_TRUE(engine->timers().active().empty());
+}
+
+TEST_F(javascript, TheModuleAsHavelHasIt) {
+  begin(detent::script_rules::havel);
+  run("const a = setTimeout(10, () => {}), b = setInterval(10, () => {}), s = getTimerStatus(b);\n"
+      "out = s.kind + s.state + s.running + s.period + '/' + getActiveTimers().length + '/' + stopTimer(a)\n"
+      "out += clearTimeout(a) + '' + getTimerStatus(a) + cleanupAllTimers()");
+  EXPECT_EQ(out(), "intervalarmedtrue10/2/truefalsenull1");
+}
+
+TEST_F(javascript, SleepAndWaitArePromises) {
+  begin(detent::script_rules::havel);
+  const auto told =
+      run("(async () => { const begin = now(), t = interval(100, () => { out += 't' });\n"
+          "await sleep(350); out += '|' + Math.floor(now() - begin);\n"
+          "t.pause(); await sleep(200); out += '|'; t.resume(); await sleep(60); out += '|';\n"
+          "out += await t.wait(); setTimeout(1, () => { t.stop() }); out += await t.wait(); out += await wait(t) })()");
+  EXPECT_EQ(told.error, "");
+  for (int i = 0; i < 2000; ++i) pass_ms(1);
+  EXPECT_EQ(out(), "ttt|350|t|truefalsefalse");
+  EXPECT_EQ(errors, "");
+  EXPECT_TRUE(engine->timers().active().empty());
+}
+
+TEST_F(javascript, AnErrorHasNameLineAndStackAndTheIntervalGoesOn) {
+  begin(detent::script_rules::web);
+  run("setInterval(function beat() { out += 'i'\n if (out == 'i') throw new Error('told') }, 10)");
+  for (int i = 0; i < 3; ++i) pass_ms(10);
+  EXPECT_EQ(out(), "iii");
+  EXPECT_NE(errors.find("in timer 1: test.js:3: Error: told"), std::string::npos) << errors;
+  EXPECT_NE(errors.find("beat@test.js:3"), std::string::npos) << errors;
+  const auto wrong = run("x = = 1");
+  EXPECT_EQ(wrong.ended, kind::threw);
+  EXPECT_NE(wrong.error.find("test.js:2: SyntaxError"), std::string::npos) << wrong.error;
+  errors.clear();
+  run("(async () => { await sleep(5); undefined.x })()");
+  pass_ms(10);
+  EXPECT_NE(errors.find("in a promise: test.js:2: TypeError"), std::string::npos) << errors;
+}
+
+// Microtasks run between two callbacks that are due together.
+TEST_F(javascript, MicrotasksRunBehindEachCallback) {
+  begin(detent::script_rules::web);
+  run("setTimeout(() => { out += 1; Promise.resolve().then(() => { out += 2; queueMicrotask(() => out += 3) }) });\n"
+      "setTimeout(() => { out += 4 })");
+  pass_ms(1);
+  EXPECT_EQ(out(), "1234");
+}
+
+// What a script does to globals does not reach the library.
+TEST_F(javascript, ReplacedGlobalsAreNotUsed) {
+  begin(detent::script_rules::web);
+  EXPECT_EQ(run("const s = setTimeout; for (const n of ['Promise', 'Reflect', 'Array', 'Object', 'String', 'Date', "
+                "'clearTimeout', 'timer']) delete globalThis[n];\n"
+                "Function.prototype.call = Function.prototype.apply = 0;\n"
+                "const f = (a) => { out += a }; f.apply = f.call = null; s(f, 1, 'a'); sleep(2).then(() => out += 'b')")
+                .error,
+            "");
+  pass_ms(1);
+  pass_ms(1);
+  EXPECT_EQ(out(), "ab");
+}
+
+TEST_F(javascript, ARunawayCallbackIsInterruptedAndTheRestGoesOn) {
+  if (!detent::javascript::can_limit_calls()) GTEST_SKIP() << "this JavaScriptCore has no execution time limit";
+  detent::scripting::engine_options options;
+  options.call_limit = std::chrono::milliseconds(50);
+  begin(detent::script_rules::web, std::move(options));
+  run("setTimeout(() => { for (;;) { try { for (;;); } catch {} } }, 10); setInterval(() => { out += 'i' }, 20)");
+  for (int i = 0; i < 3; ++i) pass_ms(20);
+  EXPECT_EQ(out(), "iii");
+  EXPECT_NE(errors.find("longer than its limit"), std::string::npos) << errors;
+}
+
+TEST_F(javascript, MemoryIsLimitedSoftly) {
+  detent::scripting::engine_options options;
+  options.memory_limit_bytes = 30'000'000;
+  begin(detent::script_rules::web, std::move(options));
+  run("const kept = []; setInterval(() => { out += 'i'; kept.push(new Array(1e6).fill(1.5)) }, 10)");
+  for (int i = 0; i < 50; ++i) pass_ms(10);
+  EXPECT_NE(errors.find("not enough memory"), std::string::npos) << errors;
+  EXPECT_TRUE(engine->timers().active().empty());
+  EXPECT_LT(out().size(), 20U);
+}
+
+TEST_F(javascript, LiveTimersAreLimited) {
+  detent::scripting::engine_options options;
+  options.timers.live_limit = 3;
+  begin(detent::script_rules::web, std::move(options));
+  const auto told = run("for (let i = 1; i <= 4; ++i) setTimeout(() => { out += i }, 1)");
+  EXPECT_NE(told.error.find("too many live timers: the limit is 3"), std::string::npos) << told.error;
+  pass_ms(1);
+  EXPECT_EQ(out(), "123");
+}
+
+// What a callback holds can be collected as soon as its timer is over, and memory stays flat.
+TEST_F(javascript, WhatIsOverIsCollectable) {
+  begin(detent::script_rules::web);
+  const std::string count = std::to_string(support::times(100'000, 5'000));
+  const std::string text = "for (let i = 0; i < " + count + "; ++i) clearTimeout(setTimeout(() => i, 1000, {}))";
+  run(text);
+  const std::size_t before = engine->collected_memory_bytes();
+  run(text);
+  EXPECT_LT(engine->collected_memory_bytes(), before + before / 5);
+  // The collector scans the stack conservatively, so one object may stay: of a hundred most are gone.
+  run("const weak = []; (() => { for (let i = 0; i < 100; ++i) { const big = {i}; weak.push(new WeakRef(big));\n"
+      "setTimeout(() => big, 10) } })(); globalThis.alive = () => weak.filter(w => w.deref() !== undefined).length");
+  loop.run_posted();
+  engine->collected_memory_bytes();
+  run("out = alive() === 100");
+  EXPECT_EQ(out(), "true");
+  pass_ms(10);
+  engine->collected_memory_bytes();
+  run("out = alive() < 50");
+  EXPECT_EQ(out(), "true");
+}
+
+TEST_F(javascript, ModesFromScripts) {
+  begin(detent::script_rules::havel);
+  run("mode.onEnter('gaming', () => { out += '+' }); mode.onExit('gaming', () => { out += '-' });\n"
+      "setInterval(10, () => { out += 't' }, {modes: ['gaming'], onLeave: 'suspend'});\n"
+      "setTimeout(25, () => mode.set('gaming'));\n"
+      "setTimeout(50, () => { mode.set('work'); out += mode.get() + mode.previous() });\n"
+      "setTimeout(100, () => mode.set('gaming'))");
+  for (int i = 0; i < 106; ++i) pass_ms(1);
+  EXPECT_EQ(out(), "+ttworkgaming-+t");
+  EXPECT_EQ(errors, "");
+}
+
+TEST_F(javascript, ReferencesAndRefresh) {
+  begin(detent::script_rules::web);
+  run("const a = timeout(() => { out += 'a' }, 10), b = interval(() => { out += 'b' }, 10).unref();\n"
+      "out += [a.hasRef(), b.hasRef(), typeof +a, a.refresh() === a]; setTimeout(() => clearInterval(b), 15)");
+  EXPECT_EQ(engine->timers().kept_count(), 2U);
+  pass_ms(10);
+  pass_ms(20);
+  EXPECT_EQ(out(), "true,false,number,trueba");
+}
+
+TEST_F(javascript, TheEngineEndsWithEverythingPending) {
+  for (int i = 0; i < 30; ++i) {
+    begin(detent::script_rules::havel);
+    run("setInterval(1, () => {}, {modes: ['x']}); setTimeout(5, async () => { await sleep(10) });\n"
+        "mode.onEnter('x', () => {}); sleep(7)");
+    clock.advance(std::chrono::milliseconds(i % 12));
+    modes.set(i % 2 == 0 ? "x" : "default");
+    engine.reset();
+    loop.run_posted();
+  }
+}
+
+}  // namespace
