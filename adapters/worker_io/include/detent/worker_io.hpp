@@ -1,4 +1,6 @@
 // worker_io: the input and output of a worker through Asio, which ends when the worker ends.
+//
+// needs: exceptions
 #pragma once
 
 #include <detent/version.hpp>
@@ -21,8 +23,8 @@ DETENT_BEGIN_NAMESPACE
 class worker_io;
 
 // A socket, an acceptor, a stream descriptor, a timer, a resolver of Asio that is closed when its worker ends: what it
-// has in flight then is completed with `operation_aborted`. It is used like the object that it is. One made after the
-// loop's end is born closed.
+// has in flight then is completed with `operation_aborted`, what is begun later with `bad_descriptor`. It is used like
+// the object that it is. One made after the loop's end is born closed.
 //
 //   Threads:     as Asio says, one at once; the loop's thread is the one that closes it. It is destroyed before the loop.
 template <class Object>
