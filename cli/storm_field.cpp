@@ -197,7 +197,8 @@ void storm_field::check_quiet(storm_ledger& ledger) {
   calm();
   const auto give_up = steady_clock::now() + std::chrono::seconds(20);
   for (bool busy = true; busy;) {
-    busy = false;
+    // What a callback did before it was calm enters the account at its end; no other has begun to act since.
+    busy = acting_.load(std::memory_order_seq_cst) != 0;
     for (std::size_t i = 0; i < lots_.services; ++i) {
       for (const timer_info& t : services_[i]->snapshot()) {
         const bool soon = t.due_known && t.period.count() == 0 && t.due_in < std::chrono::seconds(60);

@@ -93,7 +93,7 @@ class storm_field {
   void act_destroyed(storm_item& item) noexcept;
 
   /// No more decisions: callbacks return at once.
-  void calm() noexcept { calm_.store(true, std::memory_order_relaxed); }
+  void calm() noexcept { calm_.store(true, std::memory_order_seq_cst); }
   /// Waits until what is due soon has fired, with no help from any verb, and compares what is pending with the account.
   void check_quiet(storm_ledger& ledger);
   void destroy_handles();
@@ -109,6 +109,22 @@ class storm_field {
 
  private:
   friend class verb_scope;
+
+  /// A callback that may use verbs is in progress.
+  class acting_scope {
+   public:
+    explicit acting_scope(storm_field& field) noexcept : field_(field) {
+      field_.acting_.fetch_add(1, std::memory_order_seq_cst);
+    }
+    ~acting_scope() { field_.acting_.fetch_sub(1, std::memory_order_seq_cst); }
+    acting_scope(const acting_scope&) = delete;
+    acting_scope& operator=(const acting_scope&) = delete;
+
+   private:
+    storm_field& field_;
+  };
+
+  bool is_calm() const noexcept { return calm_.load(std::memory_order_seq_cst); }
   struct then_cargo;
   template <class Clock>
   struct by_handle;
@@ -154,7 +170,10 @@ class storm_field {
   std::atomic<std::uint32_t> meeting_{0};  // key of the timer whose call came last to meet another
   bool refusing_executor_ = false;
   std::array<std::int64_t, 3> began_ns_{};
+  // proof: who acts counts itself and then looks at `calm_`; who calms sets it and then looks at the count. In the one
+  // order of all four either the actor sees the calm, or the calmer sees the actor, whose verbs are not in the account.
   std::atomic<bool> calm_{false};
+  std::atomic<std::uint32_t> acting_{0};  // callbacks that may still use verbs
   field_counts counts_;
   std::unique_ptr<storm_item[]> items_;
   std::atomic<std::uint32_t> item_count_{0};

@@ -490,7 +490,8 @@ void storm_field::on_itself(storm_item& item, firing& current, dice& d) {
 }
 
 void storm_field::act_inside(storm_item& item, firing& current) {
-  if (calm_.load(std::memory_order_relaxed)) return;
+  const acting_scope acting(*this);
+  if (is_calm()) return;
   dice d(lots_.seed ^ item.key << 20 ^ item.calls.load(std::memory_order_relaxed));
   const std::uint32_t lot = d.below(100);
   if (lot < 20) spin(d.below(4000));
@@ -513,7 +514,7 @@ void storm_field::act_inside(storm_item& item, firing& current) {
 // A capture may use its own timer to its last moment; the verbs find it closed.
 void storm_field::act_destroyed(storm_item& item) noexcept {
   const timer_id id = item.timer();
-  if (item.key % 4 != 0 || !id || calm_.load(std::memory_order_relaxed)) return;
+  if (item.key % 4 != 0 || !id || is_calm()) return;
   if (!is_over(item.service->cancel(id))) violate("a capture was destroyed while its timer was open", item.key);
 }
 

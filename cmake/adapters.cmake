@@ -1,7 +1,9 @@
 # Adapters: each folder adapters/NAME is the library detent::NAME, which links detent::detent and is installed with it.
 #   include/    its public headers, installed beside the core's
 #   *.cpp       its sources; without any it is header-only
-#   CMakeLists.txt, if it needs more (a package, a definition), is read after the target detent_NAME was made
+#   needs.cmake, if it cannot do without a package that may be absent, sets `missing` to the package's name: the adapter,
+#               its tests and its examples are left out then
+#   CMakeLists.txt, if it needs more (a definition, a library), is read after the target detent_NAME was made
 
 file(GLOB adapter_folders CONFIGURE_DEPENDS LIST_DIRECTORIES true ${PROJECT_SOURCE_DIR}/adapters/*)
 set(detent_adapters "")
@@ -10,6 +12,12 @@ foreach(folder IN LISTS adapter_folders)
     continue()
   endif()
   get_filename_component(name ${folder} NAME)
+  set(missing "")
+  include(${folder}/needs.cmake OPTIONAL)
+  if(missing)
+    message(STATUS "adapters/${name} is left out: it needs ${missing}")
+    continue()
+  endif()
   file(GLOB sources CONFIGURE_DEPENDS ${folder}/*.cpp ${folder}/*.c)
   if(sources)
     add_library(detent_${name} ${sources})

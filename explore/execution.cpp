@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <sys/mman.h>
+#include <utility>
 
 namespace detent::explore {
 
@@ -297,6 +298,14 @@ void settle() noexcept {
   threads[running_thread].next.kind = step_kind::settle;
   go_to(pick(running_thread));
   threads[running_thread].next.kind = step_kind::begin;
+}
+
+void look_aside(void (*look)(void* context), void* context) noexcept {
+  const bool was_exploring = std::exchange(exploring, false);
+  const view before = views[running_thread];
+  look(context);
+  views[running_thread] = before;
+  exploring = was_exploring;
 }
 
 void pause() noexcept {

@@ -76,6 +76,12 @@ void check(bool holds, const char* sentence) noexcept;
 std::int64_t now_ns() noexcept;
 // The other threads run until they sleep.
 void settle() noexcept;
+// Looks without being part of the execution: nothing it reads orders anything, and nobody else runs meanwhile.
+void look_aside(void (*look)(void* context), void* context) noexcept;
+template <class Look>
+void aside(Look look) noexcept {
+  look_aside([](void* context) { (*static_cast<Look*>(context))(); }, &look);
+}
 // A step of its own: another thread may run first.
 void pause() noexcept;
 // Sleeps in the execution's time.
@@ -140,6 +146,7 @@ enum class half : std::uint8_t { acquire, release, otherwise };
 
 struct site {
   const char* file = nullptr;
+  const char* function = nullptr;
   std::uint32_t line = 0;
   std::uint32_t column = 0;
   access_kind kind = access_kind::load;

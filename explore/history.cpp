@@ -26,6 +26,7 @@ int location_count = 0;
 stored stores[store_limit];
 int stored_count = 0;
 view published[published_limit];
+std::uint16_t published_used[published_limit];  // of each: words named later are not in it
 int published_count = 0;
 
 // What is known of a word from all executions of the scenario: who reads and who writes it in the explored part.
@@ -46,14 +47,16 @@ std::size_t used_of_view() noexcept {
   return (thread_limit + static_cast<std::size_t>(location_count) + 15) & ~std::size_t{15};
 }
 
-void take_in(view& mine, const view& other) noexcept {
-  const std::size_t used = used_of_view();
+void take_in(view& mine, const view& other, std::size_t used) noexcept {
   for (std::size_t i = 0; i < used; ++i) mine.at[i] = std::max(mine.at[i], other.at[i]);
 }
+void take_in_published(view& mine, int number) noexcept { take_in(mine, published[number], published_used[number]); }
 
 int publish(const view& mine) noexcept {
   if (published_count == published_limit) fail("the execution is too long for the explorer");
-  std::memcpy(&published[published_count], &mine, sizeof mine);
+  const std::size_t used = used_of_view();
+  std::memcpy(&published[published_count], &mine, used * sizeof mine.at[0]);
+  published_used[published_count] = static_cast<std::uint16_t>(used);
   return published_count++;
 }
 
@@ -89,7 +92,12 @@ void record_site(const pending_step& step) noexcept {
     }
   }
   if (site_count == sizeof sites / sizeof *sites) return;
-  sites[site_count++] = {step.where.file_name(), step.where.line(), step.where.column(), step.access, step.order,
+  sites[site_count++] = {step.where.file_name(),
+                         step.where.function_name(),
+                         step.where.line(),
+                         step.where.column(),
+                         step.access,
+                         step.order,
                          step.otherwise};
 }
 
@@ -190,7 +198,7 @@ bool touch(int number, bool writes) noexcept {
 
 void inherit_view(int from, int to) noexcept {
   ++views[from].at[from];
-  take_in(views[to], views[from]);
+  take_in(views[to], views[from], used_of_view());
 }
 
 void note_access(int number) noexcept {
@@ -247,7 +255,7 @@ std::uint64_t load(const history_name& name) noexcept {
   }
   const stored& found = stores[at];
   oldest = found.number;
-  if (acquires(mine().order) && found.published >= 0) take_in(my_view(), published[found.published]);
+  if (acquires(mine().order) && found.published >= 0) take_in_published(my_view(), found.published);
   tell_access(at == word.latest ? "load" : "load old", found.value, mine().order);
   return found.value;
 }
@@ -265,12 +273,12 @@ void exchange(const history_name& name, std::uint64_t value) noexcept {
   const auto number = static_cast<int>(name.location);
   location_record& word = locations[number];
   const int before = stores[word.latest].published;
-  if (acquires(mine().order) && before >= 0) take_in(my_view(), published[before]);
+  if (acquires(mine().order) && before >= 0) take_in_published(my_view(), before);
   const int s = add_store(word, value, before);  // A release sequence goes on.
   oldest_readable(number) = stores[s].number;
   if (releases(mine().order)) {
     const int both = publish(my_view());
-    if (before >= 0) take_in(published[both], published[before]);
+    if (before >= 0) take_in_published(published[both], before);
     stores[s].published = both;
   }
   tell_access("exchange", value, mine().order);
@@ -280,7 +288,7 @@ void fail_exchange(const history_name& name) noexcept {
   const auto number = static_cast<int>(name.location);
   const stored& found = stores[locations[number].latest];
   oldest_readable(number) = found.number;
-  if (acquires(mine().otherwise) && found.published >= 0) take_in(my_view(), published[found.published]);
+  if (acquires(mine().otherwise) && found.published >= 0) take_in_published(my_view(), found.published);
   tell_access("fails", found.value, mine().otherwise);
 }
 

@@ -3,9 +3,11 @@
 #include "explore/memory.hpp"
 #include "platform/platform.hpp"
 
-#include <cerrno>
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <iterator>
+#include <utility>
 
 namespace detent::inline v0::detail {
 
@@ -43,13 +45,48 @@ void thread::let_go() noexcept { running_.store(false, std::memory_order_relaxed
 std::uint64_t this_thread() noexcept { return static_cast<std::uint64_t>(explore::running_thread) + 1; }
 void name_this_thread(char (&name)[16]) noexcept { std::snprintf(name, sizeof name, "explored"); }
 
-// No descriptors here: services of the scenarios use the steady clock alone.
-int poll_set::open() noexcept { return ENOSYS; }
-void poll_set::close() noexcept {}
-void poll_set::notify() noexcept {}
-void poll_set::set_alarm(clock_id, std::int64_t) noexcept {}
-void poll_set::sleep(std::int64_t) noexcept {}
-bool poll_set::drain() noexcept { return false; }
+// A poll is a word that is counted up and slept on. Its number is plain memory: whoever uses it has to know by then.
+// All clocks of an execution are one.
+namespace {
+struct poll {
+  explore::plain<int> opened;
+  sync_atomic<std::uint32_t> notified{0};
+};
+poll* the_poll = nullptr;
+std::uint32_t seen = 0;
+}  // namespace
+
+int poll_set::open() noexcept {
+  if (is_open()) return 0;
+  the_poll = new poll;
+  the_poll->opened.write(1);
+  poll_ = 0;
+  for (std::int64_t& at : alarm_ns_) at = forever_ns;
+  seen = 0;
+  return 0;
+}
+void poll_set::close() noexcept {
+  if (!is_open()) return;
+  poll_ = -1;
+  delete std::exchange(the_poll, nullptr);
+}
+void poll_set::notify() noexcept {
+  if (!is_open()) explore::fail("a poll is notified that was not opened");
+  static_cast<void>(the_poll->opened.read());
+  the_poll->notified.fetch_add(1, memory_order_relaxed);
+  unpark(the_poll->notified, 1);
+}
+void poll_set::set_alarm(clock_id clock, std::int64_t at_ns) noexcept {
+  static_cast<void>(the_poll->opened.read());
+  alarm_ns_[static_cast<std::size_t>(clock)] = at_ns;
+}
+void poll_set::sleep(std::int64_t) noexcept {
+  park(the_poll->notified, seen, *std::min_element(std::begin(alarm_ns_), std::end(alarm_ns_)));
+}
+bool poll_set::drain() noexcept {
+  seen = the_poll->notified.latest();
+  return false;
+}
 
 void* allocate_pages(std::size_t bytes) noexcept { return explore::memory::allocate(bytes, 64); }
 void free_pages(void* pages, std::size_t) noexcept { explore::memory::free(pages); }

@@ -1,5 +1,6 @@
 #include "explore/report.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <fstream>
@@ -36,6 +37,16 @@ std::string output_of(const char* command) {
 std::string sources_hash() {
   return output_of("cd '" DETENT_SOURCE_DIR
                    "' && cat $(find src include explore -name '*.[ch]pp' | LC_ALL=C sort) | sha256sum | cut -c1-16");
+}
+
+// What `./dev explore --minutes` has written at the end of the page (tools/explored.py).
+std::string long_runs_in(const std::string& file) {
+  std::ifstream in(file);
+  std::string kept;
+  for (std::string line; std::getline(in, line);) {
+    if (!kept.empty() || line == "## Long runs") kept += line + '\n';
+  }
+  return kept;
 }
 
 std::string machine() { return output_of("sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1") + ", one core"; }
@@ -97,6 +108,7 @@ void report::finish() {
 }
 
 bool report::write(const std::string& file) const {
+  const std::string long_runs = long_runs_in(file);
   std::ofstream out(file);
   out << "# Explored schedules\n\nWritten by `./dev explore --record`; sources " << sources_hash() << "; " << machine()
       << ".\n\n";
@@ -116,40 +128,64 @@ bool report::write(const std::string& file) const {
         << spaced(r.result.redundant) << " | " << static_cast<std::uint64_t>(r.result.seconds + 0.5) << " | "
         << verdict_of(r.result) << " |\n";
   }
+  if (!long_runs.empty()) out << '\n' << long_runs;
   return static_cast<bool>(out.flush());
+}
+
+std::string weakening_report::verdict_of(const row& of) const {
+  if (of.result.found) return of.result.scenario + ": " + of.result.sentence;
+  const std::string told = "nothing, in " + spaced(of.result.executions) + " executions";
+  const auto reason = reasons_.find(of.key);
+  return reason == reasons_.end() ? told + "; **no verdict**" : told + ": " + reason->second;
 }
 
 void weakening_report::add(const weakened_half& it, const weakening_result& result) {
   if (!result.found) ++missed_;
+  if (!result.found && reasons_.count(it.key) == 0) ++open_;
   std::printf("%-44s %-4s %s\n", it.name.c_str(), it.transition.c_str(),
               result.found ? ("found by " + result.scenario + ": " + result.sentence).c_str()
                            : ("noticed by none, in " + spaced(result.executions) + " executions").c_str());
   std::fflush(stdout);
-  rows_.push_back({it.name, it.transition, result});
+  rows_.push_back({it.name, it.transition, it.key, result});
 }
 
-void weakening_report::finish(std::vector<std::string> never_reached) {
+void weakening_report::finish(std::vector<line_never_reached> never_reached) {
   never_reached_ = std::move(never_reached);
-  std::printf("%zu halves, %zu found, %zu noticed by none; %zu lines that no scenario comes by\n", rows_.size(),
-              rows_.size() - missed_, missed_, never_reached_.size());
-  for (const std::string& line : never_reached_) std::printf("  %s\n", line.c_str());
+  for (const line_never_reached& line : never_reached_) {
+    const auto reason = reasons_.find(line.key);
+    if (reason == reasons_.end()) ++open_;
+    std::printf("  %s  reached by none: %s\n", line.name.c_str(),
+                reason == reasons_.end() ? "no verdict" : reason->second.c_str());
+  }
+  for (const auto& [key, reason] : reasons_) {
+    const bool used =
+        std::any_of(rows_.begin(), rows_.end(), [&](const row& r) { return r.key == key && !r.result.found; }) ||
+        std::any_of(never_reached_.begin(), never_reached_.end(), [&](const auto& l) { return l.key == key; });
+    if (!used) std::printf("  explore/unnoticed.txt explains what is found, or is not there: %s\n", key.c_str());
+  }
+  std::printf(
+      "%zu halves, %zu found, %zu noticed by none; %zu lines that no scenario comes by; %zu without a verdict\n",
+      rows_.size(), rows_.size() - missed_, missed_, never_reached_.size(), open_);
 }
 
 bool weakening_report::write(const std::string& file) const {
   std::ofstream out(file);
   out << "# Weakened orders\n\nWritten by `./dev explore --weaken all --record`; sources " << sources_hash() << ".\n\n"
       << rows_.size() << " halves of accesses, " << rows_.size() - missed_ << " of them found by a scenario, "
-      << missed_ << " noticed by none; " << never_reached_.size()
-      << " lines that no scenario comes by. None is no proof: it says how far this form looked.\n\n"
-      << "| taken away | transition | what notices |\n|---|---|---|\n";
+      << missed_ << " noticed by none; " << never_reached_.size() << " lines that no scenario comes by; " << open_
+      << " of both without a verdict.\nThat nothing notices is no proof: it says how far this form looked. The reasons "
+         "are those of "
+         "`explore/unnoticed.txt`.\n\n"
+      << "| taken away | where | what notices, or why nothing can |\n|---|---|---|\n";
   for (const row& r : rows_) {
-    out << "| " << r.name << " | " << r.transition << " | "
-        << (r.result.found ? r.result.scenario + ": " + r.result.sentence
-                           : "nothing, in " + spaced(r.result.executions) + " executions")
-        << " |\n";
+    out << "| " << r.name << " | " << r.key << " | " << verdict_of(r) << " |\n";
   }
   out << "\n## Lines that no scenario comes by\n\n";
-  for (const std::string& line : never_reached_) out << "- " << line << '\n';
+  for (const line_never_reached& line : never_reached_) {
+    const auto reason = reasons_.find(line.key);
+    out << "- " << line.name << ", " << line.key.substr(line.key.find(' ') + 1) << ": "
+        << (reason == reasons_.end() ? "**no verdict**" : reason->second) << '\n';
+  }
   return static_cast<bool>(out.flush());
 }
 

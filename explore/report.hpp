@@ -38,19 +38,25 @@ class report {
 class weakening_report {
  public:
   void add(const weakened_half& it, const weakening_result& result);
-  void finish(std::vector<std::string> never_reached);
+  void finish(std::vector<line_never_reached> never_reached);
   bool write(const std::string& file) const;
   std::size_t missed() const noexcept { return missed_; }
+  std::size_t open() const noexcept { return open_; }
 
  private:
   struct row {
     std::string name;
     std::string transition;
+    std::string key;
     weakening_result result;
   };
+  std::string verdict_of(const row& of) const;
+
+  const std::map<std::string, std::string> reasons_ = read_reasons();
   std::vector<row> rows_;
-  std::vector<std::string> never_reached_;
+  std::vector<line_never_reached> never_reached_;
   std::size_t missed_ = 0;
+  std::size_t open_ = 0;  // noticed by none, and nobody says why
 };
 
 }  // namespace detent::explore

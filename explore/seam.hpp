@@ -161,8 +161,8 @@ class sync_atomic {
 };
 
 template <class T>
-bool compare_exchange(sync_atomic<T>& word, T& expected, T desired, access who,
-                      const explore::place& where = explore::place::current()) noexcept {
+bool compare_exchange(sync_atomic<T>& word, T& expected, T desired, access who, std::memory_order order,
+                      std::memory_order otherwise, const explore::place& where = explore::place::current()) noexcept {
   if (who == access::alone) {
     const T found = word.load(memory_order_relaxed, where);
     if (found != expected) {
@@ -172,13 +172,14 @@ bool compare_exchange(sync_atomic<T>& word, T& expected, T desired, access who,
     word.store(desired, memory_order_relaxed, where);
     return true;
   }
-  return word.compare_exchange_strong(expected, desired, memory_order_acq_rel, memory_order_acquire, where);
+  return word.compare_exchange_strong(expected, desired, order, otherwise, where);
 }
 
 template <class T>
-T read_in_order(sync_atomic<T>& word, access who, const explore::place& where = explore::place::current()) noexcept {
+T read_in_order(sync_atomic<T>& word, access who, std::memory_order order,
+                const explore::place& where = explore::place::current()) noexcept {
   if (who == access::alone) return word.load(memory_order_relaxed, where);
-  return word.fetch_add(T{0}, memory_order_acq_rel, where);
+  return word.fetch_add(T{0}, order, where);
 }
 
 template <class Name, class T>

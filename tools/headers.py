@@ -24,6 +24,16 @@ def headers(root):
                     yield os.path.relpath(os.path.join(place, name), include)
 
 
+def ways_of(root, header):
+    """A header over a library that needs exceptions says so; the adapters are left out of builds without them."""
+    for include in includes(root):
+        path = os.path.join(include, header)
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as file:
+                return ["plain"] if "// needs: exceptions" in file.read() else list(WAYS)
+    return list(WAYS)
+
+
 def includes(root):
     return [os.path.join(root, "include"), *sorted(glob.glob(os.path.join(root, "adapters", "*", "include")))]
 
@@ -52,7 +62,7 @@ def main():
     for header in sorted(headers(root)):
         with open(os.path.join(work, header.replace("/", "_") + ".cpp"), "w", encoding="utf-8") as file:
             file.write(f"#include <{header}>\n#include <{header}>\n")
-        jobs += [(header, compiler, way) for compiler in arguments.compilers for way in WAYS]
+        jobs += [(header, compiler, way) for compiler in arguments.compilers for way in ways_of(root, header)]
     with ThreadPoolExecutor(arguments.j) as pool:
         failures = [failure for failure in pool.map(compiles, jobs) if failure]
     for failure in failures:

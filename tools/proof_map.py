@@ -26,6 +26,7 @@ RACE = re.compile(r"^//  (R-[A-Z]+) +(.+?)\.", re.M)
 SITE = re.compile(r"(?<![\w-])([A-Z]\d{1,2})(?![\w-])")
 BUG = re.compile(r"^  (\w+) = (\d+),\s*// (.+)$", re.M)
 PATH = re.compile(r"(?<![\w/.<\"])((?:src|tests|model|explore|cli|tools|docs|examples|include/detent)/[\w./-]*[\w/])")
+DECISION = re.compile(r"docs/decisions/\d{4}")
 
 Row = namedtuple("Row", "id name path")
 
@@ -117,8 +118,9 @@ def findings(sources):
 
 
 def exists(named, tree):
-    """As a file, a folder, a file without its ending, or the beginning of a name that ends in _."""
-    return any(p == named or p.startswith(named) and (named.endswith("_") or p[len(named)] in "/._") for p in tree)
+    """As a file, a folder, a file without its ending, the beginning of a name ending in _, or a decision by its number."""
+    return any(p == named or p.startswith(named) and (named.endswith("_") or p[len(named)] in "/._")
+               or DECISION.fullmatch(named) and p.startswith(named + "-") for p in tree)
 
 
 def plural(count, word):

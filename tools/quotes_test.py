@@ -43,7 +43,8 @@ class Quotes(unittest.TestCase):
         self.assertEqual(quotes.fix(full, FILES.get, []), empty)
 
     def test_a_quotation_is_copied_anew(self):
-        self.assertEqual(quotes.fix(page("int e;\n"), FILES.get, []), page("int b;\n\n  int c;\n"))
+        for before in ["int e;\n", ""]:
+            self.assertEqual(quotes.fix(page(before), FILES.get, []), page("int b;\n\n  int c;\n"))
 
     def test_lengths(self):
         self.assertEqual(found("\n" * 150), [])

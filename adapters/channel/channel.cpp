@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -14,8 +13,9 @@ namespace {
 
 using steady = std::chrono::steady_clock;
 
-// Some microseconds, as long as falling asleep and being woken take.
-constexpr int turns_before_sleep = 32;
+// Who is blocked looks so long, and so often, before it sleeps: about as long as being woken takes.
+constexpr std::chrono::microseconds look_limit{10};
+constexpr std::chrono::nanoseconds look_interval{300};
 
 // Receivers wait only while nothing is kept, senders only while there is no room.
 class queue_port final : public port {
@@ -157,12 +157,15 @@ select_answer select_nothing(const patience& until) noexcept {
 }  // namespace
 
 select_answer waiter::wait(const patience& until) noexcept {
-  const steady::time_point end{duration(add_ns(epoch_ns(steady::now()), until.limit_ns))};
+  const steady::time_point begin = steady::now();
+  const steady::time_point end{duration(add_ns(epoch_ns(begin), until.limit_ns))};
   std::unique_lock guard(lock_);
-  // A partner that is awake answers sooner than a sleep takes: let him run a few times, then sleep.
-  for (int turn = 0; turn < turns_before_sleep && !decided_; ++turn) {
+  // A partner that runs on another CPU answers sooner than a sleep takes. It is not waited for by yielding: that gives
+  // a whole turn away where others want the CPU, and who sleeps is woken ahead of them.
+  for (steady::time_point now = begin; !decided_ && now < std::min(end, begin + look_limit);) {
     guard.unlock();
-    std::this_thread::yield();
+    const steady::time_point next = now + look_interval;
+    while ((now = steady::now()) < next) continue;
     guard.lock();
   }
   while (!decided_) {

@@ -146,19 +146,23 @@ class plan_core {
 
   void stop(int signal) noexcept {
     std::vector<detent::worker*> hurried;
+    duration share{0};
     {
       const std::lock_guard locked(lock_);
       if (stops_++ == 0) signal_ = signal;
       // What comes before the shutdown only asks for it; the first one may have been the reason for it.
       if (begun_ && !over_ && (stops_ > 1 || !asked_before_)) {
-        deadline_ = std::min(deadline_, deadline_after(steady_clock::now(), options_.after_second_signal));
+        const instant now = steady_clock::now();
+        deadline_ = std::min(deadline_, deadline_after(now, options_.after_second_signal));
+        share = share_of(deadline_ - now);
+        turn_deadline_ = std::min(turn_deadline_, deadline_after(now, share));
         for (const part& p : parts_) {
           if (p.of != nullptr && p.running) hurried.push_back(p.of);
         }
       }
       changed_.notify_all();
     }
-    for (detent::worker* of : hurried) of->stop(told_of(options_.after_second_signal));
+    for (detent::worker* of : hurried) of->stop(told_of(share));
   }
 
   int wait() {
@@ -180,7 +184,10 @@ class plan_core {
     report_.limit = limit;
     notify_manager("STOPPING=1");
     const auto all = order();
-    for (std::size_t turn = 0; turn < all.size(); ++turn) run_turn(locked, all[turn], turn, all.size() - turn);
+    for (std::size_t turn = 0; turn < all.size(); ++turn) {
+      turns_left_ = all.size() - turn;
+      run_turn(locked, all[turn], turn);
+    }
     report_.complete = std::all_of(report_.parts.begin(), report_.parts.end(),
                                    [](const part_report& p) { return p.state != part_state::abandoned; });
     if (watchdog_) {
@@ -254,10 +261,15 @@ class plan_core {
     return all;
   }
 
-  void run_turn(std::unique_lock<std::mutex>& locked, const std::vector<std::size_t>& turn, std::size_t number,
-                std::size_t turns_left) {
+  // What the turn in progress gets of the time that is left.
+  duration share_of(duration left) const noexcept {
+    return std::max(duration(0), left) / static_cast<std::int64_t>(turns_left_);
+  }
+
+  void run_turn(std::unique_lock<std::mutex>& locked, const std::vector<std::size_t>& turn, std::size_t number) {
     const instant begin = steady_clock::now();
-    const duration share = std::max(duration(0), deadline_ - begin) / static_cast<std::int64_t>(turns_left);
+    const duration share = share_of(deadline_ - begin);
+    turn_deadline_ = deadline_after(begin, share);
     // Twice the share: a manager that hears nothing for longer may take us for dead.
     notify_manager("EXTEND_TIMEOUT_USEC=" + std::to_string(share.count() / 500 + 1'000'000));
     for (const std::size_t at : turn) {
@@ -280,12 +292,7 @@ class plan_core {
     const auto ended = [&] {
       return std::none_of(turn.begin(), turn.end(), [&](std::size_t at) { return parts_[at].running; });
     };
-    const instant turn_deadline = deadline_after(begin, share);
-    while (!ended()) {
-      const instant until = std::min(turn_deadline, deadline_);
-      if (steady_clock::now() >= until) break;
-      changed_.wait_until(locked, until);
-    }
+    while (!ended() && steady_clock::now() < turn_deadline_) changed_.wait_until(locked, instant(turn_deadline_));
     for (const std::size_t at : turn) {
       part& p = parts_[at];
       if (p.running) {
@@ -383,6 +390,8 @@ class plan_core {
   bool asked_before_ = false;  // a stop was the reason for the shutdown: the next one is the second
   bool over_ = false;
   instant deadline_ = instant::max();
+  std::size_t turns_left_ = 1;  // the one in progress counts
+  instant turn_deadline_ = instant::max();
   plan_report report_;
 
   // Of the thread that takes signals and the one that shuts down.

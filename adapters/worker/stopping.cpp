@@ -358,6 +358,8 @@ void worker_core::look_after(guard& locked) {
 
 bool worker_core::await_end(guard& locked, instant limit, instant whole) {
   for (;;) {
+    // Read first: when the limit has passed by this reading, what is overdue then has been looked after.
+    const instant now = steady_clock::now();
     look_after(locked);
     if (joined_) return true;
     if (ended_ && !joining_ && (created_ || inline_stages_)) {
@@ -380,7 +382,7 @@ bool worker_core::await_end(guard& locked, instant limit, instant whole) {
       continue;
     }
     const instant last = total_ < whole ? std::min(limit, total_) : limit;
-    if (steady_clock::now() >= last) return false;
+    if (now >= last) return false;
     const instant until = std::min(last, next_look());
     if (until == instant::max()) {
       changed_.wait(locked);

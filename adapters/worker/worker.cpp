@@ -199,6 +199,7 @@ void worker_core::end_current(guard& locked) {
 
 void worker_core::run_item(guard& locked, std::unique_ptr<job> item) {
   current_ = item.get();
+  if (item->caller != nullptr) item->caller->begun = true;
   ++counts_.running;
   asked_.store(false, std::memory_order_relaxed);
   const bool room = blocked_posters_ != 0;
@@ -328,44 +329,54 @@ call_result worker_core::call(std::unique_ptr<job> item, const post_options& opt
   const instant deadline = deadline_after(steady_clock::now(), limit);
   const auto state = std::make_shared<call_state>();
   item->caller = state;
-  std::uint64_t id = 0;
   switch (enqueue(item, options, place, deadline)) {
     case post_result::full: return call_result::full;
     case post_result::stopping: return call_result::stopping;
     default: break;
   }
   guard locked(lock_);
-  while (!state->over) {
+  for (;;) {
+    // Read first: who is late by this reading has been looked after.
+    const instant now = steady_clock::now();
     look_after(locked);
-    if (state->over || steady_clock::now() >= std::min(deadline, total_)) break;
-    const instant until = std::min({deadline, total_, next_look()});
+    if (state->over) return state->result;
+    const bool in_time = now < std::min(deadline, total_);
+    if (!in_time && state->begun) return call_result::running;
+    if (!in_time) {
+      if (auto mine = take_withdrawn([&](const job& queued) { return queued.caller == state; })) {
+        locked.unlock();
+        changed_.notify_all();  // There is room.
+        settle(std::move(mine), fate::withdrawn);
+        return call_result::timed_out;
+      }
+    }
+    const instant until = in_time ? std::min({deadline, total_, next_look()}) : instant::max();
     if (until == instant::max()) {
       changed_.wait(locked);
     } else {
       changed_.wait_until(locked, until);
     }
   }
-  if (state->over) return state->result;
-  queue_.each([&](const job& queued) {
-    if (queued.caller == state) id = queued.id;
+}
+
+template <class P>
+std::unique_ptr<job> worker_core::take_withdrawn(P wanted) {
+  job* found = nullptr;
+  queue_.each([&](job& item) {
+    if (wanted(item)) found = &item;
   });
-  if (id == 0) return call_result::running;
-  locked.unlock();
-  return withdraw(id) == 1 ? call_result::timed_out : call_result::running;
+  if (found == nullptr) return nullptr;
+  queue_.unlink(found);
+  count(fate::withdrawn);
+  note("item", name_of(*found), found->urgency, fate::withdrawn);
+  return std::unique_ptr<job>(found);
 }
 
 std::size_t worker_core::withdraw(std::uint64_t id) {
-  std::unique_ptr<job> found;
-  {
-    const guard locked(lock_);
-    queue_.each([&](job& item) {
-      if (item.id == id) found.reset(&item);
-    });
-    if (found == nullptr) return 0;
-    queue_.unlink(found.get());
-    count(fate::withdrawn);
-    note("item", name_of(*found), found->urgency, fate::withdrawn);
-  }
+  guard locked(lock_);
+  auto found = take_withdrawn([&](const job& item) { return item.id == id; });
+  locked.unlock();
+  if (found == nullptr) return 0;
   changed_.notify_all();  // There is room.
   settle(std::move(found), fate::withdrawn);
   return 1;
@@ -402,7 +413,10 @@ std::shared_ptr<reply_state> worker_core::expect(hook<void(reply_result)> f, std
       expected_.splice(expected_.end(), one);
     }
   }
-  if (told) state->deliver(reply_result::stopped);
+  if (told) {
+    const hook<void(reply_result)> deliver = std::move(state->deliver);
+    deliver(reply_result::stopped);
+  }
   return state;
 }
 

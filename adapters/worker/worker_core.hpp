@@ -28,7 +28,9 @@ inline instant deadline_after(instant from, duration limit) noexcept {
 }
 
 struct call_state {
-  // Under the lock of the worker called.
+  // Under the lock of the worker called. Neither queued nor begun: somebody has taken the item out and is about to say
+  // what became of it.
+  bool begun = false;
   bool over = false;
   call_result result = call_result::done;
 };
@@ -98,6 +100,8 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   bool complete(reply_state& state, reply_result result) noexcept;
   bool is_awaited(const reply_state& state) noexcept;
   std::size_t withdraw(std::uint64_t id);
+  template <class P>
+  std::unique_ptr<job> take_withdrawn(P wanted);  // under the lock
   std::vector<item_info> items();
   std::size_t size() noexcept;
   void keep(std::unique_ptr<owned> resource, std::string_view name);

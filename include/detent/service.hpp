@@ -1,6 +1,7 @@
 // service: the engine object. It owns clocks, wheels, driver and executor; none exists behind the user's back.
 #pragma once
 
+#include <detent/detail/call_site.hpp>
 #include <detent/detail/callback.hpp>
 #include <detent/executor.hpp>
 #include <detent/firing.hpp>
@@ -102,7 +103,7 @@ class DETENT_EXPORT timer_service {
   template <class Rep, class Period, class F>
     requires detail::timer_callback<std::decay_t<F>>
   timer_id once(std::chrono::duration<Rep, Period> d, F&& f, const timer_options& options = {},
-                std::source_location place = std::source_location::current()) {
+                std::source_location place = detail::call_site::current()) {
     detail::creation record(*this, clock_kind::steady, options, place);
     return start_once(detail::open_with(record, std::forward<F>(f), false), detail::ceil_ns(d));
   }
@@ -110,7 +111,7 @@ class DETENT_EXPORT timer_service {
   template <class Duration, class F>
     requires detail::timer_callback<std::decay_t<F>>
   timer_id once(std::chrono::time_point<steady_clock, Duration> at, F&& f, const timer_options& options = {},
-                std::source_location place = std::source_location::current()) {
+                std::source_location place = detail::call_site::current()) {
     detail::creation record(*this, clock_kind::steady, options, place);
     return start_once_at(detail::open_with(record, std::forward<F>(f), false), detail::epoch_ns(at));
   }
@@ -119,7 +120,7 @@ class DETENT_EXPORT timer_service {
   template <class Rep, class Period, class F>
     requires detail::timer_callback<std::decay_t<F>>
   timer_id every(std::chrono::duration<Rep, Period> period, F&& f, const series_options& series = {},
-                 const timer_options& options = {}, std::source_location place = std::source_location::current()) {
+                 const timer_options& options = {}, std::source_location place = detail::call_site::current()) {
     if (detail::ceil_ns(period) <= 0) return {};
     detail::creation record(*this, clock_kind::steady, options, place);
     return start_every(detail::open_with(record, std::forward<F>(f), false), detail::ceil_ns(period), series);

@@ -2,6 +2,7 @@
 // never run, and all it captured has been destroyed.
 #pragma once
 
+#include <detent/detail/call_site.hpp>
 #include <detent/detail/callback.hpp>
 #include <detent/firing.hpp>
 #include <detent/outcome.hpp>
@@ -233,20 +234,20 @@ class basic_timer : public detail::timer_base {
   // Creates the timer quiet. `where` is a service or a group. Throws std::system_error or std::bad_alloc.
   template <class F>
     requires detail::timer_callback<std::decay_t<F>>
-  basic_timer(detail::home where, F&& f, std::source_location place = std::source_location::current())
+  basic_timer(detail::home where, F&& f, std::source_location place = detail::call_site::current())
       : basic_timer(where, timer_options{}, std::forward<F>(f), place) {}
 
   template <class F>
     requires detail::timer_callback<std::decay_t<F>>
   basic_timer(detail::home where, const timer_options& options, F&& f,
-              std::source_location place = std::source_location::current())
+              std::source_location place = detail::call_site::current())
       : basic_timer(detail::creation(where, kind, options, place), std::forward<F>(f)) {}
 
   // The same without exceptions: on failure `error` is set and the handle is empty.
   template <class F>
     requires detail::timer_callback<std::decay_t<F>>
   basic_timer(detail::home where, const timer_options& options, F&& f, std::error_code& error,
-              std::source_location place = std::source_location::current())
+              std::source_location place = detail::call_site::current())
       : basic_timer(detail::creation(where, kind, options, place, error), std::forward<F>(f)) {}
 
   basic_timer(basic_timer&&) noexcept = default;

@@ -6,6 +6,7 @@
 // and nothing more. The thread sanitizer watches every mutex by itself: under it this is a plain wrapper too.
 #pragma once
 
+#include <detent/detail/call_site.hpp>
 #include <detent/version.hpp>
 
 #include <cstdint>
@@ -85,29 +86,29 @@ class tracked_mutex {
  public:
 #if DETENT_TRACKS_LOCKS
   // `name` must outlive the mutex.
-  explicit tracked_mutex(const char* name = "", std::source_location place = std::source_location::current()) noexcept
+  explicit tracked_mutex(const char* name = "", std::source_location place = detail::call_site::current()) noexcept
       : label_{"mutex", name, place} {}
   ~tracked_mutex() { detail::forget_lock(node_); }
 
-  void lock(std::source_location at = std::source_location::current()) {
+  void lock(std::source_location at = detail::call_site::current()) {
     detail::note_wanted(node_, label_, at);
     mutex_.lock();
     detail::note_held(node_, label_, at);
   }
-  bool try_lock(std::source_location at = std::source_location::current()) { return held_if(mutex_.try_lock(), at); }
+  bool try_lock(std::source_location at = detail::call_site::current()) { return held_if(mutex_.try_lock(), at); }
   void unlock() {
     detail::note_released(node_);
     mutex_.unlock();
   }
 
-  void lock_shared(std::source_location at = std::source_location::current())
+  void lock_shared(std::source_location at = detail::call_site::current())
     requires requires(Mutex& m) { m.lock_shared(); }
   {
     detail::note_wanted(node_, label_, at);
     mutex_.lock_shared();
     detail::note_held(node_, label_, at);
   }
-  bool try_lock_shared(std::source_location at = std::source_location::current())
+  bool try_lock_shared(std::source_location at = detail::call_site::current())
     requires requires(Mutex& m) { m.try_lock_shared(); }
   {
     return held_if(mutex_.try_lock_shared(), at);

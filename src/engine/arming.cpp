@@ -29,9 +29,10 @@ constexpr arm_result refusal(std::uint64_t s) noexcept {
     if (state::is_terminal(s) && !busted(bug::closed_armed)) return refusal(s);
     const std::uint64_t next = deadline | guarded | (s & (state::calling | state::waited));
     chaos(chaos_at::arm_T1);
-    if (compare_exchange(r.state, s, next, access_)) break;  // T1 -> T4, T9.
+    if (compare_exchange(r.state, s, next, access_, memory_order_acq_rel, memory_order_relaxed))
+      break;  // T1 -> T4, T9.
   }
-  const std::uint64_t h = r.hint.load(memory_order_acquire);  // H7 <- H2, by T9.
+  const std::uint64_t h = r.hint.load(memory_order_relaxed);  // H7 <- H2, by T9.
   const bool trusted = busted(bug::late_rearm) && hint::look_at(h) != never;
   const bool was_pending = (s & ~(state::calling | state::waited)) != state::none;  // Terminal it was not.
   const arm_result answer = was_pending ? arm_result::rearmed : arm_result::armed;
@@ -182,7 +183,8 @@ cancel_result core::cancel_word(std::uint32_t index, bool awaits, bool locked) n
       return cancel_word(index, awaits, true);
     }
     chaos(chaos_at::cancel_T2);
-    if (!compare_exchange(r.state, s, next, access_)) continue;  // T2 <- T5.
+    if (!compare_exchange(r.state, s, next, access_, memory_order_acquire, memory_order_acquire))
+      continue;  // T2 <- T5.
     if (state::is_waited(s) && !in_call) {
       // Who waited for the firing is answered here; a call in progress answers its waiters itself.
       registry_.is_locked(index);
@@ -204,11 +206,12 @@ bool core::ends_when_cancelled(named timer) noexcept {
 cancel_result core::cancel_by_handle(std::uint32_t index) noexcept {
   check_thread();
   record& r = registry_.hot(index);
-  std::uint64_t s = r.state.load(memory_order_acquire);  // T13 <- T5.
+  std::uint64_t s = r.state.load(memory_order_relaxed);  // T2: a guess, the exchange decides.
   const bool plain = s != state::none && (s & state::flag_mask) == 0 && !state::is_terminal(s);
   if (plain && !is_gone()) [[likely]] {
     chaos(chaos_at::cancel_T2);
-    if (compare_exchange(r.state, s, state::none, access_)) return cancel_result::cancelled;  // T2 <- T5.
+    if (compare_exchange(r.state, s, state::none, access_, memory_order_acquire, memory_order_relaxed))
+      return cancel_result::cancelled;  // T2 <- T5.
   }
   return is_gone() ? cancel_result::shut_down : cancel_word(index, false, false);
 }
@@ -232,7 +235,7 @@ std::size_t core::cancel_all() noexcept {
   std::size_t withdrawn = 0;
   const std::uint32_t count = registry_.handed_out();
   for (std::uint32_t i = 0; i < count; ++i) {
-    if (!state::is_pending(registry_.hot(i).state.load(memory_order_acquire))) continue;  // T13 <- T1.
+    if (!state::is_pending(registry_.hot(i).state.load(memory_order_relaxed))) continue;  // T13: `cancel` looks again.
     std::uint32_t generation = 0;
     {
       lock_guard guard(registry_.lock_of(i));
@@ -262,8 +265,9 @@ bool core::stop_call(std::uint32_t index) noexcept {
   sync_atomic<std::uint32_t>& stopped = registry_.cold(index).stopped_call;
   std::uint32_t last = stopped.load(memory_order_acquire);  // B1 <- B1.
   while (last != number) {
-    if (r.calls.load(memory_order_acquire) != number) break;      // K2 <- K1: that call is over.
-    if (compare_exchange(stopped, last, number, access_)) break;  // B1 -> B2.
+    if (r.calls.load(memory_order_relaxed) != number) break;  // K2, by B1: that call is over.
+    if (compare_exchange(stopped, last, number, access_, memory_order_release, memory_order_acquire))
+      break;  // B1 -> B2, B1; B1 <- B1.
   }
   return true;
 }

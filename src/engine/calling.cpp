@@ -83,7 +83,7 @@ core::claim core::claim_firing(std::uint32_t index, const group_record* turn) no
   record& r = registry_.hot(index);
   const std::int64_t start_ns = now_ns(clock_of(index));
   const instant now = to_instant_rounded_down(start_ns);
-  std::uint64_t s = r.state.load(memory_order_acquire);  // T13 <- T1.
+  std::uint64_t s = r.state.load(memory_order_relaxed);  // T4: a guess, the exchange decides.
   for (;;) {
     if (!state::is_due(s, now) && !(busted(bug::undue_claimed) && state::is_pending(s))) {
       if (!busted(bug::queued_obeyed) || state::is_terminal(s) || state::is_pending(s) || r.ops == nullptr) return {};
@@ -91,14 +91,16 @@ core::claim core::claim_firing(std::uint32_t index, const group_record* turn) no
     if (state::is_guarded(s)) {
       const claim won = claim_guarded(index, turn, start_ns);
       if (won.won) return won;
-      const std::uint64_t again = r.state.load(memory_order_acquire);  // T13 <- T1.
+      const std::uint64_t again = r.state.load(memory_order_relaxed);  // T4: a guess.
       if (again == s) return {};  // Another serial group's turn is needed: the driver hands it out anew.
       s = again;
       continue;
     }
     number_call(r);
     chaos(chaos_at::claim_T4);
-    if (compare_exchange(r.state, s, state::calling | (s & state::waited), access_)) {  // T4 <- T1, T5.
+    // T4 <- T1, T5; T4 -> T13.
+    if (compare_exchange(r.state, s, state::calling | (s & state::waited), access_, memory_order_acq_rel,
+                         memory_order_relaxed)) {
       return {true, to_ns(state::deadline(s)), start_ns, 0};
     }
   }
@@ -109,7 +111,7 @@ core::claim core::claim_guarded(std::uint32_t index, const group_record* turn, s
   lock_guard guard(registry_.lock_of(index));
   record& r = registry_.hot(index);
   cold_part& c = registry_.cold(index);
-  std::uint64_t s = r.state.load(memory_order_acquire);  // T13 <- T1.
+  std::uint64_t s = r.state.load(memory_order_relaxed);  // T4: a guess, the exchange decides.
   while (state::is_guarded(s) && state::is_due(s, to_instant_rounded_down(start_ns))) {
     if (c.serial && c.group != turn) return {};
     claim won{true, to_ns(state::deadline(s)), start_ns, 0};
@@ -117,7 +119,9 @@ core::claim core::claim_guarded(std::uint32_t index, const group_record* turn, s
     const std::uint64_t next = after.period_ns == 0 ? state::none : next_tick(c, after, start_ns, won);
     number_call(r);
     chaos(chaos_at::claim_T4);
-    if (compare_exchange(r.state, s, next | state::calling | (s & state::waited), access_)) {  // T4 <- T1, T5.
+    // T4 -> T13. What T1 and T5 published, the lock and the entry's way here have ordered.
+    if (compare_exchange(r.state, s, next | state::calling | (s & state::waited), access_, memory_order_release,
+                         memory_order_relaxed)) {
       c.series = after;
       return won;
     }
@@ -204,7 +208,7 @@ void core::note_throw(std::uint32_t index, std::exception_ptr error) noexcept {
 // T6. The call of a fixed-delay tick is over: its series goes on, unless somebody took it meanwhile.
 void core::resume_series(std::uint32_t index) noexcept {
   record& r = registry_.hot(index);
-  std::uint64_t s = r.state.load(memory_order_acquire);  // T13 <- T1, T2, T3.
+  std::uint64_t s = r.state.load(memory_order_relaxed);  // T6: a guess, looked at again under the lock.
   const bool revives = busted(bug::series_revived) && registry_.cold(index).series.phase == pace::fixed_delay;
   const auto is_held = [&](std::uint64_t word) {
     if (state::is_terminal(word)) return false;
@@ -214,11 +218,12 @@ void core::resume_series(std::uint32_t index) noexcept {
   if (!is_held(s)) return;
   lock_guard guard(registry_.lock_of(index));
   series_state& series = registry_.cold(index).series;
-  s = r.state.load(memory_order_acquire);  // T13 <- T1.
+  s = r.state.load(memory_order_relaxed);  // T6: a guess, the exchange decides.
   while (is_held(s)) {
     const std::int64_t due_ns = add_ns(now_ns(registry_.cold(index).clock), series.period_ns);
     const std::uint64_t next = to_instant_rounded_up(due_ns) | state::guarded | (s & (state::calling | state::waited));
-    if (compare_exchange(r.state, s, next, access_)) {  // T6 -> T9.
+    if (compare_exchange(r.state, s, next, access_, memory_order_relaxed,
+                         memory_order_relaxed)) {  // T6: settle looks (T9), on this thread.
       series.due_ns = due_ns;
       return;
     }
@@ -234,7 +239,9 @@ bool core::is_spent(std::uint32_t index, std::uint64_t s) const noexcept {
 // T11. Leaves in `s` the word as it is now.
 void core::end_spent(std::uint32_t index, std::uint64_t* s) noexcept {
   const std::uint64_t ended = state::closed | state::orphan_bit | (*s & (state::calling | state::waited));
-  if (compare_exchange(registry_.hot(index).state, *s, ended, access_)) *s = ended;  // T11 <- T1.
+  // T11 <- T3: what it finds instead may be the end, and the callable ours to destroy.
+  if (compare_exchange(registry_.hot(index).state, *s, ended, access_, memory_order_acquire, memory_order_acquire))
+    *s = ended;
 }
 
 // T5. The call, and under a terminal value the callable, are over. After T5 the record may be the owner's to free. The
@@ -253,7 +260,8 @@ void core::finish(std::uint32_t index, bool detached) noexcept {
     chaos(chaos_at::finish_T5);
     if (state::is_waited(s) || detached) {
       if (finish_waited(index, destroyed, &s)) break;
-    } else if (compare_exchange(r.state, s, s & ~state::calling, access_)) {  // T5 -> T2 T3 T4 T7.
+    } else if (compare_exchange(r.state, s, s & ~state::calling, access_, memory_order_release,
+                                memory_order_acquire)) {  // T5 -> T2 T3 T4 T7.
       break;
     }
   }
@@ -270,10 +278,11 @@ bool core::finish_waited(std::uint32_t index, bool destroyed, std::uint64_t* fou
   *found = r.state.load(memory_order_acquire);  // T13 <- T3, T7.
   do {
     if ((state::is_terminal(*found) && !destroyed) || is_spent(index, *found)) return false;
-  } while (!compare_exchange(r.state, *found, *found & ~(state::calling | state::waited), access_));  // T5 -> T7.
+  } while (!compare_exchange(r.state, *found, *found & ~(state::calling | state::waited), access_, memory_order_release,
+                             memory_order_acquire));  // T5 -> T13.
   // Forgotten with the call: a wait for the destruction of the callable, which is no call of its own, does count.
   if (!busted(bug::detached_stays)) {
-    registry_.cold(index).detached_call.store(0, memory_order_release);  // A1 -> A2.
+    registry_.cold(index).detached_call.store(0, memory_order_relaxed);  // A1: the lock orders it.
   }
   count_end(index);
   return true;
@@ -309,13 +318,13 @@ std::uint32_t core::pass_turn(group_record* group) noexcept {
 // this post, or is seen here. Answers false when it is seen: nothing can start any more, and the entry ends here.
 bool core::post_turn(std::uint32_t index) noexcept {
   posting_.fetch_add(1, memory_order_acq_rel);               // O1 -> O2.
-  const bool posts = !stopping_.load(memory_order_acquire);  // Q2 <- Q1.
+  const bool posts = !stopping_.load(memory_order_relaxed);  // Q2 <- Q1, by O1.
   if (posts) {
     call_frame post(this, no_index, nullptr, 0);  // Whoever ends the service from in here does not wait for this one.
     hand_over(index);
   }
   posting_.fetch_sub(1, memory_order_acq_rel);                 // O1 -> O2.
-  if (stopping_.load(memory_order_acquire)) posted_.notify();  // Q2 <- Q1.
+  if (stopping_.load(memory_order_relaxed)) posted_.notify();  // Q2 <- Q1, by O1.
   return posts;
 }
 
@@ -346,7 +355,7 @@ void core::drop_entry(std::uint32_t index) noexcept {
   {
     lock_guard guard(registry_.lock_of(index));
     const std::int64_t at_ns = now_ns(c.clock);
-    std::uint64_t s = r.state.load(memory_order_acquire);  // T13 <- T1.
+    std::uint64_t s = r.state.load(memory_order_relaxed);  // T12: a guess, the exchange decides.
     while (state::is_due(s, to_instant_rounded_down(at_ns)) && !is_gone()) {
       claim unused;
       series_state after = c.series;
@@ -358,7 +367,8 @@ void core::drop_entry(std::uint32_t index) noexcept {
         next = to_instant_rounded_up(after.due_ns) | state::guarded;
       }
       chaos(chaos_at::drop_T12);
-      if (compare_exchange(r.state, s, next, access_)) {  // T12 <- T1.
+      if (compare_exchange(r.state, s, next, access_, memory_order_relaxed,
+                           memory_order_relaxed)) {  // T12: nobody reads what it replaced.
         c.series = after;
         dropped = true;
         dropped_timer = name_locked(index);  // Its owner may end it as soon as the lock is free.
@@ -381,7 +391,8 @@ void core::drop_entry(std::uint32_t index) noexcept {
     run_entry(pass_turn(turn));
     unshare_group(turn);
   }
-  if (stranded && read_in_order(after_shutdown_, access::shared) != 0) run_continuations();  // U4 <- U3.
+  if (stranded && read_in_order(after_shutdown_, access::shared, memory_order_release) != 0)
+    run_continuations();  // U4 <- U3.
 }
 
 }  // namespace detent::inline v0::detail

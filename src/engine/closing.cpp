@@ -111,13 +111,14 @@ std::uint64_t core::publish(std::uint32_t index, std::uint64_t born, timer_id& i
   c.reported = false;
   c.series = {};
   c.then_first = c.then_last = c.then_next = no_index;
-  const bool refused = refusing_.load(memory_order_acquire) && !busted(bug::born_late);  // U2 <- U1.
+  const bool refused = refusing_.load(memory_order_relaxed) && !busted(bug::born_late);  // U2: the lock orders it.
   if (refused && c.held_by != tenure::continuation) born = state::shut_down;
   if (born != state::none) born |= state::calling | (c.held_by == tenure::handle ? 0 : state::orphan_bit);
   // A read-modify-write although nobody else changes the word between two tenants: T9 of an old entry may have added 0,
   // and whoever arms now has to see the hint that was raised before it (SB-A).
-  std::uint64_t last = r.state.load(memory_order_relaxed);   // T8: a guess, the exchange decides.
-  while (!compare_exchange(r.state, last, born, access_)) {  // T8 -> T1, T4; T8 <- T9.
+  std::uint64_t last = r.state.load(memory_order_relaxed);  // T8: a guess, the exchange decides.
+  while (!compare_exchange(r.state, last, born, access_, memory_order_release,
+                           memory_order_relaxed)) {  // T8 -> T13 T1 T4.
   }
   id = {index, registry_.generation(index)};
   return born;
@@ -136,7 +137,8 @@ timer_id core::open(std::uint32_t index, const callback_ops& ops, bool owned) no
   r.order.store(order, memory_order_relaxed);  // Published by T8.
   // Only creators change the bit: when it is right already, as it nearly always is, nothing has to be written.
   std::uint64_t h = r.hint.load(memory_order_relaxed);  // H6: a guess, the exchange decides.
-  while (((h & hint::special) != 0) != special && !compare_exchange(r.hint, h, h ^ hint::special, access_)) {  // H6.
+  while (((h & hint::special) != 0) != special &&
+         !compare_exchange(r.hint, h, h ^ hint::special, access_, memory_order_relaxed, memory_order_relaxed)) {  // H6.
   }
   timer_id id;
   std::uint64_t born = state::none;
@@ -157,14 +159,16 @@ timer_id core::open(std::uint32_t index, const callback_ops& ops, bool owned) no
 // T3. `terminal` is the value the word gets, with orphan_bit when nobody owns the record.
 ending core::close_word(std::uint32_t index, std::uint64_t terminal) noexcept {
   record& r = registry_.hot(index);
-  std::uint64_t s = r.state.load(memory_order_acquire);  // T13 <- T5.
+  std::uint64_t s = r.state.load(memory_order_relaxed);  // T3: a guess, the exchange decides.
   for (;;) {
     if (state::is_terminal(s)) {
       return {state::is_shut_down(s) ? cancel_result::shut_down : cancel_result::closed, false};
     }
     const bool in_call = state::is_calling(s);
     chaos(chaos_at::close_T3);
-    if (!compare_exchange(r.state, s, terminal | state::calling | (s & state::waited), access_)) continue;  // T3 <- T5.
+    const std::uint64_t next = terminal | state::calling | (s & state::waited);
+    if (!compare_exchange(r.state, s, next, access_, memory_order_acq_rel, memory_order_relaxed))
+      continue;  // T3 <- T5; T3 -> T13.
     cancel_result outcome = cancel_result::idle;
     if (state::is_pending(s)) outcome = in_call ? cancel_result::cancelled_running : cancel_result::cancelled;
     else if (in_call) outcome = cancel_result::running;
@@ -235,8 +239,8 @@ void core::detach_call(call_frame& frame) noexcept {
   frame.key.detached = true;
   const std::uint32_t index = frame.key.index;
   lock_guard guard(registry_.lock_of(index));
-  registry_.cold(index).detached_call.store(frame.number, memory_order_release);         // A1 -> A2.
-  if (!state::is_waited(registry_.hot(index).state.load(memory_order_acquire))) return;  // T13 <- T7.
+  registry_.cold(index).detached_call.store(frame.number, memory_order_relaxed);         // A1: the lock orders it.
+  if (!state::is_waited(registry_.hot(index).state.load(memory_order_relaxed))) return;  // T13 <- T7, by the lock.
   if (busted(bug::detach_ends)) count_end(index);
   // Not an end: groups and shutdown go on waiting, and T5 will count it for them.
   sync_atomic<std::uint32_t>& detaches = registry_.cold(index).detaches;
@@ -249,7 +253,7 @@ void core::destroy(std::uint32_t index) noexcept {
   if (is_gone()) {
     // A fork child: one thread, nothing to wait for. A call that was in progress leaves its captures behind on purpose.
     record& r = registry_.hot(index);
-    const bool in_call = state::is_calling(r.state.load(memory_order_acquire));  // T13: alone.
+    const bool in_call = state::is_calling(r.state.load(memory_order_relaxed));  // T13: alone.
     const callback_ops* ops = in_call ? nullptr : std::exchange(r.ops, nullptr);
     if (ops != nullptr) ops->destroy(r.storage);
     return;
@@ -265,9 +269,11 @@ void core::destroy(std::uint32_t index) noexcept {
 // T10. The owner goes. If a call is in progress, that call frees the record.
 void core::abandon(std::uint32_t index) noexcept {
   record& r = registry_.hot(index);
-  std::uint64_t s = r.state.load(memory_order_acquire);  // T13 <- T5.
+  std::uint64_t s =
+      r.state.load(memory_order_relaxed);  // T10: a guess; `release` takes the lock that T5's thread passed.
   while (state::is_calling(s) && !busted(bug::abandon_frees)) {
-    if (compare_exchange(r.state, s, s | state::orphan_bit, access_)) return;  // T10 -> T5.
+    if (compare_exchange(r.state, s, s | state::orphan_bit, access_, memory_order_release, memory_order_relaxed))
+      return;  // T10 -> T5.
   }
   release(index);
 }
@@ -332,7 +338,7 @@ void core::start_continuations(std::uint32_t first) noexcept {
   }
   static_cast<void>(arm_word(first, to_instant_rounded_down(now_ns(c.clock)), 0));
   // After a shutdown nobody else would run it.
-  if (read_in_order(after_shutdown_, access::shared) != 0) run_continuations();  // U4 <- U3.
+  if (read_in_order(after_shutdown_, access::shared, memory_order_release) != 0) run_continuations();  // U4 <- U3.
 }
 
 }  // namespace detent::inline v0::detail

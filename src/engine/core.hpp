@@ -186,7 +186,7 @@ class core {
   // For scans over all indices. A word read without the lock may be of a tenant that is gone, whose successor is
   // writing the cold part; under the lock an open word means that T8 published all of it, and that it stays.
   bool is_open_locked(std::uint32_t index) const noexcept DETENT_REQUIRES(registry_.lock_of(index)) {
-    return !state::is_terminal(registry_.hot(index).state.load(memory_order_acquire));  // T13 <- T8.
+    return !state::is_terminal(registry_.hot(index).state.load(memory_order_relaxed));  // T13 <- T8, by the lock.
   }
   std::optional<timer_info> info(named timer) const;
   std::vector<timer_info> snapshot() const;

@@ -29,7 +29,7 @@ void core::drive_main(void* self) {
 void core::drive() noexcept {
   for (;;) {
     look(SIZE_MAX);
-    if (stopping_.load(memory_order_acquire) || is_gone()) return;  // Q2 <- Q1.
+    if (stopping_.load(memory_order_relaxed) || is_gone()) return;  // Q2 <- Q1, by S4.
     sleep_until_due();
   }
 }
@@ -45,13 +45,11 @@ std::size_t core::look(std::size_t limit) noexcept {
 }
 
 void core::file_inbox() noexcept {
-  const auto next_of = [this](std::uint32_t index) -> sync_atomic<std::uint32_t>& {
-    return registry_.hot(index).inbox_next;
-  };
+  const auto next_of = [this](std::uint32_t index) -> std::uint32_t& { return registry_.hot(index).inbox_next; };
   for (std::uint32_t at = take_inbox(mail_, access_, next_of); at != 0;) {
     const std::uint32_t index = at - 1;
     // Read before the visit: after it an armer may push the record again.
-    at = registry_.hot(index).inbox_next.load(memory_order_relaxed);  // I2 made it visible.
+    at = registry_.hot(index).inbox_next;
     file(index, visited_from::inbox);
   }
 }
@@ -95,7 +93,7 @@ std::size_t core::hand_due(clock_id clock, std::size_t limit) noexcept {
       chain = registry_.link(index).next;
       if (chain != no_index) __builtin_prefetch(&registry_.hot(chain));
       if (handed == limit) {  // A manual clock's single step: the rest stays where it was.
-        tokens->file(index, key_of(hint::look_at(registry_.hot(index).hint.load(memory_order_acquire))));  // H7.
+        tokens->file(index, key_of(hint::look_at(registry_.hot(index).hint.load(memory_order_relaxed))));  // H7.
         continue;
       }
       const visit_answer answer = visit_record(words(index), visited_from::wheel, reached, access_);
@@ -115,12 +113,12 @@ std::size_t core::hand_due(clock_id clock, std::size_t limit) noexcept {
 void core::hand(std::uint32_t index) noexcept {
   record& r = registry_.hot(index);
   group_record* group = nullptr;
-  if (state::is_guarded(r.state.load(memory_order_acquire))) {  // T13 <- T1.
+  if (state::is_guarded(r.state.load(memory_order_relaxed))) {  // T13: looked at again under the lock.
     cold_part& c = registry_.cold(index);
     {
       // Under the lock a guarded word says that the tenant, and so its group, is there.
       lock_guard guard(registry_.lock_of(index));
-      if (state::is_guarded(r.state.load(memory_order_acquire)) && c.serial) group = c.group;  // T13 <- T1.
+      if (state::is_guarded(r.state.load(memory_order_relaxed)) && c.serial) group = c.group;  // T13: by the lock.
       if (group != nullptr) share_group(group);
     }
     if (group != nullptr) {
@@ -164,21 +162,21 @@ bool core::publish_sleep() noexcept {
     std::uint64_t next = tokens == nullptr ? record_wheel::nothing : tokens->next();
     const instant until_then = next == record_wheel::nothing ? never : instant_of(next);
     chaos(chaos_at::sleep_S1);
-    sleepers_[static_cast<std::size_t>(clock)].until.store(until_then, memory_order_release);  // S1 -> S2, by I3.
+    sleepers_[static_cast<std::size_t>(clock)].until.store(until_then, memory_order_relaxed);  // S1 -> S2, by I3.
   }
   if (busted(bug::lost_wake)) return true;
-  return read_in_order(mail_.inbox, access_) == 0;  // I3 <- I1 (SB-B).
+  return read_in_order(mail_.inbox, access_, memory_order_release) == 0;  // I3 -> I1 (SB-B).
 }
 
 void core::awake() noexcept {
-  for (sleep_instant& s : sleepers_) s.until.store(sleep_instant::awake, memory_order_release);  // S5.
+  for (sleep_instant& s : sleepers_) s.until.store(sleep_instant::awake, memory_order_relaxed);  // S5: no partner.
 }
 
 void core::sleep_until_due() noexcept {
   const bool in_poll = poll_ready_.load(memory_order_acquire);     // P2 <- P3.
   sleeps_in_poll_.store(in_poll, memory_order_release);            // P1: before S1.
   const eventcount::ticket ticket = driver_sleep_.prepare();       // S4 <- S3.
-  if (publish_sleep() && !stopping_.load(memory_order_acquire)) {  // Q2 <- Q1.
+  if (publish_sleep() && !stopping_.load(memory_order_relaxed)) {  // Q2 <- Q1, by S4.
     if (in_poll) {
       set_alarms();
       // In proof builds a poll ends by itself too; what it finds then is looked at like any wake-up.
@@ -195,7 +193,8 @@ void core::sleep_until_due() noexcept {
       }
       chaos(chaos_at::park_S4);
       driver_sleep_.wait_watched(busted(bug::late_ticket) ? driver_sleep_.prepare() : ticket, until_ns - lead_ns,
-                                 tallies_.rescues, [this] { return read_in_order(mail_.inbox, access_) != 0; });
+                                 tallies_.rescues,
+                                 [this] { return read_in_order(mail_.inbox, access_, memory_order_release) != 0; });
       if (lead_ns != 0) spin_until(until_ns - lead_ns, until_ns, ticket);
     }
     tallies_.wakeups.fetch_add(1, memory_order_relaxed);
@@ -227,7 +226,7 @@ void core::set_alarms() noexcept {
 // Creates the wheel of a clock with its first timer. A clock other than the steady one needs the poll's alarms.
 bool core::ensure_wheel(clock_id clock) noexcept {
   sync_atomic<record_wheel*>& place = wheels_[static_cast<std::size_t>(clock)];
-  if (place.load(memory_order_acquire) != nullptr) return true;  // W1 <- W2.
+  if (place.load(memory_order_relaxed) != nullptr) return true;  // Only whether: who uses it does W1.
   lock_guard guard(wheel_lock_);
   if (place.load(memory_order_relaxed) != nullptr) return true;  // Written under this lock only.
   if (clock != clock_id::steady && own_thread_) {
@@ -317,7 +316,7 @@ std::int64_t core::next_deadline_ns() noexcept {
 bool core::has_deadline() const noexcept {
   const std::uint32_t count = registry_.handed_out();
   for (std::uint32_t i = 0; i < count; ++i) {
-    if (state::look_at(registry_.hot(i).state.load(memory_order_acquire)) != never) return true;  // T13 <- T1.
+    if (state::look_at(registry_.hot(i).state.load(memory_order_relaxed)) != never) return true;  // T13: only whether.
   }
   return false;
 }

@@ -90,7 +90,8 @@ void core::unshare_group(group_record* group) noexcept {
   }
   group->lock_order.forget();
   delete group;
-  if (tree->groups.fetch_sub(1, memory_order_acq_rel) == 1) delete tree;  // N2
+  // N2: relaxed, for the root is the last one, after every share that the others held of it.
+  if (tree->groups.fetch_sub(1, memory_order_relaxed) == 1) delete tree;
   if (parent != nullptr) unshare_group(parent);
   owner->unshare();
 }

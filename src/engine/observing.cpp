@@ -16,7 +16,7 @@ timer_state core::status(named timer) const noexcept {
   if (state::is_terminal(s)) return timer_state::closed;
   if (state::is_calling(s)) return timer_state::running;
   if (!state::is_pending(s)) return timer_state::idle;
-  const bool queued = hint::is_in_hand(r.hint.load(memory_order_acquire)) &&  // H7 <- H3.
+  const bool queued = hint::is_in_hand(r.hint.load(memory_order_relaxed)) &&  // H7: only whether.
                       state::is_due(s, to_instant_rounded_down(now_ns(registry_.cold(timer.index).clock)));
   return queued ? timer_state::queued : timer_state::pending;
 }
@@ -27,7 +27,7 @@ timer_name core::describe(std::uint32_t index) const {
   lock_guard guard(registry_.lock_of(index));
   const cold_part& c = registry_.cold(index);
   name.id = {index, registry_.generation(index)};
-  const std::uint64_t s = registry_.hot(index).state.load(memory_order_acquire);  // T13 <- T8.
+  const std::uint64_t s = registry_.hot(index).state.load(memory_order_relaxed);  // T13 <- T8, by the lock.
   if (state::is_terminal(s) && c.ended && !state::is_calling(s)) return name;
   if (c.name != nullptr) name.name = c.name;
   name.place = c.place;
@@ -57,7 +57,7 @@ std::optional<timer_info> core::info(named timer) const {
   if (registry_.generation(index) != timer.generation) return std::nullopt;
   const record& r = registry_.hot(index);
   const cold_part& c = registry_.cold(index);
-  const std::uint64_t s = r.state.load(memory_order_acquire);  // T13 <- T1, T5, T8.
+  const std::uint64_t s = r.state.load(memory_order_relaxed);  // T13 <- T8, by the lock.
   if (state::is_terminal(s) && !state::is_calling(s)) return std::nullopt;
   // Its id stays unknown: a verb that ended it would leave its target a record of somebody else's to arm.
   if (c.held_by == tenure::continuation) return std::nullopt;
@@ -75,7 +75,7 @@ std::optional<timer_info> core::info(named timer) const {
     told.due_in = duration(__builtin_sub_overflow(at, now, &ahead) ? ns_max : ahead);
   }
   if (state::is_guarded(s)) told.period = duration(c.series.period_ns);
-  told.calls = r.calls.load(memory_order_acquire) - c.calls_before;  // K2 <- K1.
+  told.calls = r.calls.load(memory_order_relaxed) - c.calls_before;  // K2: only how many.
   return told;
 }
 
@@ -85,7 +85,7 @@ std::vector<timer_info> core::snapshot() const {
   const std::uint32_t count = registry_.handed_out();
   for (std::uint32_t i = 0; i < count; ++i) {
     // One record's lock at a time: a snapshot holds nobody up.
-    if (state::is_terminal(registry_.hot(i).state.load(memory_order_acquire))) continue;  // T13 <- T8.
+    if (state::is_terminal(registry_.hot(i).state.load(memory_order_relaxed))) continue;  // T13: `info` looks again.
     std::uint32_t generation = 0;
     {
       lock_guard guard(registry_.lock_of(i));
@@ -102,7 +102,7 @@ std::vector<timer_id> core::active() const {
   const std::uint32_t count = registry_.handed_out();
   for (std::uint32_t i = 0; i < count; ++i) {
     lock_guard guard(registry_.lock_of(i));
-    const std::uint64_t s = registry_.hot(i).state.load(memory_order_acquire);  // T13 <- T1.
+    const std::uint64_t s = registry_.hot(i).state.load(memory_order_relaxed);  // T13 <- T8, by the lock.
     if (!state::is_pending(s) || registry_.cold(i).held_by == tenure::continuation) continue;
     all.push_back({i, registry_.generation(i)});
   }
@@ -247,7 +247,7 @@ bool core::tell_slow_call(std::int64_t at_ns, std::int64_t* until_ns) {
 void core::watch_calls() noexcept {
   for (;;) {
     const eventcount::ticket ticket = watch_sleep_.prepare();
-    if (stopping_.load(memory_order_acquire)) return;  // Q2 <- Q1.
+    if (stopping_.load(memory_order_relaxed)) return;  // Q2 <- Q1, by E1.
     std::int64_t until_ns = platform::forever_ns;
     bool told = false;
 #if DETENT_EXCEPTIONS

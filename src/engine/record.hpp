@@ -24,7 +24,7 @@ struct alignas(64) record {
   sync_atomic<std::uint64_t> order{0};              // order_word: stamp of the last arming, and what the way needs
   const callback_ops* ops = nullptr;                // creator before T8; then whoever holds `calling`
   unsigned char storage[inline_bytes]{};            // as ops
-  sync_atomic<std::uint32_t> inbox_next{0};         // handoff.hpp
+  std::uint32_t inbox_next = 0;                     // handoff.hpp; of whoever holds `on inbox`
   sync_atomic<std::uint32_t> calls{0};  // calls of this record so far; written by the entry's holder before T4
 };
 static_assert(explored || sizeof(record) == 64);

@@ -18,7 +18,7 @@ constexpr std::int64_t look_again_ns = 5'000'000;
 // U1, then every registry lock once: a creation that did not see U1 has published its timer (T8), and `resolve` finds
 // it.
 void core::refuse() noexcept {
-  refusing_.store(true, memory_order_release);  // U1 -> U2.
+  refusing_.store(true, memory_order_relaxed);  // U1 -> U2, by the locks.
   for (std::uint32_t i = 0; i < record_registry::lock_count * 16; i += 16) {
     lock_guard guard(registry_.lock_of(i));
   }
@@ -33,7 +33,7 @@ void core::run_what_is_due(std::int64_t until_ns) noexcept {
   for (std::uint32_t i = 0; i < count; ++i) {
     record& r = registry_.hot(i);
     const auto is_due = [&] {
-      const std::uint64_t s = r.state.load(memory_order_acquire);  // T13 <- T1, T4, T8.
+      const std::uint64_t s = r.state.load(memory_order_acquire);  // T13 <- T1: the clock of a pending one.
       if (state::look_at(s) == never) return false;  // Perhaps not born yet: the cold part is its creator's.
       return state::is_due(s, to_instant_rounded_down(due_by[static_cast<std::size_t>(registry_.cold(i).clock)]));
     };
@@ -61,7 +61,7 @@ std::uint64_t core::resolve() noexcept {
   std::uint64_t withdrawn = 0;
   const std::uint32_t count = registry_.handed_out();
   for (std::uint32_t i = 0; i < count; ++i) {
-    if (state::is_terminal(registry_.hot(i).state.load(memory_order_acquire))) continue;  // T13 <- T8.
+    if (state::is_terminal(registry_.hot(i).state.load(memory_order_relaxed))) continue;  // T13 <- T8, by U1's locks.
     ending found{};
     {
       lock_guard guard(registry_.lock_of(i));
@@ -79,17 +79,17 @@ std::uint64_t core::resolve() noexcept {
 // U3 first, as a read-modify-write: an armer whose U4 came before it has published its record and its arming (U3 reads
 // from U4, so the scan sees them); one whose U4 comes after runs the continuation itself.
 void core::run_continuations() noexcept {
-  after_shutdown_.fetch_or(1, memory_order_acq_rel);  // U3 -> U4.
+  after_shutdown_.fetch_or(1, memory_order_acquire);  // U3 <- U4.
   for (bool again = true; again;) {
     again = false;
     const std::uint32_t count = registry_.handed_out();
     for (std::uint32_t i = 0; i < count; ++i) {
       record& r = registry_.hot(i);
-      if (state::is_terminal(r.state.load(memory_order_acquire))) continue;  // T13 <- T8.
+      if (state::is_terminal(r.state.load(memory_order_relaxed))) continue;  // T13 <- T8, by U3.
       {
         lock_guard guard(registry_.lock_of(i));
         if (!is_open_locked(i) || registry_.cold(i).held_by != tenure::continuation) continue;
-        const std::uint64_t s = r.state.load(memory_order_acquire);  // T13 <- T1.
+        const std::uint64_t s = r.state.load(memory_order_relaxed);  // T13 <- T1, by U3.
         if (!state::is_pending(s)) continue;
         // Its executor dropped it. It is armed here only, under the lock: else another thread might have run it to its
         // end meanwhile, and this would arm the next continuation in the record, whose target still lives.
@@ -226,7 +226,7 @@ void core::print_still_running() const noexcept {
 #endif
     const std::uint32_t count = registry_.handed_out();
     for (std::uint32_t i = 0; i < count; ++i) {
-      if (!state::is_calling(registry_.hot(i).state.load(memory_order_acquire))) continue;  // T13 <- T5.
+      if (!state::is_calling(registry_.hot(i).state.load(memory_order_relaxed))) continue;  // T13: only whether.
       const timer_name name = describe(i);
       std::fprintf(stderr, "detent: the destructor of service '%s' waits for timer %u '%s' created at %s:%u\n",
                    options_.name.c_str(), i, name.name.c_str(), name.place.file_name(), name.place.line());
@@ -238,7 +238,7 @@ void core::print_still_running() const noexcept {
 }
 
 void core::stop_threads() noexcept {
-  stopping_.store(true, memory_order_release);  // Q1 -> Q2.
+  stopping_.store(true, memory_order_relaxed);  // Q1 -> Q2, by the wake-ups and O2.
   wake_driver();
   watch_sleep_.notify();
 }
@@ -251,7 +251,7 @@ void core::await_posts() noexcept {
   }
   for (;;) {
     const eventcount::ticket ticket = posted_.prepare();
-    if (read_in_order(posting_, access::shared) <= own) return;  // O2 <- O1.
+    if (read_in_order(posting_, access::shared, memory_order_acq_rel) <= own) return;  // O2 <- O1; O2 -> O1.
     posted_.wait(ticket, platform::forever_ns);
   }
 }

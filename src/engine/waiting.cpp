@@ -50,8 +50,8 @@ std::int64_t core::until(std::int64_t limit_ns) noexcept {
 }
 
 bool core::is_detached(std::uint32_t index) const noexcept {
-  const std::uint32_t detached = registry_.cold(index).detached_call.load(memory_order_acquire);  // A2 <- A1.
-  return detached != 0 && registry_.hot(index).calls.load(memory_order_acquire) == detached;      // K2 <- K1.
+  const std::uint32_t detached = registry_.cold(index).detached_call.load(memory_order_relaxed);  // A2 <- A1: the lock.
+  return detached != 0 && registry_.hot(index).calls.load(memory_order_relaxed) == detached;      // K2 <- K1: the lock.
 }
 
 // T7. From here on the call in progress (or, with `pending_too`, what ends the firing) counts an end or wakes the
@@ -59,12 +59,13 @@ bool core::is_detached(std::uint32_t index) const noexcept {
 bool core::await_locked(std::uint32_t index, bool pending_too, bool detached_counts) noexcept {
   if (!detached_counts && is_detached(index)) return false;
   record& r = registry_.hot(index);
-  std::uint64_t s = r.state.load(memory_order_acquire);  // T13 <- T5.
+  std::uint64_t s = r.state.load(memory_order_relaxed);  // T7: a guess, the exchange decides.
   for (;;) {
     if (!state::is_calling(s) && !(pending_too && state::is_pending(s))) return false;
     if (busted(bug::waited_unset)) return true;
     chaos(chaos_at::await_T7);
-    if (compare_exchange(r.state, s, s | state::waited, access_)) return true;  // T7 -> T5.
+    if (compare_exchange(r.state, s, s | state::waited, access_, memory_order_relaxed, memory_order_relaxed))
+      return true;  // T7 -> T5: the lock.
   }
 }
 
@@ -96,7 +97,8 @@ wait_result core::sleep_until_over(const awaited& call, std::int64_t until_ns, b
 wait_result core::await_call(named timer, std::int64_t until_ns, bool can_refuse) noexcept {
   if (timer.generation != 0 && registry_.has_passed(timer.index, timer.generation)) return wait_result::quiet;
   if (!busted(bug::self_wait) && makes_call(timer.index, false)) {
-    return state::is_calling(registry_.hot(timer.index).state.load(memory_order_acquire))  // T13 <- T5.
+    return state::is_calling(
+               registry_.hot(timer.index).state.load(memory_order_relaxed))  // T13: a call of this thread.
                ? wait_result::from_callback
                : wait_result::quiet;
   }
@@ -177,7 +179,7 @@ wait_result core::wait(named timer, std::int64_t limit_ns) noexcept {
       if (first) calls_left = (in_call ? 1 : 0) + (pending ? 1 : 0);
       if (detached) {
         // What is pending starts behind the detached call; another detached call is what was pending, begun.
-        const std::uint32_t number = r.calls.load(memory_order_acquire);  // K2 <- K1.
+        const std::uint32_t number = r.calls.load(memory_order_relaxed);  // K2 <- K1, by T4.
         if (first) detached_before = number;
         else if (number != detached_before) return wait_result::quiet;
         behind_detached = call.detached_counts = true;

@@ -34,40 +34,45 @@
 //       |                            |                          |
 //       +----------- T3 close -------+--------------------------+----> terminal -- T8 open --> none
 //
+// ORDERS. A row has what its partners need and no more: each half was taken away once, and a scenario of the explorer
+// noticed (docs/proof/explorer_weakened.md). What is loaded before an exchange is a guess, and relaxed. T4 of a guarded
+// word does without acquire, for the registry lock orders it; T2, T5 and T11 acquire also where the exchange fails, for
+// the word found decides then.
+//
 // TRANSITIONS of state. Each row is one read-modify-write unless it says load. s is the value replaced.
 //  id           who            change                                       order     pairs with      publishes
 //  T1 arm       any thread     not terminal: instant|guarded                acq_rel   T4, T9, I3      callback's input, order stamp
-//  T2 cancel    any thread     not terminal: none; keeps calling            acq_rel   T5              what the last call did
+//  T2 cancel    any thread     not terminal: none; keeps calling            acquire   T5              what the last call did
 //  T3 close     any thread     terminal; if no call: + calling (it ends it) acq_rel   T5, T4          what the last call did
 //  T4 claim     runner         due: none|next|held, + calling               acq_rel   T1, T5          armer's writes
-//  T5 finish    runner, ender  - calling - waited; waited: under the lock   acq_rel   T2 T3 T4 T7     what the call did; destroyed callable
-//  T6 resume    runner         held -> next (only held)                     acq_rel   T9              -
-//  T7 await     waiter         calling or pending: + waited, under the lock acq_rel   T5              -
-//  T8 open      creator        terminal -> none (or stays: born closed)     acq_rel   T1 T4, T9       callable, cold part
-//  T9 confirm   driver, runner no change (adds 0)                           acq_rel   T1              hint raised before it (SB-A)
-//  T10 abandon  owner          calling: + orphan                            acq_rel   T5              the owner's last use
-//  T11 end      runner         id-only, nothing pending: terminal|orphan    acq_rel   T1 T2 T3        -
-//  T12 drop     holder of a dropped task: due: none|next, no calling        acq_rel   T1              -
+//  T5 finish    runner, ender  - calling - waited; waited: under the lock   release   T2 T3 T4 T7     what the call did; destroyed callable
+//  T6 resume    runner         held -> next (only held)                     relaxed   -               -
+//  T7 await     waiter         calling or pending: + waited, under the lock relaxed   T5              -
+//  T8 open      creator        terminal -> none (or stays: born closed)     release   T1 T4, T9       callable, cold part
+//  T9 confirm   driver, runner no change (adds 0)                           release   T1              hint raised before it (SB-A)
+//  T10 abandon  owner          calling: + orphan                            release   T5              the owner's last use
+//  T11 end      runner         id-only, nothing pending: terminal|orphan    acquire   T1 T2 T3        -
+//  T12 drop     holder of a dropped task: due: none|next, no calling        relaxed   -               -
 //  T13 look     anyone         load                                         acquire   T5 T8           -
 //
 // TRANSITIONS of hint.
-//  H1 lower     armer          hint later than its deadline: instant, + on inbox            acq_rel   H2, I1
+//  H1 lower     armer          hint later than its deadline: instant, + on inbox            acquire   H2 H4 H5
 //  H2 file      driver         token filed there; from the inbox: - on inbox, once  acq_rel   T9 (before it), H1
-//  H3 hand      driver         due: instant 0, + in hand                                    acq_rel   H4
-//  H4 settle    entry's holder - in hand; something pending: its instant, + on inbox        acq_rel   T9 (before it), H1, H3
-//  H5 recheck   armer          no change (adds 0), after I1                                 acq_rel   H1 of a second armer
-//  H6 tenant    creator        special set or cleared, the rest stays                       acq_rel   (T8 publishes it)
-//  H7 look      anyone         load                                                         acquire   H2 H3 H4
+//  H3 hand      driver         due: instant 0, + in hand                                    relaxed   -
+//  H4 settle    entry's holder - in hand; something pending: its instant, + on inbox        acq_rel   T9 (before it), H1, H2
+//  H5 recheck   armer          no change (adds 0), after I1                                 release   H1 of a second armer
+//  H6 tenant    creator        special set or cleared, the rest stays                       relaxed   (T8 publishes it)
+//  H7 look      anyone         load                                                         relaxed   H2 H4, by T9
 //
 // TRANSITIONS of the inbox head (`inbox`), the driver's sleep instant (`sleeper`).
-//  I1 push      armer, runner  head = record, record.next = old head                        acq_rel   I2, S2
+//  I1 push      armer, runner  head = record, record.next = old head                        acq_rel   I2, I3
 //  I2 take      driver         head = empty                                                 acquire   I1
-//  I3 recheck   driver         no change (adds 0), after S1                                 acq_rel   I1 (SB-B)
-//  S1 sleep     driver         sleep instant published                                      release   I1 -> S2
-//  S2 look      armer          load, after I1 or H1                                         acquire   S1
+//  I3 recheck   driver         no change (adds 0), after S1                                 release   I1 (SB-B)
+//  S1 sleep     driver         sleep instant published                                      relaxed   S2, by I3 and I1
+//  S2 look      armer          load, after I1 or H1                                         relaxed   S1
 //  S3 wake      armer          epoch + 1, then the OS wake                                  release   S4
 //  S4 epoch     driver         load before S1; the OS sleep compares it                     acquire   S3
-//  S5 awake     driver         sleep instant 0                                              release   -
+//  S5 awake     driver         sleep instant 0                                              relaxed   -
 //
 // TRANSITIONS of a record's numbers: which call is in progress, and what became of it. Stores unless said otherwise.
 //  K1 number    runner         calls + 1, before T4                                         release   K2
@@ -76,8 +81,8 @@
 //  X2 over      waiter         load                                                         acquire   X1
 //  Y1 detached  runner, under the record's lock: detaches + 1, if somebody waits            release   Y2
 //  Y2 let go    waiter         load                                                         acquire   Y1
-//  A1 detach    runner, under the record's lock: detached call = its number, 0 at T5        release   A2
-//  A2 is apart  anyone         load                                                         acquire   A1
+//  A1 detach    runner, under the record's lock: detached call = its number, 0 at T5        relaxed   A2, by the lock
+//  A2 is apart  anyone         load                                                         relaxed   A1, by the lock
 //  B1 ask       stopper        stopped call = the number of the call in progress; an RMW    acq_rel   B2, B1
 //  B2 is asked  the call       load                                                         acquire   B1
 //

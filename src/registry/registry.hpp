@@ -62,7 +62,7 @@ class registry {
 
   Hot& hot(std::uint32_t index) const noexcept {
     const place p = place_of(index);
-    return hot_[p.chunk].load(memory_order_acquire)[p.offset];  // G1 <- G2.
+    return hot_[p.chunk].load(memory_order_relaxed)[p.offset];  // By whatever told the caller of the index.
   }
   Cold& cold(std::uint32_t index) const noexcept {
     const place p = place_of(index);
@@ -192,7 +192,7 @@ class registry {
     c.cold = static_cast<Cold*>(cold);
     c.link = static_cast<Link*>(link);
     c.slot = static_cast<registry::slot*>(slots);
-    hot_[k].store(static_cast<Hot*>(hot), memory_order_release);  // G2 -> G1.
+    hot_[k].store(static_cast<Hot*>(hot), memory_order_relaxed);  // Before G2, which publishes it.
     return true;
   }
 

@@ -1,8 +1,9 @@
 // atomic: the seam. Every atomic of the engine is a `sync_atomic`; proof builds replace it by an explorer's own.
 //
-// A seam supplies, in namespace detent::detail: `sync_atomic`, the four memory orders, `park` and `unpark` of such a
-// word as overloads in `platform`, `of_this_thread`, `spin_limit` and `explored`. One that has to know from which line
-// a word is reached also supplies `compare_exchange` and `read_in_order`, and says so by DETENT_SEAM_KNOWS_PLACES.
+// A seam supplies, in namespace detent::detail: `sync_atomic`, `memory_order` and its four values, `park` and `unpark`
+// of such a word as overloads in `platform`, `of_this_thread`, `spin_limit` and `explored`. One that has to know from
+// which line a word is reached also supplies `compare_exchange` and `read_in_order`, and says so by
+// DETENT_SEAM_KNOWS_PLACES.
 #pragma once
 
 #include "platform/platform.hpp"
@@ -26,6 +27,7 @@ namespace detent::inline v0::detail {
 template <class T>
 using sync_atomic = std::atomic<T>;
 
+using std::memory_order;
 using std::memory_order_acq_rel;
 using std::memory_order_acquire;
 using std::memory_order_relaxed;
@@ -54,7 +56,8 @@ T& of_this_thread() noexcept {
 namespace detent::inline v0::detail {
 
 template <class T>
-[[gnu::always_inline]] inline bool compare_exchange(sync_atomic<T>& word, T& expected, T desired, access who) noexcept {
+[[gnu::always_inline]] inline bool compare_exchange(sync_atomic<T>& word, T& expected, T desired, access who,
+                                                    memory_order order, memory_order otherwise) noexcept {
   if (who == access::alone) {
     const T found = word.load(memory_order_relaxed);
     if (found != expected) {
@@ -64,15 +67,15 @@ template <class T>
     word.store(desired, memory_order_relaxed);
     return true;
   }
-  return word.compare_exchange_strong(expected, desired, memory_order_acq_rel, memory_order_acquire);
+  return word.compare_exchange_strong(expected, desired, order, otherwise);
 }
 
-// Reads a word in its place in the modification order: what was published before by whoever writes after is visible to
-// that writer. The read half of both store-buffering pairs (words.hpp, SB-A and SB-B).
+// Reads a word in its place in the modification order: what this thread published before is visible to whoever writes
+// the word after, and acquires. The read half of both store-buffering pairs (words.hpp, SB-A and SB-B): so releasing.
 template <class T>
-[[gnu::always_inline]] inline T read_in_order(sync_atomic<T>& word, access who) noexcept {
+[[gnu::always_inline]] inline T read_in_order(sync_atomic<T>& word, access who, memory_order order) noexcept {
   if (who == access::alone) return word.load(memory_order_relaxed);
-  return word.fetch_add(T{0}, memory_order_acq_rel);
+  return word.fetch_add(T{0}, order);
 }
 
 }  // namespace detent::inline v0::detail

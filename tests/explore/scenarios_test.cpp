@@ -43,20 +43,10 @@ TEST(Scenarios, AreTheOnesThatWerePromised) {
   EXPECT_STREQ(all_scenarios()[39].name, "dropped_task");
 }
 
-// Orders that no test on x86 would miss: the release of an arming (T1), of a mutex and of an
-// eventcount.
-TEST(Weakened, IsNoticed) {
-  search_options how;
-  how.limit = 20'000;
-  int tried = 0;
-  for (const weakened_half& it : find_halves()) {
-    const bool is_release = it.what == half::release;
-    const bool one_of_these = it.transition == "T1" || it.transition == "M2" || it.transition == "E2";
-    if (!is_release || !one_of_these) continue;
-    ++tried;
-    EXPECT_TRUE(try_without(it, how).found) << it.name;
-  }
-  EXPECT_GE(tried, 3);
+// Each acquire and release that stands in the sources now is missed by a scenario when it is taken away, or
+// explore/unnoticed.txt says why it cannot be: what is new, or noticed no more, is red.
+TEST(Weakened, IsNoticedOrExplained) {
+  for (const std::string& sentence : weakenings_without_verdict()) ADD_FAILURE() << sentence;
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// The kernel refuses a call, is slow, interrupts, stops the process, or has been up for 146 years.
+// The kernel refuses a call, is slow, interrupts, stops the process, or has been up for 146 years; the wall clock is
+// set.
 //
 // Method: a program that lives a service's life on every seat (tests/faults/program/service_program.cpp) runs under
 // strace, which makes the k-th call of one name fail, for every k until there is no k-th call. It has to work in the
@@ -122,6 +123,23 @@ TEST(Uptime, AHundredAndFortySixYears) {
     GTEST_SKIP() << "a time namespace is not allowed here";
   }
   EXPECT_EQ(run(inside + DETENT_SERVICE_PROGRAM), 0);
+}
+
+// --- The wall clock -------------------------------------------------------------------------------------------------
+
+// Steps of ten years, both ways, while timers run. What is faked are the readings, in a program of its own.
+TEST(WallClock, StepsOfTenYearsBothWays) {
+  if (support::under_asan || support::under_tsan) GTEST_SKIP() << "a sanitizer wants to be the first library";
+  const std::string library = "/usr/lib/$(uname -m)-linux-gnu/faketime/libfaketimeMT.so.1";
+  if (std::system(("test -e " + library).c_str()) != 0) GTEST_SKIP() << "libfaketime is not installed";
+  const std::string file = testing::TempDir() + "detent-wall-clock-" + std::to_string(::getpid());
+  std::ofstream(file) << "+0\n";
+  const std::string faked = "env LD_PRELOAD=" + library + " FAKETIME_TIMESTAMP_FILE=" + file +
+                            " FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1 ";
+  const int status = run(faked + DETENT_WALL_CLOCK_PROGRAM + " " + file);
+  ::unlink(file.c_str());
+  if (status == 3) GTEST_SKIP() << "libfaketime steps no clock here";
+  EXPECT_EQ(status, 0);
 }
 
 // --- Signals --------------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@
 
 namespace detent::inline v0::detail {
 
+using rl::memory_order;
 inline constexpr rl::memory_order memory_order_relaxed = rl::mo_relaxed;
 inline constexpr rl::memory_order memory_order_acquire = rl::mo_acquire;
 inline constexpr rl::memory_order memory_order_release = rl::mo_release;

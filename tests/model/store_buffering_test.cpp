@@ -27,7 +27,7 @@ struct line {
 
   sync_atomic<std::uint64_t> state;
   sync_atomic<std::uint64_t> hint;
-  sync_atomic<std::uint32_t> next{0};
+  std::uint32_t next = 0;
   driver_mail mail;
 
   mail_words words() { return {state, hint, next, 0}; }
@@ -35,7 +35,7 @@ struct line {
   // What core::arm_word and announce do. Answers by when the driver has to be awake.
   instant arm(instant deadline) {
     std::uint64_t s = state.load(memory_order_acquire);
-    while (!compare_exchange(state, s, deadline, shared)) {  // T1
+    while (!compare_exchange(state, s, deadline, shared, memory_order_acq_rel, memory_order_relaxed)) {  // T1
     }
     return send(mail, words(), deadline, lower_hint(words(), deadline, shared), shared);
   }
@@ -89,8 +89,8 @@ struct sleeping : rl::test_suite<sleeping, 2> {
 
   void thread(unsigned me) {
     if (me == 0) {
-      sleeper.until.store(never, memory_order_release);        // S1
-      asleep = read_in_order(record.mail.inbox, shared) == 0;  // I3
+      sleeper.until.store(never, memory_order_relaxed);                              // S1
+      asleep = read_in_order(record.mail.inbox, shared, memory_order_release) == 0;  // I3
     } else {
       const instant at = record.arm(early);
       woken = at != never && sleeps_past(sleeper, at);

@@ -78,7 +78,6 @@ TEST(winpool_group, GC3_released_itself_no_cancel_callback) {
 }
 
 // --- GC: who is told that he was cancelled.
-// ---------------------------------------------------------------------------
 
 struct told {
   PVOID object;
@@ -210,7 +209,7 @@ void NTAPI rearm_now(PTP_CALLBACK_INSTANCE, PVOID at, PTP_TIMER self) {
 TEST(winpool_group, a_timer_that_arms_itself_cannot_escape) {
   std::atomic<int> calls{0};
   rig r(4, true);
-  for (int i = 0; i < 50; ++i) {
+  for (int i = 0; i < 10; ++i) {
     PTP_TIMER timer = CreateThreadpoolTimer(rearm_now, &calls, &r.environment);
     const int before = calls;
     FILETIME now = file_time(0);

@@ -23,7 +23,6 @@ constexpr DWORD patience_ms = 30'000;
 constexpr DWORD watch_ms = 20;
 
 // --- I: what happens when the callback returns.
-// -----------------------------------------------------------------------
 
 struct released_later {
   semaphore done;
@@ -185,7 +184,6 @@ TEST(winpool_instance, may_run_long_says_whether_another_can_take_over) {
 }
 
 // --- D: disassociate.
-// -------------------------------------------------------------------------------------------------
 
 struct disassociated {
   gate in;
@@ -251,7 +249,6 @@ TEST(winpool_disassociate, D4_the_same_for_a_simple_callback) {
 }
 
 // --- Waits inside callbacks.
-// ------------------------------------------------------------------------------------------
 
 // On Windows this waits for itself for ever; here the own call is not waited for.
 void NTAPI tear_itself_down(PTP_CALLBACK_INSTANCE, PVOID at, PTP_TIMER self) {
@@ -265,7 +262,7 @@ TEST(winpool_waits, a_callback_tears_its_own_timer_down) {
   gate over;
   PTP_TIMER timer = CreateThreadpoolTimer(tear_itself_down, &over, nullptr);
   FILETIME now = file_time(0);
-  SetThreadpoolTimer(timer, &now, 10, 0);
+  SetThreadpoolTimer(timer, &now, 3'600'000, 0);  // A second call beside the first would tear it down too.
   EXPECT_TRUE(over.pass());
 }
 
@@ -322,7 +319,6 @@ TEST(winpool_waits, a_callback_closes_its_own_group) {
 }
 
 // --- The library stays loaded while an object exists.
-// -----------------------------------------------------------------
 
 TEST(winpool_library, stays_loaded_as_long_as_its_objects) {
   HMODULE library = LoadLibraryA(DETENT_WINPOOL_PLUGIN);

@@ -35,6 +35,9 @@ FILETIME InMilliseconds(LONG milliseconds) {
   return time;
 }
 
+// While callbacks may count.
+LONG Read(LONG volatile* counter) { return InterlockedCompareExchange(counter, 0, 0); }
+
 VOID CALLBACK Cancelled(PVOID object, PVOID cleanup) {
   UNREFERENCED_PARAMETER(object);
   InterlockedIncrement(&((Cache*)cleanup)->cancelled);
@@ -55,8 +58,8 @@ VOID CALLBACK Expire(PTP_CALLBACK_INSTANCE instance, PVOID context, PTP_TIMER ti
   UNREFERENCED_PARAMETER(instance);
   Entry* entry = (Entry*)context;
   SetThreadpoolTimer(entry->refresh, NULL, 0, 0);
-  InterlockedIncrement(&entry->expired);
   CloseThreadpoolTimer(timer);
+  InterlockedIncrement(&entry->expired);
 }
 
 // Takes long, and lets nobody wait for it but the cleanup group.
@@ -135,7 +138,7 @@ int main(void) {
   SubmitThreadpoolWork(flush);
 
   for (int i = 0; i < 20; ++i) WaitForSingleObject(cache.refreshed, INFINITE);
-  while (!cache.entry[1].expired || !cache.entry[3].expired) Sleep(1);
+  while (!Read(&cache.entry[1].expired) || !Read(&cache.entry[3].expired)) Sleep(1);
   if (IsThreadpoolTimerSet(cache.entry[1].refresh)) return 1;
   BOOL recalled = SetThreadpoolTimerEx(cache.entry[0].refresh, NULL, 0, 0);
   WaitForThreadpoolTimerCallbacks(cache.entry[0].refresh, TRUE);
@@ -143,7 +146,7 @@ int main(void) {
 
   SetEvent(cache.shut);
   WaitForSingleObject(cache.flushed, INFINITE);
-  while (!cache.waited) Sleep(1);
+  while (!Read(&cache.waited)) Sleep(1);
   Close();
   printf("recalled %d; cancelled %d of %d\n", (int)recalled, (int)cache.cancelled, entries + 4);
   // Refreshes of entries 0 to 3, expiries of 0 and 2, the flush and the wait were never released by hand.

@@ -5,6 +5,7 @@
 #include <detent/detent.hpp>
 #include <detent/winpool.hpp>
 
+#include <array>
 #include <vector>
 
 using namespace winpool_test;
@@ -198,7 +199,6 @@ TEST_F(winpool_timer, extremes_never_come) {
 }
 
 // --- WL: windows.
-// -----------------------------------------------------------------------------------------------------
 
 // By the driver's tick, not by the callback: the queue is not under test. The number of calls after each move tells.
 struct windowed {
@@ -269,7 +269,6 @@ TEST_F(winpool_timer, WL_a_window_is_the_most_that_is_added) {
 }
 
 // --- The four rows of SetThreadpoolTimerEx, with a pool of one thread and a blocker.
-// ----------------------------------
 
 TEST_F(winpool_timer, Ex_row_1_it_was_not_set) {
   windowed t(r);
@@ -328,7 +327,6 @@ TEST_F(winpool_timer, Ex_row_4_its_callback_is_running) {
 }
 
 // --- Overlap, and closing while it runs.
-// ------------------------------------------------------------------------------
 
 TEST_F(winpool_timer, ticks_overlap_and_pile_up) {
   desk d;
@@ -359,8 +357,9 @@ TEST_F(winpool_timer, close_does_not_wait) {
 }
 
 void NTAPI count_down(PTP_CALLBACK_INSTANCE, PVOID at, PTP_TIMER self) {
-  if (--*static_cast<std::atomic<int>*>(at) != 0) return;
-  CloseThreadpoolTimer(self);
+  auto& left = *static_cast<std::atomic<int>*>(at);
+  if (left == 1) CloseThreadpoolTimer(self);
+  --left;  // last: the test goes on as soon as it sees it
 }
 
 TEST_F(winpool_timer, closes_itself_in_its_third_call) {
@@ -377,13 +376,13 @@ TEST_F(winpool_timer, closes_itself_in_its_third_call) {
 }
 
 // --- The recipe for tearing down: set to null, wait with cancel, close.
-// -----------------------------------------------
 
 // A callback that arms its own timer again, at a moment that the test chooses.
 struct restless {
   std::atomic<int> calls{0};
   gate in;
   gate let_go;
+  gate armed_again;
 };
 void NTAPI arm_again(PTP_CALLBACK_INSTANCE, PVOID at, PTP_TIMER self) {
   auto* c = static_cast<restless*>(at);
@@ -392,6 +391,7 @@ void NTAPI arm_again(PTP_CALLBACK_INSTANCE, PVOID at, PTP_TIMER self) {
   c->let_go.pass();
   FILETIME due = in_ms(50);
   SetThreadpoolTimer(self, &due, 0, 0);
+  c->armed_again.open();
 }
 
 TEST_F(winpool_timer, the_recipe_is_enough_when_nobody_arms_it_again) {
@@ -469,30 +469,40 @@ TEST_F(winpool_timer, after_close_the_callback_cannot_arm_it_again) {
   c.in.pass();
   CloseThreadpoolTimer(timer);
   c.let_go.open();
+  c.armed_again.pass();
   clock.advance(1s);
   EXPECT_EQ(c.calls, 1);
 }
 
-// --- Storm: whatever the interleaving, every call is accounted for.
-// ---------------------------------------------------
+// --- Storm.
 
+// What is unset and waited for is not called any more, whatever the others do meanwhile.
 TEST_F(winpool_timer, set_and_close_from_all_sides) {
-  std::atomic<int> calls{0};
+  constexpr unsigned each = 400;
+  struct party {
+    std::atomic<int> calls{0};
+    int calls_when_quiet = -1;  // who was not waited for may be called as long as the process lives
+  };
+  static std::array<std::array<party, each>, 3> parties;
   std::atomic<bool> go_on{true};
   support::background mover([&] {
     while (go_on) clock.advance(1ms);
   });
   {
     std::vector<std::thread> threads;
-    for (unsigned t = 0; t < 3; ++t) {
+    for (unsigned t = 0; t < parties.size(); ++t) {
       threads.emplace_back([&, t] {
-        for (unsigned i = 0; i < 400; ++i) {
-          PTP_TIMER timer = CreateThreadpoolTimer(count, &calls, &r.environment);
+        for (unsigned i = 0; i < each; ++i) {
+          party& mine = parties[t][i];
+          PTP_TIMER timer = CreateThreadpoolTimer(count, &mine.calls, &r.environment);
           FILETIME due = (i + t) % 3 == 0 ? file_time(0) : (i + t) % 3 == 1 ? in_ms(i % 3) : wall_in_ms(i % 3);
           SetThreadpoolTimer(timer, &due, i % 2, i % 5);
           if (i % 4 == 0) SetThreadpoolTimerEx(timer, &due, 1, 0);
           SetThreadpoolTimer(timer, nullptr, 0, 0);
-          if (i % 3 != 0) WaitForThreadpoolTimerCallbacks(timer, i % 2 == 0 ? TRUE : FALSE);
+          if (i % 3 != 0) {
+            WaitForThreadpoolTimerCallbacks(timer, i % 2 == 0 ? TRUE : FALSE);
+            mine.calls_when_quiet = mine.calls;
+          }
           CloseThreadpoolTimer(timer);
         }
       });
@@ -501,6 +511,11 @@ TEST_F(winpool_timer, set_and_close_from_all_sides) {
   }
   go_on = false;
   mover.join();
+  for (const auto& of_thread : parties) {
+    for (const party& one : of_thread) {
+      EXPECT_TRUE(one.calls_when_quiet < 0 || one.calls == one.calls_when_quiet);
+    }
+  }
 }
 
 }  // namespace

@@ -245,7 +245,6 @@ TEST(winpool_wait, a_mutex_is_refused_with_a_sentence) {
 }
 
 // --- The objects themselves.
-// ------------------------------------------------------------------------------------------
 
 TEST(winpool_objects, descriptor_is_readable_while_signalled) {
   object event(manual_event());

@@ -139,6 +139,46 @@ TEST(thread_cleanup, stop_waiting_threads) {
   EXPECT_EQ(ran.load(), 0);
 }
 
+// An item that was taken out of the queue and has not been given its end yet is not one that runs: while the captures
+// of the first are being destroyed, the waiter for the second does not answer `running`.
+TEST(thread_cleanup, stop_waiting_threads_answers_when_the_end_is_known) {
+  detent::timer_service service;
+  detent::worker w(service, {.name = "waited-for"});
+  support::gate busy;
+  support::gate release;
+  support::gate ending;
+  support::gate end;
+  w.start();
+  ASSERT_EQ(w.post([&] {
+    busy.open();
+    release.pass();
+  }),
+            post_result::accepted);
+  busy.pass();
+  std::atomic<int> cancelled{0};
+  {
+    support::background first([&] {
+      support::at_end slow([&] {
+        ending.open();
+        end.pass();
+      });
+      if (w.call_and_wait([slow = std::move(slow)] {}) == call_result::cancelled) cancelled.fetch_add(1);
+    });
+    support::eventually([&] { return w.size() == 1; });
+    support::background second([&] {
+      if (w.call_and_wait([] {}) == call_result::cancelled) cancelled.fetch_add(1);
+    });
+    support::eventually([&] { return w.size() == 2; });
+    w.stop(1ms);
+    ending.pass();
+    EXPECT_TRUE(support::never([&] { return second.is_done(); }));
+    end.open();
+  }
+  EXPECT_EQ(cancelled.load(), 2);
+  release.open();
+  EXPECT_TRUE(w.shutdown(support::patience).complete);
+}
+
 TEST(thread_cleanup, stop_waiting_threads_withdraws_requests) {
   detent::timer_service service;
   detent::worker other(service, {.name = "other"});

@@ -139,15 +139,22 @@ TEST(shutdown_plan, signals_ask_and_shorten) {
   sigset_t before;
   ASSERT_EQ(::pthread_sigmask(SIG_SETMASK, nullptr, &before), 0);
   {
-    detent::shutdown_plan plan({.name = "signalled", .after_second_signal = 50ms});
+    detent::shutdown_plan plan({.name = "signalled", .after_second_signal = 2s});
     plan.take_signals({SIGTERM});
     support::gate release;
     support::gate begun;
-    plan.add("blocks", [&](detent::duration) {
+    const detent::plan_part blocks = plan.add("blocks", [&](detent::duration) {
       begun.open();
       release.pass();
       return true;
     });
+    // What comes after the part that blocks has its share of the moment.
+    detent::timer_service service;
+    detent::worker next(service, {.name = "next"});
+    std::atomic<int> written{0};
+    ASSERT_EQ(next.post([&] { written.fetch_add(1); }), detent::post_result::accepted);
+    next.start();
+    plan.uses(blocks, plan.add(next));
     ASSERT_EQ(::kill(::getpid(), SIGTERM), 0);
     EXPECT_EQ(plan.wait(), SIGTERM);
     support::background second([&] {
@@ -157,6 +164,8 @@ TEST(shutdown_plan, signals_ask_and_shorten) {
     const detent::plan_report report = plan.shutdown(1h);
     EXPECT_FALSE(report.complete);
     EXPECT_EQ(report.stops_asked, 2u);
+    EXPECT_EQ(written.load(), 1);
+    EXPECT_EQ(report.parts.at(1).state, part_state::finished) << report.text();
     release.open();
   }
   ASSERT_EQ(::pthread_sigmask(SIG_SETMASK, &before, nullptr), 0);

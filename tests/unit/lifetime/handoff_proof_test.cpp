@@ -16,7 +16,7 @@ constexpr auto shared = detent::detail::access::shared;
 struct line {
   sync_atomic<std::uint64_t> state{0};
   sync_atomic<std::uint64_t> hint{never};
-  sync_atomic<std::uint32_t> next{0};
+  std::uint32_t next = 0;
   driver_mail mail;
   mail_words words() { return {state, hint, next, 0}; }
 };

@@ -13,7 +13,7 @@ using namespace detent::detail;  // NOLINT(google-build-using-namespace): the st
 struct line {
   sync_atomic<std::uint64_t> state{0};
   sync_atomic<std::uint64_t> hint{never};
-  sync_atomic<std::uint32_t> next{0};
+  std::uint32_t next = 0;
 };
 
 struct rig {
@@ -22,7 +22,7 @@ struct rig {
   mail_words words(std::uint32_t i) { return {lines[i].state, lines[i].hint, lines[i].next, i}; }
   std::vector<std::uint32_t> take(detent::detail::access who) {
     std::vector<std::uint32_t> taken;
-    const auto next_of = [this](std::uint32_t i) -> sync_atomic<std::uint32_t>& { return lines[i].next; };
+    const auto next_of = [this](std::uint32_t i) -> std::uint32_t& { return lines[i].next; };
     for (std::uint32_t at = take_inbox(mail, who, next_of); at != 0; at = lines[at - 1].next) taken.push_back(at - 1);
     return taken;
   }

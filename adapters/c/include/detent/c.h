@@ -185,8 +185,7 @@ typedef struct detent_deadlock {
   const char* text;
 } detent_deadlock;
 
-// --- Options.
-// ---------------------------------------------------------------------------------------------------------
+// --- Options. -------------------------------------------------------------------------------------------------------
 
 // All zero but `size` is the default. Hooks and `post` get `context`, may be called on any thread of the service, at
 // once, and with no lock held; NULL is the default of the core (print, or abort).
@@ -233,11 +232,10 @@ typedef struct detent_group_options {
   int32_t order;  // detent_group_order
 } detent_group_options;
 
-// --- Service.
-// ---------------------------------------------------------------------------------------------------------
+// --- Service. -------------------------------------------------------------------------------------------------------
 
-// Waits for every thread of the service, however long it takes, unless called on one of them.
 DETENT_C_API int detent_service_new(const detent_service_options* options, detent_service** service) DETENT_C_NOEXCEPT;
+// Waits for every thread of the service, however long it takes, unless called on one of them.
 DETENT_C_API void detent_service_free(detent_service* service) DETENT_C_NOEXCEPT;
 
 typedef struct detent_shutdown_report {
@@ -373,8 +371,7 @@ DETENT_C_API int detent_timer_name(detent_timer* timer, char* buffer, size_t cap
                                    size_t* length) DETENT_C_NOEXCEPT;
 DETENT_C_API int64_t detent_timer_tolerance_ns(detent_timer* timer) DETENT_C_NOEXCEPT;
 
-// --- Groups.
-// ----------------------------------------------------------------------------------------------------------
+// --- Groups. --------------------------------------------------------------------------------------------------------
 
 DETENT_C_API int detent_group_new(detent_service* service, const detent_group_options* options,
                                   detent_group** group) DETENT_C_NOEXCEPT;
@@ -391,8 +388,7 @@ DETENT_C_API int detent_group_close_and_wait(detent_group* group, int64_t limit_
 DETENT_C_API int detent_group_wait(detent_group* group, int64_t limit_ns) DETENT_C_NOEXCEPT;
 DETENT_C_API int detent_group_size(detent_group* group, size_t* size) DETENT_C_NOEXCEPT;
 
-// --- Inside a callback.
-// -----------------------------------------------------------------------------------------------
+// --- Inside a callback. ---------------------------------------------------------------------------------------------
 
 DETENT_C_API int64_t detent_firing_deadline_ns(const detent_firing* firing) DETENT_C_NOEXCEPT;  // on the timer's clock
 DETENT_C_API int64_t detent_firing_lateness_ns(const detent_firing* firing) DETENT_C_NOEXCEPT;
@@ -406,15 +402,13 @@ DETENT_C_API int detent_firing_close(detent_firing* firing) DETENT_C_NOEXCEPT;
 // The call will count as failed: `on_error` gets `code` (not 0), and the timer's `on_failure` decides about its series.
 DETENT_C_API int detent_firing_fail(detent_firing* firing, int code) DETENT_C_NOEXCEPT;
 
-// --- Inside an executor.
-// ----------------------------------------------------------------------------------------------
+// --- Inside an executor. --------------------------------------------------------------------------------------------
 
 // Both empty the task; an empty one does nothing.
 DETENT_C_API int detent_task_run(detent_task* task) DETENT_C_NOEXCEPT;
 DETENT_C_API int detent_task_drop(detent_task* task) DETENT_C_NOEXCEPT;
 
-// --- A clock that moves only when told.
-// -------------------------------------------------------------------------------
+// --- A clock that moves only when told. -----------------------------------------------------------------------------
 
 // Starts `start_ns` after the epochs. The moves are one at a time; `count` (may be NULL) gets the calls made.
 DETENT_C_API int detent_clock_new(int64_t start_ns, detent_clock** clock) DETENT_C_NOEXCEPT;

@@ -19,6 +19,7 @@
 #pragma once
 
 #include <detent/channel.hpp>
+#include <detent/detail/call_site.hpp>
 #include <detent/outcome.hpp>
 #include <detent/service.hpp>
 #include <detent/time.hpp>
@@ -138,27 +139,27 @@ class ticker {
 };
 
 [[nodiscard]] inline timer new_timer(timer_service& service, unarmed_t /*later*/,
-                                     std::source_location place = std::source_location::current()) {
+                                     std::source_location place = detail::call_site::current()) {
   return timer(detail::make_timer_port(service, place));
 }
 
 template <class Rep, class Period>
 [[nodiscard]] timer new_timer(timer_service& service, std::chrono::duration<Rep, Period> d,
-                              std::source_location place = std::source_location::current()) {
+                              std::source_location place = detail::call_site::current()) {
   timer made = new_timer(service, unarmed, place);
   static_cast<void>(made.reset(d));
   return made;
 }
 
 [[nodiscard]] inline ticker new_ticker(timer_service& service, unarmed_t /*later*/,
-                                       std::source_location place = std::source_location::current()) {
+                                       std::source_location place = detail::call_site::current()) {
   return ticker(detail::make_timer_port(service, place));
 }
 
 // An empty handle if the period is not positive, where Go panics.
 template <class Rep, class Period>
 [[nodiscard]] ticker new_ticker(timer_service& service, std::chrono::duration<Rep, Period> period,
-                                std::source_location place = std::source_location::current()) {
+                                std::source_location place = detail::call_site::current()) {
   if (detail::ceil_ns(period) <= 0) return {};
   ticker made = new_ticker(service, unarmed, place);
   static_cast<void>(made.reset(period));
@@ -168,14 +169,14 @@ template <class Rep, class Period>
 // The channel of a timer that cannot be stopped, but is freed when the channel is dropped.
 template <class Rep, class Period>
 [[nodiscard]] receiver<instant> after(timer_service& service, std::chrono::duration<Rep, Period> d,
-                                      std::source_location place = std::source_location::current()) {
+                                      std::source_location place = detail::call_site::current()) {
   return new_timer(service, d, place).c();
 }
 
 // The same of a ticker; as in Go, an empty channel if the period is not positive.
 template <class Rep, class Period>
 [[nodiscard]] receiver<instant> tick(timer_service& service, std::chrono::duration<Rep, Period> period,
-                                     std::source_location place = std::source_location::current()) {
+                                     std::source_location place = detail::call_site::current()) {
   return new_ticker(service, period, place).c();
 }
 
@@ -254,7 +255,7 @@ class func_timer {
 template <class F>
   requires detail::timer_callback<std::decay_t<F>>
 [[nodiscard]] func_timer after_func(timer_service& service, unarmed_t /*later*/, F&& f,
-                                    std::source_location place = std::source_location::current()) {
+                                    std::source_location place = detail::call_site::current()) {
   return func_timer(service, std::forward<F>(f), place);
 }
 
@@ -263,7 +264,7 @@ template <class F>
 template <class Rep, class Period, class F>
   requires detail::timer_callback<std::decay_t<F>>
 [[nodiscard]] func_timer after_func(timer_service& service, std::chrono::duration<Rep, Period> d, F&& f,
-                                    std::source_location place = std::source_location::current()) {
+                                    std::source_location place = detail::call_site::current()) {
   func_timer made(service, std::forward<F>(f), place);
   static_cast<void>(made.reset(d));
   return made;

@@ -82,7 +82,8 @@ struct plan_options {
 
 // Workers, timer services and functions, and who posts to whom. A part stops before the parts it uses: a queue that
 // others post to empties after all of them have ended. Parts of one turn stop side by side; each turn gets an equal
-// share of the time that is left. Workers and services outlive the plan's shutdown.
+// share of the time that is left, also when a second signal has shortened that. Workers and services outlive the plan's
+// shutdown.
 //
 //   Verbs                   block   threads   errors
 //   add, uses               never   any       the answer; std::bad_alloc

@@ -1,6 +1,7 @@
 // worker: a thread with a bounded, prioritised input queue that cleans up in stages when it is told to stop.
 #pragma once
 
+#include <detent/detail/call_site.hpp>
 #include <detent/detail/callback.hpp>
 #include <detent/group.hpp>
 #include <detent/outcome.hpp>
@@ -287,8 +288,7 @@ class DETENT_EXPORT worker {
 
   template <class F>
     requires detail::worker_task<std::decay_t<F>>
-  post_result post(F&& f, const post_options& options = {},
-                   std::source_location place = std::source_location::current()) {
+  post_result post(F&& f, const post_options& options = {}, std::source_location place = detail::call_site::current()) {
     return enqueue(std::make_unique<detail::job_of<std::decay_t<F>>>(std::forward<F>(f)), options, place);
   }
 
@@ -296,13 +296,13 @@ class DETENT_EXPORT worker {
   template <class F>
     requires detail::worker_task<std::decay_t<F>>
   call_result call_and_wait(F&& f, const post_options& options = {},
-                            std::source_location place = std::source_location::current()) {
+                            std::source_location place = detail::call_site::current()) {
     return call_and_wait_for(duration::max(), std::forward<F>(f), options, place);
   }
   template <class F>
     requires detail::worker_task<std::decay_t<F>>
   call_result call_and_wait_for(duration limit, F&& f, const post_options& options = {},
-                                std::source_location place = std::source_location::current()) {
+                                std::source_location place = detail::call_site::current()) {
     return call(std::make_unique<detail::job_of<std::decay_t<F>>>(std::forward<F>(f)), options, place, limit);
   }
 
@@ -311,7 +311,7 @@ class DETENT_EXPORT worker {
   // the answer here; `reply` is then not called.
   template <class Task, class Reply>
   post_result ask(worker& other, Task task, Reply reply, const post_options& options = {},
-                  std::source_location place = std::source_location::current());
+                  std::source_location place = detail::call_site::current());
 
   // See `expectation`. `f` is called as f(reply_result).
   template <class F>

@@ -1,0 +1,7 @@
+find_path(DETENT_ASIO_INCLUDE_DIR asio.hpp)
+if(NOT DETENT_ASIO_INCLUDE_DIR)
+  set(missing libasio-dev)
+endif()
+if(NOT TARGET detent_worker)
+  set(missing "the adapter worker")
+endif()

@@ -1,0 +1,234 @@
+#!/usr/bin/env python3
+"""Drives examples/timeout_server from outside, with curl and wrk: drive.py PROGRAM"""
+
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+PROGRAM = ""
+PATIENCE = 60  # A shared machine may stop for seconds.
+SECONDS_OF_LOAD = 2 if os.environ.get("DETENT_SHORT", "0") not in ("", "0") else 4
+
+
+class Server:
+    """One run of the program. With `listening`, a socket of ours, it inherits that."""
+
+    def __init__(self, folder, *options, listening=None):
+        self.queue = os.path.join(folder, "queue")
+        command = [PROGRAM, "--queue", self.queue, *options]
+        inherited = []
+        if listening is not None:
+            inherited = [listening.fileno()]
+            take = f'export LISTEN_FDS=1 LISTEN_PID=$$; exec "$0" "$@" 3<&{inherited[0]}'
+            command = ["sh", "-c", take, *command]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                        pass_fds=inherited)
+        line = self.process.stdout.readline()
+        self.port = int(re.fullmatch(r"listening on 127\.0\.0\.1:(\d+)\n", line).group(1))
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def curl(self, path, *options):
+        """The status and the body."""
+        told = subprocess.run(["curl", "-s", "-w", "\n%{http_code}", *options, self.url + path], capture_output=True,
+                              text=True, timeout=PATIENCE, check=True).stdout
+        body, status = told.rsplit("\n", 1)
+        return int(status), body
+
+    def connect(self):
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+
+    def end(self):
+        """What the server told at its end, after checking what holds at every orderly end."""
+        out, err = self.process.communicate(timeout=PATIENCE)
+        assert self.process.returncode == 0, (self.process.returncode, out, err)
+        told = json.loads(out)
+        counts = told["ledger"]
+        assert counts["accepted"] == counts["answered"] + counts["gone"] + counts["abandoned"], counts
+        assert told["shutdown"]["took_ns"] <= told["shutdown"]["limit_ns"], told["shutdown"]
+        assert told["shutdown"]["complete"], err
+        with open(self.queue, encoding="utf-8") as file:
+            text = file.read()
+        assert text == "" or text.endswith("\n"), text[-100:]
+        return told
+
+    def lines(self):
+        with open(self.queue, encoding="utf-8") as file:
+            return file.read().splitlines()
+
+
+def start_wrk(url, seconds=SECONDS_OF_LOAD, connections=32):
+    return subprocess.Popen(["wrk", "-t2", f"-c{connections}", f"-d{seconds}s", url], stdout=subprocess.PIPE, text=True)
+
+
+class TimeoutServer(unittest.TestCase):
+    def setUp(self):
+        self.servers = []
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def tearDown(self):
+        for server in self.servers:
+            if server.process.poll() is None:
+                server.process.kill()
+                server.process.communicate()
+
+    def start(self, *options, **inherited):
+        self.servers.append(Server(self.folder, *options, **inherited))
+        return self.servers[-1]
+
+    def test_help(self):
+        told = subprocess.run([PROGRAM, "--help"], capture_output=True, text=True, timeout=PATIENCE, check=True)
+        self.assertIn("--port", told.stdout)
+
+    def test_serves(self):
+        server = self.start("--request-ms", "10000")
+        self.assertEqual(server.curl("/"), (200, "hello\n"))
+        self.assertEqual(server.curl("/nothing")[0], 404)
+        self.assertEqual(server.curl("/items", "-d", "one")[0], 200)
+        self.assertEqual(server.curl("/items", "-d", "x" * 70000)[0], 413)
+        self.assertIn("one", server.lines())
+        # Two requests in one piece over one connection are answered in their order.
+        with server.connect() as client:
+            client.sendall(b"GET / HTTP/1.1\r\n\r\nGET /x HTTP/1.1\r\nConnection: close\r\n\r\n")
+            told = b"".join(iter(lambda: client.recv(4096), b""))
+        self.assertEqual(re.findall(rb"HTTP/1.1 (\d+)", told), [b"200", b"404"])
+        with server.connect() as client:
+            client.sendall(b"nonsense\r\n\r\n")
+            self.assertIn(b" 400 ", client.recv(4096))
+        server.stop()
+        self.assertEqual(server.end()["ledger"]["answered"], 7)
+
+    def test_tries_the_upstream_again(self):
+        server = self.start("--request-ms", "20000")
+        for key in ("a", "b", "c"):
+            self.assertEqual(server.curl("/upstream/" + key), (200, f"value of {key}\n"))
+        server.stop()
+        self.assertEqual(server.end()["ledger"]["retries"], 6)
+
+    def test_answers_by_the_deadline(self):
+        server = self.start("--request-ms", "200")
+        self.assertEqual(server.curl("/upstream/never"), (504, "too late\n"))
+        self.assertEqual(server.curl("/"), (200, "hello\n"))
+        server.stop()
+        self.assertEqual(server.end()["ledger"]["deadlines_passed"], 1)
+
+    def test_every_read_postpones_the_idle_timeout(self):
+        server = self.start("--idle-ms", "1500")
+        with server.connect() as client:
+            for byte in b"GET / HTTP/1.1\r\n\r\n":  # Longer than the limit in all.
+                client.sendall(bytes([byte]))
+                time.sleep(0.1)
+            self.assertIn(b"hello", client.recv(4096))
+            self.assertEqual(client.recv(4096), b"")  # It says nothing more.
+        server.stop()
+        self.assertEqual(server.end()["ledger"]["idle_closed"], 1)
+
+    def test_a_client_that_stalls_cannot_hold_it_up(self):
+        server = self.start("--linger-ms", "200", "--request-ms", "3600000", "--stop-ms", "8000")
+        with server.connect() as half, server.connect() as waits, server.connect() as idle:
+            half.sendall(b"POST /items HTTP/1.1\r\nContent-Length: 10\r\n\r\nha")
+            waits.sendall(b"GET /upstream/never HTTP/1.1\r\n\r\n")
+            idle.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            self.assertIn(b"hello", idle.recv(4096))
+            server.stop()
+            told = server.end()
+        self.assertEqual(told["ledger"]["abandoned"], 1)  # The one whose deadline is in an hour.
+        self.assertEqual(told["ledger"]["idle_closed"], 2)
+        states = {part["name"]: part["state"] for part in told["shutdown"]["parts"]}
+        self.assertEqual(states["door"], "cancelled")
+        self.assertEqual(states["disk"], "finished")
+
+    def test_a_second_signal_shortens(self):
+        server = self.start("--linger-ms", "3600000", "--stop-ms", "3600000")
+        with server.connect() as idle:
+            idle.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            self.assertIn(b"hello", idle.recv(4096))
+            server.stop()
+            time.sleep(0.2)
+            server.stop()
+            out, _ = server.process.communicate(timeout=PATIENCE)
+        self.assertEqual(server.process.returncode, 1)
+        told = json.loads(out)["shutdown"]
+        self.assertEqual(told["stops_asked"], 2)
+        self.assertEqual({part["name"]: part["state"] for part in told["parts"]}["door"], "abandoned")
+
+    def test_acknowledged_items_are_stored(self):
+        """Clients post until the server is gone: what it acknowledged is in the file, once."""
+        server = self.start()
+        acknowledged = []
+
+        def post(name):
+            client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+            for number in range(1_000_000):
+                try:
+                    client.request("POST", "/items", f"{name}-{number}")
+                    if client.getresponse().read() == b"stored\n":
+                        acknowledged.append(f"{name}-{number}")
+                except (OSError, http.client.HTTPException):
+                    return
+
+        clients = [threading.Thread(target=post, args=(name,)) for name in range(6)]
+        for client in clients:
+            client.start()
+        while len(acknowledged) < 300:
+            time.sleep(0.01)
+        server.stop()
+        told = server.end()
+        for client in clients:
+            client.join()
+        self.assertEqual(told["ledger"]["abandoned"], 0)
+        stored = server.lines()
+        self.assertEqual(len(stored), len(set(stored)))
+        self.assertEqual(set(acknowledged) - set(stored), set())
+
+    @unittest.skipUnless(shutil.which("wrk"), "wrk is not installed")
+    def test_loses_no_accepted_request_under_load(self):
+        server = self.start()
+        wrk = start_wrk(server.url + "/")
+        time.sleep(SECONDS_OF_LOAD / 2)
+        server.stop()
+        counts = server.end()["ledger"]
+        wrk.communicate(timeout=PATIENCE)
+        self.assertGreater(counts["answered"], 0)
+        self.assertEqual((counts["gone"], counts["abandoned"]), (0, 0))
+
+    @unittest.skipUnless(shutil.which("wrk"), "wrk is not installed")
+    def test_hands_its_socket_over(self):
+        """wrk over two servers, one after the other, sees no error at all."""
+        with socket.create_server(("127.0.0.1", 0), backlog=512) as listening:
+            patient = ("--linger-ms", "5000", "--stop-ms", "40000")
+            first = self.start(*patient, "--statistics-ms", "3600000", listening=listening)
+            wrk = start_wrk(first.url + "/")
+            time.sleep(SECONDS_OF_LOAD / 2)
+            second = self.start(*patient, listening=listening)
+            first.stop()
+            told = first.end()["ledger"]
+            report, _ = wrk.communicate(timeout=PATIENCE)
+            second.stop()
+            last = second.end()["ledger"]
+        self.assertNotIn("Socket errors", report)
+        self.assertNotIn("Non-2xx", report)
+        requests = int(re.search(r"(\d+) requests in", report).group(1))
+        self.assertEqual((told["gone"], told["abandoned"]), (0, 0))
+        self.assertGreater(told["answered"], 0)
+        self.assertGreater(last["answered"], 0)
+        self.assertGreaterEqual(told["answered"] + last["answered"], requests)
+
+
+if __name__ == "__main__":
+    PROGRAM = os.path.abspath(sys.argv.pop(1))
+    unittest.main()
