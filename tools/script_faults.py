@@ -16,8 +16,8 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ENOUGH = 2    # tests that have to find a fault
-LIMIT_S = 60  # for all tests together
-ALONE_S = 10  # for one test, once they have not ended together
+LIMIT_S = 200  # for all tests together
+ALONE_S = 20   # for one test, once they have not ended together
 
 
 def faults():

@@ -4,6 +4,7 @@
 (function (global) {
   'use strict';
   const ours = timer;
+  const { apply } = Reflect;
   const handles = new Map(); // live, by id
   const listeners = new Map();
   const ticks = [];
@@ -15,7 +16,7 @@
 
   function emit(name, ...values) {
     const all = listeners.get(name) || [];
-    for (const one of all.slice()) one.apply(process, values);
+    for (const one of all.slice()) apply(one, process, values);
     return all.length > 0;
   }
   const on = (name, callback) => {
@@ -25,7 +26,7 @@
   const process = {
     on, addListener: on, emit,
     once(name, callback) {
-      const once = (...values) => { process.removeListener(name, once); callback.apply(process, values); };
+      const once = (...values) => { process.removeListener(name, once); apply(callback, process, values); };
       return on(name, once);
     },
     removeListener(name, callback) {
@@ -33,7 +34,7 @@
       return process;
     },
     nextTick(callback, ...values) { ticks.push([callback, values]); Promise.resolve().then(runTicks); },
-    emitWarning(text, name) { ours.setTimeout(guarded(() => emit('warning', Object.assign(new Error(text), { name }))), 0); },
+    emitWarning(text, name) { process.nextTick(() => emit('warning', Object.assign(new Error(text), { name }))); },
     hrtime: Object.assign(() => [Math.floor(now() / 1e3), Math.floor((now() % 1e3) * 1e6)], { bigint: () => BigInt(Math.round(now() * 1e6)) }),
     exit() { isOver = true; ours.cleanupAllTimers(); },
     argv: ['node', 'test'], execArgv: [], env: {}, version: 'v18.0.0', versions: {}, config: { variables: {} },
@@ -44,7 +45,7 @@
   function runTicks() {
     while (ticks.length > 0) {
       const [callback, values] = ticks.shift();
-      attempt(() => callback.apply(process, values));
+      attempt(() => apply(callback, process, values));
     }
   }
   // What is thrown goes to process.on('uncaughtException'), or else ends the run as an error of the script.
@@ -52,7 +53,9 @@
     try {
       work();
     } catch (error) {
-      if (!emit('uncaughtException', error)) throw error;
+      if (emit('uncaughtException', error)) return;
+      process.exit();
+      throw error;
     }
   }
   // Each turn: the callback, what nextTick has queued, and later a look whether the program is at its end.
@@ -93,14 +96,16 @@
   function arm(handle, isInterval, delay) {
     let id = 0;
     const tick = guarded(() => {
+      handle.wasRefreshed = false;
       try {
-        if (handle._onTimeout) handle._onTimeout.apply(handle, handle._timerArgs);
+        if (handle._onTimeout) apply(handle._onTimeout, handle, handle._timerArgs || []);
       } finally {
         if (!isInterval && handle.isRepeated()) {
           handle.rearm(true);
-        } else if (!ours.getTimerStatus(id) || !isInterval) {
-          // Over behind this call, unless it was refreshed in it.
-          Promise.resolve().then(() => { if (!ours.getTimerStatus(id)) handle.end(id); });
+        } else if (!isInterval && !handle.wasRefreshed) {
+          handle.end(id);
+        } else if (isInterval && (handle._idleTimeout < 0 || !handle._onTimeout)) {
+          handle.close();
         }
       }
     });
@@ -109,16 +114,20 @@
     look();
     return id;
   }
+  function warnOfOverflow(ms) {
+    if (!(ms > 2147483647)) return;
+    process.emitWarning(ms + ' does not fit into a 32-bit signed integer.\nTimeout duration was set to 1.', 'TimeoutOverflowWarning');
+  }
   class Timeout {
     constructor(callback, delay, values, isInterval) {
       const ms = +delay;
-      if (ms > 2147483647) process.emitWarning(ms + ' does not fit into a 32-bit signed integer.\nTimeout duration was set to 1.', 'TimeoutOverflowWarning');
+      warnOfOverflow(ms);
       this._idleTimeout = ms >= 1 && ms <= 2147483647 ? Math.trunc(ms) : 1;
       this._onTimeout = callback;
       this._repeat = isInterval ? this._idleTimeout : null;
       this._timerArgs = values.length > 0 ? values : undefined;
       this._destroyed = false;
-      Object.defineProperty(this, 'began', { value: isInterval, writable: true });
+      Object.defineProperty(this, 'wasRefreshed', { value: false, writable: true });
       Object.defineProperty(this, 'kept', { value: true, writable: true });
       Object.defineProperty(this, 'id', { value: arm(this, isInterval, delay), writable: true });
     }
@@ -138,6 +147,7 @@
     unref() { this.kept = false; ours.unref(this.id); look(); return this; }
     hasRef() { return this.kept; }
     refresh() {
+      this.wasRefreshed = true;
       if (this._onTimeout && !ours.refresh(this.id) && !this.cleared) {
         this._destroyed = false;
         this.rearm(false);
@@ -179,6 +189,44 @@
   };
   timers.clearInterval = timers.clearTimeout;
 
+  // Told once for each of the old verbs.
+  function deprecate(verbs) {
+    for (const verb of verbs) {
+      const plain = timers[verb];
+      let isTold = false;
+      timers[verb] = (...values) => {
+        if (!isTold) process.emitWarning('timers.' + verb + '() is deprecated', 'DeprecationWarning');
+        isTold = true;
+        return plain(...values);
+      };
+    }
+  }
+  // The old form: an object of the user's that is armed as often as it is said to be active.
+  const enrolled = new WeakMap(); // the handle of an armed object
+  const activate = (keep) => (item) => {
+    if (!(item._idleTimeout >= 0)) return;
+    timers.clearTimeout(enrolled.get(item));
+    const handle = new Timeout(() => { if (item._onTimeout) item._onTimeout(); }, item._idleTimeout, [], false);
+    if (!keep) handle.unref();
+    enrolled.set(item, handle);
+    item._idleStart = Math.floor(now());
+    item._idleNext = item._idlePrev = handle;
+  };
+  timers.active = activate(true);
+  timers._unrefActive = activate(false);
+  timers.unenroll = (item) => {
+    timers.clearTimeout(item instanceof Timeout ? item : enrolled.get(item));
+    item._idleTimeout = -1;
+  };
+  timers.enroll = (item, ms) => {
+    if (typeof ms !== 'number') throw Object.assign(new TypeError('"msecs" is no number'), { code: 'ERR_INVALID_ARG_TYPE' });
+    if (!(ms >= 0 && ms < Infinity)) throw Object.assign(new RangeError('The value of "msecs" is out of range. It must be a non-negative finite number. Received ' + ms), { code: 'ERR_OUT_OF_RANGE' });
+    warnOfOverflow(ms);
+    timers.clearTimeout(enrolled.get(item));
+    item._idleTimeout = Math.min(ms, 2147483647);
+  };
+  deprecate(['enroll', 'active', 'unenroll']);
+
   // Immediates: those of one turn together, those they make in the next.
   let immediates = [];
   let turn = 0;
@@ -200,13 +248,14 @@
     if (turn !== 0) return;
     turn = ours.setTimeout(() => {
       turn = 0;
+      if (!isKept()) return look(); // nothing that would have kept the loop
       const now = immediates;
       immediates = [];
       try {
         for (const one of now) {
           if (one._destroyed) continue;
           one._destroyed = true;
-          attempt(() => one._onImmediate(...one.values));
+          attempt(() => apply(one._onImmediate, one, one.values));
           runTicks();
         }
       } finally {
@@ -268,7 +317,7 @@
     expectations.push(expected);
     return function (...values) {
       ++expected.calls;
-      return callback ? callback.apply(this, values) : undefined;
+      return callback ? apply(callback, this, values) : undefined;
     };
   }
   const common = {
@@ -290,7 +339,7 @@
     constructor() { this.aborted = false; this.all = []; }
     addEventListener(name, callback) { this.all.push(callback); }
     removeEventListener(name, callback) { this.all = this.all.filter((one) => one !== callback); }
-    static abort() { const made = new AbortController(); made.abort(); return made.signal; }
+    static abort(reason) { const made = new AbortController(); made.abort(reason); return made.signal; }
   }
   class AbortController {
     constructor() { this.signal = new AbortSignal(); }
@@ -301,9 +350,15 @@
       for (const one of this.signal.all.slice()) one({ type: 'abort', target: this.signal });
     }
   }
+  class NodeEventTarget extends AbortSignal {
+    on(name, callback) { this.addEventListener(name, callback); return this; }
+    off(name, callback) { this.removeEventListener(name, callback); return this; }
+    listenerCount() { return this.all.length; }
+  }
   Object.assign(global, { AbortController, AbortSignal, global });
 
-  const invalid = (name) => Object.assign(new TypeError('The "' + name + '" argument is invalid'), { code: 'ERR_INVALID_ARG_TYPE' });
+  const invalid = (name) => Object.assign(new TypeError('The "' + name + '" argument is invalid'), {
+    code: 'ERR_INVALID_ARG_TYPE', toString() { return 'TypeError [ERR_INVALID_ARG_TYPE]: ' + this.message; } });
   function check(options) {
     if (options === null || typeof options !== 'object') throw invalid('options');
     if (options.signal !== undefined && (options.signal === null || typeof options.signal !== 'object' || !('aborted' in options.signal))) throw invalid('options.signal');
@@ -364,8 +419,13 @@
   }
   const modules = {
     '../common': common, 'assert': assert, 'timers': Object.assign({}, timers, { promises }), 'timers/promises': promises,
-    'events': Object.assign(EventEmitter, { EventEmitter }), '../common/countdown': Countdown,
+    'events': Object.assign(EventEmitter, { EventEmitter, getEventListeners: (signal) => signal.all }), '../common/countdown': Countdown,
     'util': { inspect: Object.assign(inspect, { custom: Symbol('inspect') }), promisify: (of) => of[custom] || ((...values) => new Promise((resolve, reject) => of(...values, (error, value) => (error ? reject(error) : resolve(value))))) },
+    // What a child would print is nothing here.
+    'child_process': { exec: { [custom]: async () => ({ stdout: '', stderr: '' }) } },
+    'internal/test/binding': { internalBinding: () => ({ getLibuvNow: () => Math.floor(now()) }) },
+    'internal/timers': { setUnrefTimeout: (callback, delay) => timers.setTimeout(callback, delay).unref(), kTimeout: Symbol('timeout') },
+    'internal/event_target': { NodeEventTarget },
     'internal/util': { sleep(ms) { const until = now() + ms; while (now() < until); } },
   };
   global.require = (name) => {
