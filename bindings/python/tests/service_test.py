@@ -337,8 +337,8 @@ class OnThreads(unittest.TestCase):
             timer = service.timer(print)
             timer.arm_after(3600)
             interrupt = threading.Thread(target=lambda: (time.sleep(0.05), signal.raise_signal(signal.SIGINT)))
-            interrupt.start()
             with self.assertRaises(KeyboardInterrupt):
+                interrupt.start()
                 timer.wait()
             interrupt.join()
 
