@@ -222,11 +222,11 @@ TEST_F(javascript, ReferencesAndRefresh) {
 }
 
 TEST_F(javascript, TheEngineEndsWithEverythingPending) {
-  for (int i = 0; i < 30; ++i) {
+  for (std::size_t i = 0; i < support::times(30, 10); ++i) {
     begin(detent::script_rules::havel);
     run("setInterval(1, () => {}, {modes: ['x']}); setTimeout(5, async () => { await sleep(10) });\n"
         "mode.onEnter('x', () => {}); sleep(7)");
-    clock.advance(std::chrono::milliseconds(i % 12));
+    clock.advance(std::chrono::milliseconds(static_cast<int>(i % 12)));
     modes.set(i % 2 == 0 ? "x" : "default");
     engine.reset();
     loop.run_posted();
