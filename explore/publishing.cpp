@@ -155,6 +155,18 @@ void cancelled_beside_wait() {
               });
 }
 
+// A canceller comes too late: what it replaces has become nothing meanwhile, and it says so.
+void cancelled_late() {
+  timer_service service(on(on_driver{}));
+  settle();
+  plain<int> written;
+  timer it(service, [&] { written.write(1); });
+  it.arm_after(0s);
+  run_parties([&] {
+    if (service.cancel(it.id()) == cancel_result::idle) check(written.read() == 1, "idle, and the call is not seen");
+  });
+}
+
 // --- Stopping --------------------------------------------------------------------------------------------------------
 
 // Who asks a call to stop is heard by that call, and seen.
@@ -506,6 +518,7 @@ constexpr std::array scenarios = {
     scenario{"cancel_again", "a cancel of the same deadline, armed again", &cancelled_again<false>},
     scenario{"cancel_again_by_id", "the same, by the id", &cancelled_again<true>},
     scenario{"cancel_beside_wait", "a cancel beside a call that is waited for", &cancelled_beside_wait},
+    scenario{"cancel_late", "a cancel by the id beside the whole call", &cancelled_late},
     scenario{"stop_heard", "a stop is heard by the call in progress", &stop_heard<false>},
     scenario{"stop_heard_series", "the same, of a series", &stop_heard<true>},
     scenario{"status_by_id", "a status by id beside the record's next tenant", &status_by_id},
