@@ -324,6 +324,19 @@ void born_beside_shutdown() {
   check(it->status() == timer_state::shut_down, "a timer outlives the shutdown");
 }
 
+// A shutdown that runs what is due looks at a timer that is being made.
+void due_beside_shutdown() {
+  timer_service service(on(on_driver{}));
+  settle();
+  std::optional<timer> it;
+  run_parties([&] { service.shutdown(shutdown_policy::run_due); },
+              [&] {
+                it.emplace(service, [] {});
+                it->arm_after(0s);
+              });
+  check(it->status() == timer_state::shut_down, "a timer outlives the shutdown");
+}
+
 // A continuation is started beside the shutdown, and its executor lets it lie: one of the two threads runs it.
 void continued_beside_shutdown() {
   keeping_executor executor;
@@ -373,6 +386,8 @@ void let_go_by_detach() {
   std::optional<timer> it;
   it.emplace(service, [&, last = last_word([&] { rest.write(2); })](firing& now) {
     before_detach.write(1);
+    if constexpr (Destroyed) pause();
+    else sleep_until(now_ns() + 1'000);  // Until everybody else sleeps: the waiter on this call.
     detached = true;
     now.detach();
     rest.write(1);
@@ -490,6 +505,21 @@ void poll_opened() {
   check(calls == 2, "a timer that is due was not seen");
 }
 
+// The user's loop asks for its descriptor while another thread looks at the clock.
+void poll_opened_by_user() {
+  service_options by_user = on(on_driver{});
+  by_user.drive = drive::by_user;
+  timer_service service(std::move(by_user));
+  timer it(service, [] {});
+  run_parties(
+      [&] {
+        service.run_due();
+        static_cast<void>(service.next_deadline());
+        static_cast<void>(service.fd());
+      },
+      [&] { static_cast<void>(service.fd()); }, [&] { it.arm_after(1h); });
+}
+
 // --- A manual clock --------------------------------------------------------------------------------------------------
 
 // Two move it: one does, the other answers 0, and each sees what the calls of the one before did.
@@ -529,6 +559,7 @@ constexpr std::array scenarios = {
     scenario{"last_shares", "the service goes beside the last handle", &last_shares},
     scenario{"shutdown_at_once", "a shutdown that does not wait beside a call", &shut_down_at_once},
     scenario{"born_shut_down", "a timer is made beside the shutdown", &born_beside_shutdown},
+    scenario{"due_shut_down", "a timer is made beside a shutdown that runs what is due", &due_beside_shutdown},
     scenario{"continued_shut_down", "a continuation starts beside the shutdown", &continued_beside_shutdown},
     scenario{"turn_beside_end", "a serial group's turn beside the end of the service", &turn_beside_end},
     scenario{"detach_lets_go", "a close beside a call that detaches itself", &let_go_by_detach<false>},
@@ -539,6 +570,7 @@ constexpr std::array scenarios = {
     scenario{"in_hand_on_inbox", "armed from outside and inside a call on a pool", &in_hand_and_on_inbox},
     scenario{"poll_awaited", "an arming while the driver sleeps in its poll", &poll_awaited},
     scenario{"poll_opened", "the first timer of another clock beside an arming", &poll_opened},
+    scenario{"fd_beside_run_due", "the poll of a user's loop is opened beside a look", &poll_opened_by_user},
     scenario{"moved_by_two", "two threads move a manual clock", &moved_by_two},
 };
 

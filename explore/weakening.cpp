@@ -136,7 +136,7 @@ weakening_result look_for_it(const weakened_half& it, const search_options& how)
   search_options small;
   small.bound = 1;
   small.stale_bound = 1;
-  small.limit = std::min<std::uint64_t>(how.limit, 2000);
+  small.limit = std::min<std::uint64_t>(how.limit, 8000);
   watching_set_up = false;  // Faster.
   for (const search_options& options : {glance, glance, chance, small, how}) {
     for (std::size_t i = it.scenarios.size(); i > 0; --i) {
@@ -251,8 +251,9 @@ std::vector<std::string> weakenings_without_verdict() {
   const std::map<std::string, std::string> noticed = read_noticed();
   const std::map<std::string, std::string> reasons = read_reasons();
   search_options how;
+  how.bound = 3;
   how.limit_s = 20;
-  how.limit = 60'000;
+  how.limit = 200'000;
   std::vector<std::string> open;
   const std::vector<weakened_half> halves = find_halves();
   for (const weakened_half& it : halves) {
