@@ -155,6 +155,18 @@ void cancelled_beside_wait() {
               });
 }
 
+// A canceller comes too late: what it replaces has become nothing meanwhile, and it says so.
+void cancelled_late() {
+  timer_service service(on(on_driver{}));
+  settle();
+  plain<int> written;
+  timer it(service, [&] { written.write(1); });
+  it.arm_after(0s);
+  run_parties([&] {
+    if (service.cancel(it.id()) == cancel_result::idle) check(written.read() == 1, "idle, and the call is not seen");
+  });
+}
+
 // --- Stopping --------------------------------------------------------------------------------------------------------
 
 // Who asks a call to stop is heard by that call, and seen.
@@ -312,6 +324,19 @@ void born_beside_shutdown() {
   check(it->status() == timer_state::shut_down, "a timer outlives the shutdown");
 }
 
+// A shutdown that runs what is due looks at a timer that is being made.
+void due_beside_shutdown() {
+  timer_service service(on(on_driver{}));
+  settle();
+  std::optional<timer> it;
+  run_parties([&] { service.shutdown(shutdown_policy::run_due); },
+              [&] {
+                it.emplace(service, [] {});
+                it->arm_after(0s);
+              });
+  check(it->status() == timer_state::shut_down, "a timer outlives the shutdown");
+}
+
 // A continuation is started beside the shutdown, and its executor lets it lie: one of the two threads runs it.
 void continued_beside_shutdown() {
   keeping_executor executor;
@@ -361,6 +386,8 @@ void let_go_by_detach() {
   std::optional<timer> it;
   it.emplace(service, [&, last = last_word([&] { rest.write(2); })](firing& now) {
     before_detach.write(1);
+    if constexpr (Destroyed) pause();
+    else sleep_until(now_ns() + 1'000);  // Until everybody else sleeps: the waiter on this call.
     detached = true;
     now.detach();
     rest.write(1);
@@ -478,6 +505,21 @@ void poll_opened() {
   check(calls == 2, "a timer that is due was not seen");
 }
 
+// The user's loop asks for its descriptor while another thread looks at the clock.
+void poll_opened_by_user() {
+  service_options by_user = on(on_driver{});
+  by_user.drive = drive::by_user;
+  timer_service service(std::move(by_user));
+  timer it(service, [] {});
+  run_parties(
+      [&] {
+        service.run_due();
+        static_cast<void>(service.next_deadline());
+        static_cast<void>(service.fd());
+      },
+      [&] { static_cast<void>(service.fd()); }, [&] { it.arm_after(1h); });
+}
+
 // --- A manual clock --------------------------------------------------------------------------------------------------
 
 // Two move it: one does, the other answers 0, and each sees what the calls of the one before did.
@@ -506,6 +548,7 @@ constexpr std::array scenarios = {
     scenario{"cancel_again", "a cancel of the same deadline, armed again", &cancelled_again<false>},
     scenario{"cancel_again_by_id", "the same, by the id", &cancelled_again<true>},
     scenario{"cancel_beside_wait", "a cancel beside a call that is waited for", &cancelled_beside_wait},
+    scenario{"cancel_late", "a cancel by the id beside the whole call", &cancelled_late},
     scenario{"stop_heard", "a stop is heard by the call in progress", &stop_heard<false>},
     scenario{"stop_heard_series", "the same, of a series", &stop_heard<true>},
     scenario{"status_by_id", "a status by id beside the record's next tenant", &status_by_id},
@@ -516,6 +559,7 @@ constexpr std::array scenarios = {
     scenario{"last_shares", "the service goes beside the last handle", &last_shares},
     scenario{"shutdown_at_once", "a shutdown that does not wait beside a call", &shut_down_at_once},
     scenario{"born_shut_down", "a timer is made beside the shutdown", &born_beside_shutdown},
+    scenario{"due_shut_down", "a timer is made beside a shutdown that runs what is due", &due_beside_shutdown},
     scenario{"continued_shut_down", "a continuation starts beside the shutdown", &continued_beside_shutdown},
     scenario{"turn_beside_end", "a serial group's turn beside the end of the service", &turn_beside_end},
     scenario{"detach_lets_go", "a close beside a call that detaches itself", &let_go_by_detach<false>},
@@ -526,6 +570,7 @@ constexpr std::array scenarios = {
     scenario{"in_hand_on_inbox", "armed from outside and inside a call on a pool", &in_hand_and_on_inbox},
     scenario{"poll_awaited", "an arming while the driver sleeps in its poll", &poll_awaited},
     scenario{"poll_opened", "the first timer of another clock beside an arming", &poll_opened},
+    scenario{"fd_beside_run_due", "the poll of a user's loop is opened beside a look", &poll_opened_by_user},
     scenario{"moved_by_two", "two threads move a manual clock", &moved_by_two},
 };
 

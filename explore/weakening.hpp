@@ -45,6 +45,14 @@ struct weakening_result {
 // `how`.
 weakening_result try_without(const weakened_half& it, const search_options& how);
 
+// The same in two steps, so that several may be on their way.
+struct search_without {
+  int child;
+  int answer;  // a descriptor
+};
+search_without begin_without(const weakened_half& it, const search_options& how);
+weakening_result finish_without(search_without begun);
+
 // Quick: each half that is there now has a row in docs/proof/explorer_weakened.md; what noticed it then, still does,
 // and the rest has its reason. Answers a sentence for each that has not.
 std::vector<std::string> weakenings_without_verdict();

@@ -317,7 +317,7 @@ std::uint32_t core::pass_turn(group_record* group) noexcept {
 // A task may outlive the service, the user's executor need not: O1 first, so that whoever ends the service waits for
 // this post, or is seen here. Answers false when it is seen: nothing can start any more, and the entry ends here.
 bool core::post_turn(std::uint32_t index) noexcept {
-  posting_.fetch_add(1, memory_order_acq_rel);               // O1 -> O2.
+  posting_.fetch_add(1, memory_order_acquire);               // O1 <- O2.
   const bool posts = !stopping_.load(memory_order_relaxed);  // Q2 <- Q1, by O1.
   if (posts) {
     call_frame post(this, no_index, nullptr, 0);  // Whoever ends the service from in here does not wait for this one.
