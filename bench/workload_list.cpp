@@ -29,6 +29,7 @@ const std::vector<workload>& workloads() {
       {replay_workload, "W9: the recorded trace in data/, as fast as possible", {}, {1}, 0.5, {}},
       {"periodic", "W10: series of 500 to 1500 ms", {100'000}, {1}, 3, {}},
       {"channel", "W12: receiving what a ticker sends, and select over n channels", {8}, {1}, 1, {}},
+      {"post", "W13: tasks posted to a thread with a queue, n at a time", {1, 1'000}, {1}, 1, {}},
       {"herd", "W11: timers that are due in the same millisecond", {1'000'000}, {1}, 1, {1'000'000}},
   };
   return all;

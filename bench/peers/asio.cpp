@@ -1,7 +1,11 @@
 // Standalone Asio.
 #include "peers/asio_timers.hpp"
+#include "workloads/post.hpp"
 
 #include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
 
 #define ASIO_STANDALONE
 #include <asio.hpp>
@@ -29,9 +33,22 @@ struct standalone {
   }
 };
 
+struct context_queue {
+  static constexpr std::string_view row = standalone::mutex_name;
+  context_queue() : thread([this] { context.run(); }) {}
+  template <class F>
+  void post(F&& f) {
+    asio::post(context, std::forward<F>(f));
+  }
+  asio::io_context context;
+  standalone::work work{context.get_executor()};
+  std::thread thread;
+};
+
 }  // namespace
 
 int main(int argument_count, char** arguments) {
   using namespace detent::bench;
+  if (is_post(argument_count, arguments)) run_post<context_queue>(argument_count, arguments, standalone::version());
   return run_program<asio_strand<standalone>, asio_mutex<standalone>>(argument_count, arguments);
 }

@@ -1,8 +1,10 @@
 // Detent itself, in its three forms: each arming reads the clock; the caller's now; one thread only.
 #include "peer/program.hpp"
 #include "workloads/channel.hpp"
+#include "workloads/post.hpp"
 
 #include <detent/detent.hpp>
+#include <detent/worker.hpp>
 
 #include <chrono>
 #include <memory>
@@ -163,9 +165,22 @@ int run_channels(const round& r) {
   std::_Exit(0);
 }
 
+/// A worker, with all it accounts for.
+struct worker_queue {
+  static constexpr std::string_view row = exact_on_driver::name;
+  worker_queue() : worker(service, {.name = "posted-to", .queue_limit = 0}) { worker.start(); }
+  template <class F>
+  void post(F&& f) {
+    static_cast<void>(worker.post(std::forward<F>(f)));
+  }
+  detent::timer_service service{own_thread(detent::on_driver{})};
+  detent::worker worker;
+};
+
 }  // namespace
 
 int main(int argument_count, char** arguments) {
+  if (is_post(argument_count, arguments)) run_post<worker_queue>(argument_count, arguments, detent_version());
   if (argument_count > 2 && arguments[2] == std::string_view("channel")) {
     return run_channels(parse_round(argument_count, arguments));
   }

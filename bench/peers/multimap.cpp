@@ -1,13 +1,17 @@
 // What people write by hand, first form: std::multimap from deadline to timer, a mutex, a condition variable, a thread.
 #include "peer/program.hpp"
+#include "workloads/post.hpp"
 
 #include <chrono>
 #include <condition_variable>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -114,6 +118,43 @@ class by_multimap {
   std::thread thread_{[this] { work(); }};
 };
 
+/// The queue that people write by hand: a mutex, a deque, a condition variable.
+class deque_queue {
+ public:
+  static constexpr std::string_view row = by_multimap::name;
+  deque_queue() : thread_([this] { work_off(); }) {}
+  template <class F>
+  void post(F&& f) {
+    {
+      const std::lock_guard guard(mutex_);
+      queue_.emplace_back(std::forward<F>(f));
+    }
+    filled_.notify_one();
+  }
+
+ private:
+  void work_off() {
+    for (std::unique_lock guard(mutex_);;) {
+      filled_.wait(guard, [this] { return !queue_.empty(); });
+      const std::function<void()> task = std::move(queue_.front());
+      queue_.pop_front();
+      guard.unlock();
+      task();
+      guard.lock();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable filled_;
+  std::deque<std::function<void()>> queue_;
+  std::thread thread_;
+};
+
 }  // namespace
 
-int main(int argument_count, char** arguments) { return run_program<by_multimap>(argument_count, arguments); }
+int main(int argument_count, char** arguments) {
+  if (is_post(argument_count, arguments)) {
+    run_post<deque_queue>(argument_count, arguments, by_multimap::version());
+  }
+  return run_program<by_multimap>(argument_count, arguments);
+}
