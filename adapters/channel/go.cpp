@@ -74,8 +74,12 @@ class timer_port final : public port {
     static_cast<void>(close_locked());
   }
 
+  // A clock moved by hand may have passed the deadline between the look at it and the arming, and nobody may move it
+  // again: so who has armed looks once more.
   void line_changed_locked() noexcept override {
-    if (!closed_) tune_locked();
+    if (closed_) return;
+    tune_locked();
+    serve_locked();
   }
 
   std::int64_t now_ns_locked() const noexcept { return epoch_ns(service_->now()); }

@@ -271,8 +271,18 @@ TEST(worker_faults, two_workers_stop_each_other) {
   detent::worker b(service, {.name = "b"});
   a.start();
   b.start();
-  ASSERT_EQ(a.post([&] { b.shutdown(support::patience); }), post_result::accepted);
-  ASSERT_EQ(b.post([&] { a.shutdown(support::patience); }), post_result::accepted);
+  support::gate both_posted;  // A worker that is being stopped accepts nothing.
+  ASSERT_EQ(a.post([&] {
+    both_posted.pass();
+    b.shutdown(support::patience);
+  }),
+            post_result::accepted);
+  ASSERT_EQ(b.post([&] {
+    both_posted.pass();
+    a.shutdown(support::patience);
+  }),
+            post_result::accepted);
+  both_posted.open();
   EXPECT_TRUE(a.shutdown(support::patience).complete);
   EXPECT_TRUE(b.shutdown(support::patience).complete);
 }
