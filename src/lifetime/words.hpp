@@ -36,8 +36,8 @@
 //
 // ORDERS. A row has what its partners need and no more: each half was taken away once, and a scenario of the explorer
 // noticed, or docs/proof/explorer_weakened.md says why it stays. What is loaded before an exchange is a guess, and
-// relaxed. T4 of a guarded word does without acquire, for the registry lock orders it; T2, T5 and T11 acquire also where
-// the exchange fails, for the word found decides then.
+// relaxed. T4 of a guarded word does without acquire, for the registry lock orders it; T2, T5 and T11 acquire also
+// where the exchange fails, for the word found decides then.
 //
 // TRANSITIONS of state. Each row is one read-modify-write unless it says load. s is the value replaced.
 //  id           who            change                                       order     pairs with      publishes
