@@ -38,12 +38,11 @@ inline constexpr bool explored = false;
 // How often a thread looks at a held lock before it sleeps.
 inline constexpr int spin_limit = 100;
 
-// A value of the calling thread's own, zero at first. `Name` tells such values apart. They are few and small: they may
-// stand in the space that every thread has from its start, where no call is needed to find them, also in a library that
-// is loaded late.
+// A value of the calling thread's own, zero at first. `Name` tells such values apart. Of no fixed TLS model: with the
+// fastest one a library that holds this could not be loaded late beside large values of its own.
 template <class Name, class T>
 T& of_this_thread() noexcept {
-  [[gnu::tls_model("initial-exec")]] thread_local constinit T value{};
+  thread_local constinit T value{};
   return value;
 }
 

@@ -25,7 +25,7 @@ class Scenario : public testing::TestWithParam<scenario> {};
 TEST_P(Scenario, Holds) {
   search_options how;
   how.bound = is_short() ? 2 : 3;
-  how.limit_s = is_short() ? 1 : 3;
+  how.limit_s = is_short() ? 1 : 2;
   const search_result found = search(GetParam().body, how);
   EXPECT_EQ(found.last.sentence, "") << "./dev explore --scenario " << GetParam().name << " --replay '"
                                      << found.last.schedule << "'";
