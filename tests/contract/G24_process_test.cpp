@@ -139,6 +139,14 @@ TEST_P(fork_of, InTheMiddleOfEverything) {
   {
     const support::background storm([&] {
       while (!stopping) {
+        // The address sanitizer's allocator does not survive a fork while another thread is in it: there the storm
+        // keeps to what allocates nothing.
+        if (support::under_asan) {
+          detent::timer t(*service, [&] { ++calls; });
+          t.arm_after(10us);
+          t.close_and_wait();
+          continue;
+        }
         detent::timer_group group(*service);
         detent::timer t(group, {.name = "storm"}, [&] { ++calls; });
         t.arm_after(10us);
