@@ -47,8 +47,8 @@ class Quotes(unittest.TestCase):
             self.assertEqual(quotes.fix(page(before), FILES.get, []), page("int b;\n\n  int c;\n"))
 
     def test_lengths(self):
-        self.assertEqual(found("\n" * 150), [])
-        self.assertEqual(found("\n" * 151), [151])
+        self.assertEqual(found("\n" * 190), [])
+        self.assertEqual(found("\n" * 191), [191])
         self.assertEqual(found("\n" * 61, "docs/decisions/0001-a-word.md"), [61])
 
 
