@@ -34,12 +34,8 @@ inline constexpr bool under_asan = false;
 
 inline constexpr bool sanitized = under_tsan || under_asan;
 
-// clang's sanitizers do not lock their allocator over a fork: a thread that the child starts may wait for it for ever.
-#if defined(__clang__)
+// The sanitizers do not lock their allocator over a fork: a thread that the child starts may wait for it for ever.
 inline constexpr bool child_may_have_threads = !sanitized;
-#else
-inline constexpr bool child_may_have_threads = !under_tsan;
-#endif
 
 inline bool is_asked_for(const char* variable) {
   const char* text = std::getenv(variable);
