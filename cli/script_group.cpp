@@ -65,7 +65,7 @@ scripting::engine_options script_group::engine_options(const std::string& name) 
 }
 
 void script_group::tell_error(const std::string& error) {
-  had_error_.store(true);
+  had_error_.store(true, std::memory_order_relaxed);
   std::fprintf(stderr, "%s\n", error.c_str());
 }
 
@@ -104,7 +104,7 @@ bool script_group::has_all_ended() {
 }
 
 void script_group::stop_all() {
-  is_stopping_.store(true);
+  is_stopping_.store(true, std::memory_order_relaxed);
   for (const auto& one : scripts_) one->loop.stop();
 }
 
@@ -151,7 +151,8 @@ void script_group::live(script& one) {
 void script_group::live_in_virtual_time(script& one) {
   one.loop.run_posted();
   if (one.engine == nullptr) return;
-  while (!is_stopping_.load() && one.engine->timers().kept_count() != 0 && clock_.step() != 0) one.loop.run_posted();
+  while (!is_stopping_.load(std::memory_order_relaxed) && one.engine->timers().kept_count() != 0 && clock_.step() != 0)
+    one.loop.run_posted();
 }
 
 void script_group::wait_for_signals() {
@@ -202,7 +203,7 @@ exit_status script_group::run(std::vector<script_source> sources) {
   for (std::thread& thread : threads) thread.join();
   for (const auto& one : scripts_) end(*one);
   pthread_sigmask(SIG_SETMASK, &former, nullptr);
-  return had_error_.load() ? exit_status::violation : exit_status::in_order;
+  return had_error_.load(std::memory_order_relaxed) ? exit_status::violation : exit_status::in_order;
 }
 
 }  // namespace detent::cli

@@ -58,12 +58,12 @@ class script_group {
   const steady_clock::time_point begin_ = service_.now();
   const pthread_t main_ = pthread_self();
   std::vector<std::unique_ptr<script>> scripts_;
-  std::mutex lock_;           // of which engines there are
-  std::size_t living_ = 0;    // guarded by lock_: scripts whose thread is at work
-  std::size_t begun_ = 0;     // guarded by lock_: scripts that have been run to their end, or first sleep
-  bool was_stopped_ = false;  // the main thread's
-  std::atomic<bool> is_stopping_{false};
-  std::atomic<bool> had_error_{false};
+  std::mutex lock_;                       // of which engines there are
+  std::size_t living_ = 0;                // guarded by lock_: scripts whose thread is at work
+  std::size_t begun_ = 0;                 // guarded by lock_: scripts that have been run to their end, or first sleep
+  bool was_stopped_ = false;              // the main thread's
+  std::atomic<bool> is_stopping_{false};  // set by the main thread, asked by scripts' threads
+  std::atomic<bool> had_error_{false};    // set by scripts' threads; the main thread reads it when they are joined
 };
 
 }  // namespace detent::cli

@@ -17,9 +17,10 @@ namespace {
 
 constexpr std::chrono::seconds idle_limit{5};  // then a thread above the minimum ends
 
+// Chosen by a test before any other thread uses the pool, which `use_clock` refuses afterwards; read by all.
 std::atomic<manual_clock*> clock_for_tests{nullptr};
 std::atomic<bool> is_in_use{false};
-std::atomic<deadlock_handler> on_cycle{nullptr};
+std::atomic<deadlock_handler> on_cycle{nullptr};  // set by any thread; acquired by the one that is refused
 
 thread_local _TP_CALLBACK_INSTANCE* call_of_this_thread = nullptr;
 

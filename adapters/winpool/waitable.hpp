@@ -54,11 +54,11 @@ class waitable {
   const kind kind_;
   const int fd_;
   std::mutex lock_;
-  LONG count_;           // of a semaphore; under lock_
-  const LONG maximum_;   // of a semaphore
-  DWORD owner_ = 0;      // of a mutex; under lock_
-  LONG recursions_ = 0;  // of a mutex; under lock_
-  std::atomic<int> shares_{1};
+  LONG count_;                  // of a semaphore; under lock_
+  const LONG maximum_;          // of a semaphore
+  DWORD owner_ = 0;             // of a mutex; under lock_
+  LONG recursions_ = 0;         // of a mutex; under lock_
+  std::atomic<int> shares_{1};  // by who holds one; the last to return his, acq_rel, has seen all that others did
 };
 
 }  // namespace winpool

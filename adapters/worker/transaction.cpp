@@ -227,7 +227,7 @@ class transaction_run {
   }
 
   void begin() {
-    static std::atomic<std::uint64_t> count{0};
+    static std::atomic<std::uint64_t> count{0};  // only that numbers differ matters
     for (;;) {
       const auto stamp = static_cast<std::uint64_t>(system_clock::now().time_since_epoch().count());
       id_ = std::to_string(::getpid()) + "." + std::to_string(stamp) + "." +
