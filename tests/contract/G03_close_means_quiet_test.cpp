@@ -90,14 +90,14 @@ TEST_P(G03_ways, the_closer_comes_back_after_the_call_and_its_captures) {
   support::background closer([&] {
     std::get<0>(GetParam()).close({&play.holder(), &parent, &group, &t});
     EXPECT_TRUE(over);
-    EXPECT_EQ(birds.gone.load(), 1);
+    EXPECT_EQ(birds.gone(), 1);
   });
   EXPECT_TRUE(support::never([&] { return closer.is_done(); }));
-  EXPECT_EQ(birds.gone.load(), 0);
+  EXPECT_EQ(birds.gone(), 0);
   leave.open();
   closer.join();
-  EXPECT_EQ(birds.gone.load(), 1);
-  EXPECT_EQ(birds.alive.load(), 0);
+  EXPECT_EQ(birds.gone(), 1);
+  EXPECT_EQ(birds.alive(), 0);
   if (play.holder() != nullptr) {
     EXPECT_NE(play.service().arm_after(id, 0ns), detent::arm_result::armed);
   }
@@ -129,13 +129,13 @@ TEST_P(G03_held, a_queued_firing_is_voided_and_its_captures_are_destroyed_at_onc
     clock.advance(1ms);
     ASSERT_EQ(executor.size(), 1U);
     GetParam().close({&service, &parent, &group, &t});
-    EXPECT_EQ(birds.gone.load(), 1);
-    EXPECT_EQ(birds.gone_on.load(), std::this_thread::get_id());
+    EXPECT_EQ(birds.gone(), 1);
+    EXPECT_EQ(birds.gone_on(), std::this_thread::get_id());
     if (drop) executor.drop_all();
     else executor.run_all();
     clock.advance(1h);
     executor.run_all();
-    EXPECT_EQ(birds.alive.load(), 0);
+    EXPECT_EQ(birds.alive(), 0);
   }
 }
 
@@ -149,7 +149,7 @@ TEST_P(G03_held, an_idle_and_a_pending_timer_are_closed_at_once) {
     timer t(*group, [bird = support::canary(birds)] { ADD_FAILURE() << "it was closed"; });
     if (pending) t.arm_every(1ms);
     GetParam().close({&service, &parent, &group, &t});
-    EXPECT_EQ(birds.gone.load(), 1);
+    EXPECT_EQ(birds.gone(), 1);
     clock.advance(1h);
   }
 }
@@ -248,10 +248,10 @@ TEST_P(G03_threads, a_close_that_timed_out_has_closed_all_the_same) {
   entered.pass();
   EXPECT_EQ(t.close_and_wait_for(1ms).wait, wait_result::timed_out);
   EXPECT_EQ(t.arm_after(0ns), detent::arm_result::closed);
-  EXPECT_EQ(birds.gone.load(), 0);
+  EXPECT_EQ(birds.gone(), 0);
   leave.open();
   EXPECT_EQ(t.close_and_wait().wait, wait_result::quiet);
-  EXPECT_EQ(birds.gone.load(), 1);
+  EXPECT_EQ(birds.gone(), 1);
 }
 
 // --- What cannot keep a waiter
@@ -346,22 +346,22 @@ TEST_P(G03_threads, captures_in_place_and_on_the_heap_are_destroyed_exactly_once
   support::cage birds;
   const auto fill = [&](auto... ballast) {
     timer t(service, [bird = support::canary(birds), ballast...] { static_cast<void>((0 + ... + ballast.size())); });
-    EXPECT_EQ(birds.alive.load(), 1);
+    EXPECT_EQ(birds.alive(), 1);
     EXPECT_EQ(t.cancel_and_wait().outcome, cancel_result::idle);
-    EXPECT_EQ(birds.alive.load(), 1) << "cancel keeps the callable";
+    EXPECT_EQ(birds.alive(), 1) << "cancel keeps the callable";
     t.arm_after(1h);
     timer moved(std::move(t));
-    EXPECT_EQ(birds.alive.load(), 1);
+    EXPECT_EQ(birds.alive(), 1);
     moved.close();
-    EXPECT_EQ(birds.gone.load(), 1) << "inside close, when no call runs";
+    EXPECT_EQ(birds.gone(), 1) << "inside close, when no call runs";
     moved.close_and_wait();
     moved = timer();
-    EXPECT_EQ(birds.gone.exchange(0), 1);
+    EXPECT_EQ(birds.forget_gone(), 1);
   };
   fill();
   fill(std::array<char, 200>{});
   fill(std::string("a string with a destructor of its own, too long to be short"));
-  EXPECT_EQ(birds.alive.load(), 0);
+  EXPECT_EQ(birds.alive(), 0);
 }
 
 TEST_P(G03_threads, captures_of_a_closed_running_call_go_on_its_thread_right_after_it) {
@@ -377,10 +377,10 @@ TEST_P(G03_threads, captures_of_a_closed_running_call_go_on_its_thread_right_aft
   t.arm_after(0ns);
   entered.pass();
   EXPECT_EQ(t.close(), cancel_result::running);
-  EXPECT_EQ(birds.gone.load(), 0);
+  EXPECT_EQ(birds.gone(), 0);
   leave.open();
-  support::eventually([&] { return birds.gone.load() == 1; });
-  EXPECT_EQ(birds.gone_on.load(), ran_on.load());
+  support::eventually([&] { return birds.gone() == 1; });
+  EXPECT_EQ(birds.gone_on(), ran_on.load());
 }
 
 // --- The exception: detach -------------------------------------------------------------------------------------------
@@ -408,14 +408,14 @@ TEST_P(G03_threads, after_detach_a_close_comes_back_and_the_callable_lives_until
   const detent::cancel_answer got = t.close_and_wait();
   EXPECT_EQ(got.outcome, cancel_result::cancelled_running);
   EXPECT_EQ(got.wait, wait_result::quiet);
-  EXPECT_EQ(birds.gone.load(), 0);
+  EXPECT_EQ(birds.gone(), 0);
   const timer_id id = t.id();
   t = timer();  // The record is reused only after the call.
-  EXPECT_EQ(birds.gone.load(), 0);
+  EXPECT_EQ(birds.gone(), 0);
   timer next(service, [] {});
   EXPECT_NE(next.id().index, id.index);
   leave.open();
-  support::eventually([&] { return birds.gone.load() == 1; });
+  support::eventually([&] { return birds.gone() == 1; });
   own->pass();
   EXPECT_EQ(calls.load(), 1);
 }

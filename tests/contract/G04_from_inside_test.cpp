@@ -51,7 +51,7 @@ class G04_inside : public support::on_scene {
       if (call.fetch_add(1) != 0) return;
       armed.pass();
       act(f);
-      EXPECT_EQ(birds.alive.load(), 1) << "the callable was destroyed in its own call";
+      EXPECT_EQ(birds.alive(), 1) << "the callable was destroyed in its own call";
       over.store(true);
     });
     t->arm_after(0ns);
@@ -61,8 +61,8 @@ class G04_inside : public support::on_scene {
       if (play.holder() != nullptr) play.until([&] { return t->status() != timer_state::running; });
       EXPECT_EQ(t->close_and_wait_for(support::patience).wait, wait_result::quiet);
     }
-    play.until([&] { return birds.alive.load() == 0; });
-    EXPECT_EQ(birds.gone.load(), 1);
+    play.until([&] { return birds.alive() == 0; });
+    EXPECT_EQ(birds.gone(), 1);
     t.reset();
   }
 
@@ -183,7 +183,7 @@ TEST_P(G04_inside, close_then) {
   std::atomic<int> then{0};
   inside([&](firing&) {
     EXPECT_EQ(t->close_then([&] {
-      EXPECT_EQ(birds.gone.load(), 1) << "it runs after the callable is gone";
+      EXPECT_EQ(birds.gone(), 1) << "it runs after the callable is gone";
       then.fetch_add(1);
     }),
               then_result::accepted);
@@ -254,7 +254,7 @@ TEST_P(G04_inside, destroying_the_handle_of_a_series) {
     t->arm_every(1us);
     t.reset();
   });
-  EXPECT_TRUE(play.quiet_of([&] { return birds.gone.load() != 1; }));
+  EXPECT_TRUE(play.quiet_of([&] { return birds.gone() != 1; }));
 }
 
 TEST_P(G04_inside, assigning_over_the_handle) {
@@ -326,17 +326,17 @@ TEST_P(G04_inside, destroying_the_owner_of_the_handle) {
   o->t = timer(service, [&, bird = support::canary(birds)] {
     armed.pass();
     o.reset();
-    EXPECT_EQ(birds.alive.load(), 1);
+    EXPECT_EQ(birds.alive(), 1);
     over.store(true);
   });
   o->t.arm_after(0ns);
   armed.open();
-  play.until([&] { return over.load() && birds.gone.load() == 1; });
+  play.until([&] { return over.load() && birds.gone() == 1; });
 }
 
 TEST_P(G04_inside, a_callable_that_owns_its_own_timer) {
   for (const bool lets_go_inside : {true, false}) {
-    birds.gone.store(0);
+    birds.forget_gone();
     std::atomic<bool> over{false};
     support::gate armed;
     auto self = std::make_shared<timer>();
@@ -354,8 +354,8 @@ TEST_P(G04_inside, a_callable_that_owns_its_own_timer) {
       raw->close();  // Nobody else would: the cycle is the user's, and close breaks it.
     }
     self.reset();
-    play.until([&] { return over.load() && birds.gone.load() == 1; });
-    EXPECT_EQ(birds.alive.load(), 0);
+    play.until([&] { return over.load() && birds.gone() == 1; });
+    EXPECT_EQ(birds.alive(), 0);
   }
 }
 

@@ -87,7 +87,7 @@ TEST(G14, CreateArmCloseReusesRecords) {
     detent::timer t(service, [c = canary(home)] {});
     t.arm_after(1h);
     t.close();
-    EXPECT_EQ(home.alive.load(), 0) << "close destroys the captures of a timer that no call runs";
+    EXPECT_EQ(home.alive(), 0) << "close destroys the captures of a timer that no call runs";
   });
   EXPECT_EQ(service.counters().alive, 0U);
 }
@@ -98,7 +98,7 @@ TEST(G14, IdsEndedByCloseGiveBackRecordAndCaptures) {
   expect_flat(many / 10, [&](std::size_t) {
     const detent::timer_id id = service.once(1h, [c = canary(home)] {});
     service.close(id);
-    EXPECT_EQ(home.alive.load(), 0);
+    EXPECT_EQ(home.alive(), 0);
   });
   EXPECT_EQ(service.counters().alive, 0U);
 }
@@ -110,7 +110,7 @@ TEST(G14, IdsEndedByFiringGiveBackRecordAndCaptures) {
   expect_flat(many / 20, [&](std::size_t) {
     service.once(1ms, [c = canary(home)] {});
     clock.advance(1ms);
-    EXPECT_EQ(home.alive.load(), 0);
+    EXPECT_EQ(home.alive(), 0);
   });
   EXPECT_EQ(service.counters().alive, 0U);
 }
@@ -167,13 +167,13 @@ TEST(G14, ACancelledHandleKeepsItsCallable) {
   detent::timer t(service, [&calls, c = canary(home)] { ++calls; });
   t.arm_after(1s);
   EXPECT_EQ(t.cancel(), detent::cancel_result::cancelled);
-  EXPECT_EQ(home.alive.load(), 1);
+  EXPECT_EQ(home.alive(), 1);
   t.arm_after(1s);
   clock.advance(1s);
   EXPECT_EQ(calls, 1);
   EXPECT_EQ(t.close(), detent::cancel_result::idle);
-  EXPECT_EQ(home.alive.load(), 0);
-  EXPECT_EQ(home.gone_on.load(), std::this_thread::get_id());
+  EXPECT_EQ(home.alive(), 0);
+  EXPECT_EQ(home.gone_on(), std::this_thread::get_id());
 }
 
 TEST(G14, CapturesOfARunningCallGoRightAfterItOnItsThread) {
@@ -186,15 +186,15 @@ TEST(G14, CapturesOfARunningCallGoRightAfterItOnItsThread) {
     runner.store(std::this_thread::get_id());
     inside.open();
     closed.pass();
-    EXPECT_EQ(home.alive.load(), 1) << "the callable lives until its call has returned";
+    EXPECT_EQ(home.alive(), 1) << "the callable lives until its call has returned";
   });
   t.arm_after(0ns);
   ASSERT_TRUE(inside.pass());
   EXPECT_EQ(t.close(), detent::cancel_result::running);
-  EXPECT_EQ(home.alive.load(), 1);
+  EXPECT_EQ(home.alive(), 1);
   closed.open();
-  EXPECT_TRUE(support::eventually([&] { return home.gone.load() == 1; }));
-  EXPECT_EQ(home.gone_on.load(), runner.load());
+  EXPECT_TRUE(support::eventually([&] { return home.gone() == 1; }));
+  EXPECT_EQ(home.gone_on(), runner.load());
   t = {};
   EXPECT_EQ(service.counters().alive, 0U);
 }

@@ -63,7 +63,7 @@ TEST_P(shutdown_on, AfterwardsEverythingIsRefused) {
   EXPECT_EQ(t.status(), detent::timer_state::shut_down);
   support::cage home;
   detent::timer born_closed(service, [c = support::canary(home)] { ADD_FAILURE(); });
-  EXPECT_EQ(home.alive.load(), 0) << "a timer that can never fire keeps no captures";
+  EXPECT_EQ(home.alive(), 0) << "a timer that can never fire keeps no captures";
   EXPECT_EQ(born_closed.arm_after(0ns), detent::arm_result::shut_down);
   EXPECT_FALSE(service.once(0ns, [] { ADD_FAILURE(); }));
   EXPECT_FALSE(service.every(1ms, [] { ADD_FAILURE(); }));

@@ -47,7 +47,7 @@ TEST_P(outliving_on, VerbsOfAHandleAnswerShutDown) {
   armed.arm_after(1h);
   ticking.arm_every(1h);
   play.holder().reset();
-  EXPECT_EQ(home.alive.load(), 0) << "the end of the service destroys every callable";
+  EXPECT_EQ(home.alive(), 0) << "the end of the service destroys every callable";
   for (detent::timer* t : {&armed, &idle, &ticking}) expect_shut_down(*t);
   EXPECT_EQ(armed.name(), "outlives");
   EXPECT_EQ(armed.tolerance(), 1ms);
@@ -94,7 +94,7 @@ TEST_P(outliving_on, AServiceIsDestroyedWithManyArmedTimers) {
     service.once(1h, [c = support::canary(home)] {});
   }
   play.holder().reset();
-  EXPECT_EQ(home.alive.load(), 0);
+  EXPECT_EQ(home.alive(), 0);
   for (detent::timer& t : timers) EXPECT_EQ(t.status(), detent::timer_state::shut_down);
 }
 

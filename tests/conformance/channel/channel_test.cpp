@@ -107,10 +107,10 @@ TEST(Channel, DestroysWhatNobodyReceived) {
   {
     const auto c = channel<support::canary>::make(4);
     for (int i = 0; i < 3; ++i) EXPECT_EQ(c.send(support::canary(home)), send_result::sent);
-    EXPECT_EQ(home.alive.load(), 3);
+    EXPECT_EQ(home.alive(), 3);
   }
-  EXPECT_EQ(home.alive.load(), 0);
-  EXPECT_EQ(home.gone.load(), 3);
+  EXPECT_EQ(home.alive(), 0);
+  EXPECT_EQ(home.gone(), 3);
 }
 
 // A value whose move and end use the very channel that carries it. Under a lock of the channel it would hang.

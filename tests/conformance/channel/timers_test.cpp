@@ -481,9 +481,9 @@ TEST(GoFunc, ADroppedHandleNeverCallsAndFreesF) {
   timer_service service{clock};
   {
     const auto t = go::after_func(service, 1ms, [&, c = support::canary(home)] { ++calls; });
-    EXPECT_EQ(home.alive.load(), 1);
+    EXPECT_EQ(home.alive(), 1);
   }
-  EXPECT_EQ(home.alive.load(), 0);
+  EXPECT_EQ(home.alive(), 0);
   clock.advance(1h);
   EXPECT_EQ(calls.load(), 0);
 }

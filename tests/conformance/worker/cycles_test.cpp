@@ -69,7 +69,7 @@ TEST(worker_cycles, leave_nothing) {
     EXPECT_LE(told.load(), 1u);  // The expectation ended before the worker: it need not be told any more.
   }
   EXPECT_EQ(replies, asked);
-  EXPECT_EQ(cage.alive.load(), 0);
+  EXPECT_EQ(cage.alive(), 0);
   EXPECT_TRUE(support::eventually([&] { return entries_of("/proc/self/task") == threads; }));
   EXPECT_EQ(entries_of("/proc/self/fd"), files);
 }

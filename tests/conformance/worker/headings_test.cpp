@@ -80,13 +80,13 @@ TEST(thread_cleanup, free_memory) {
     w.start();
     for (int i = 0; i < 100; ++i) EXPECT_EQ(w.post([c = support::canary(tasks)] {}), post_result::accepted);
     EXPECT_TRUE(w.shutdown(support::patience).complete);
-    EXPECT_EQ(tasks.alive.load(), 0);
-    EXPECT_EQ(tasks.gone.load(), 100);
-    EXPECT_EQ(kept.gone.load(), 1);
+    EXPECT_EQ(tasks.alive(), 0);
+    EXPECT_EQ(tasks.gone(), 100);
+    EXPECT_EQ(kept.gone(), 1);
     EXPECT_EQ(order, (std::vector<int>{2, 1, 0}));
-    EXPECT_NE(kept.gone_on.load(), std::this_thread::get_id());
+    EXPECT_NE(kept.gone_on(), std::this_thread::get_id());
   }
-  EXPECT_EQ(kept.alive.load(), 0);
+  EXPECT_EQ(kept.alive(), 0);
 }
 
 // Close handles: descriptors owned by a worker are closed when it ends, whichever way it ends.
@@ -415,7 +415,7 @@ TEST(thread_cleanup, current_task) {
                   [&] {
                     busy.open();
                     release.pass();
-                    alive_at_end.store(kept.alive.load());
+                    alive_at_end.store(kept.alive());
                   },
                   {.name = "stubborn"}),
               post_result::accepted);
@@ -433,7 +433,7 @@ TEST(thread_cleanup, current_task) {
     EXPECT_EQ(last.items.accepted, 2u);
   }
   EXPECT_EQ(alive_at_end.load(), 1);
-  EXPECT_EQ(kept.alive.load(), 0);
+  EXPECT_EQ(kept.alive(), 0);
 }
 
 // (Rule) Close owned threads: children end before what their parent owns is released, their reports are part of its
