@@ -93,8 +93,10 @@ class timer_port final : public port {
     if (period_ns_ == 0) {
       armed_ = false;
     } else {
-      const std::int64_t missed = (now_ns - at_ns_) / period_ns_;
-      at_ns_ = add_ns(at_ns_ + missed * period_ns_, period_ns_);
+      // Without a sign: a clock may move by more than 2^63 ns. What is added ends at `now_ns` at the latest.
+      const auto late_ns = static_cast<std::uint64_t>(now_ns) - static_cast<std::uint64_t>(at_ns_);
+      const std::uint64_t whole_ns = late_ns - late_ns % static_cast<std::uint64_t>(period_ns_);
+      at_ns_ = add_ns(static_cast<std::int64_t>(static_cast<std::uint64_t>(at_ns_) + whole_ns), period_ns_);
     }
     return true;
   }

@@ -283,6 +283,33 @@ TEST(Select, WhatIsNotSentStaysWithItsOwner) {
 
 // A case is as likely as any other that is ready: of 4000 draws among two of eight, each has its share. The bound is
 // passed by chance less than once in 10^20 runs.
+// Go's `case a <- x: case b <- x:`.
+TEST(Select, OneValueMayStandInSeveralCases) {
+  const std::string text = "a value that is long enough to be boxed";
+  const auto nobody = channel<std::string>::make();
+  const auto roomy = channel<std::string>::make(1);
+  std::string value = text;
+  EXPECT_EQ(select(on_send(nobody, std::move(value)), on_send(roomy, std::move(value))), 1U);
+  EXPECT_EQ(*roomy.receive(), text);
+
+  value = text;
+  EXPECT_EQ(select(on_send(nobody, std::move(value)), on_send(nobody, std::move(value)), otherwise()), 2U);
+  EXPECT_EQ(value, text) << "nobody took it";
+
+  const auto closed = channel<std::string>::make();
+  closed.close();
+  EXPECT_EQ(
+      select(on_send(nobody, std::move(value)), on_send(closed, std::move(value)), on_send(nobody, std::move(value))),
+      1U);
+  EXPECT_EQ(value, text) << "the chosen case could not send it";
+
+  EXPECT_EQ(
+      select(on_send(roomy, std::move(value)), on_send(nobody, std::move(value)), on_send(roomy, std::move(value))) % 2,
+      0U);
+  EXPECT_EQ(*roomy.receive(), text);
+  EXPECT_EQ(roomy.size(), 0U);
+}
+
 TEST(Select, IsFairAmongReadyCases) {
   std::array<channel<int>, 8> c;
   for (auto& each : c) each = channel<int>::make(1);

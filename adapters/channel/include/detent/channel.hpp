@@ -20,6 +20,7 @@
 #include <detent/time.hpp>
 #include <detent/version.hpp>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <concepts>
@@ -104,6 +105,8 @@ struct case_entry {
   channel_word word = 0;           // what is sent, or what was received; who has claimed the waiter writes it
 
   // Used by the select alone.
+  const void* value = nullptr;  // whose box `word` names: what is sent, if it was boxed
+  const void* kind = nullptr;   // of that value's type
   std::uint16_t poll_index = 0;
   std::uint16_t lock_index = 0;
   port_share kept{};  // a blocked call holds its channels
@@ -114,6 +117,11 @@ struct case_entry {
   case_entry* before = nullptr;
   case_entry* after = nullptr;
   bool linked = false;
+
+  // Several cases may send one value: it is moved into one box, and whichever case is done sends that.
+  bool shares_box_with(const case_entry& other) const noexcept {
+    return value != nullptr && value == other.value && kind == other.kind;
+  }
 };
 
 // When a select gives up.
@@ -143,6 +151,7 @@ struct boxing {
   static_assert(std::is_object_v<T> && !std::is_const_v<T> && std::is_nothrow_move_constructible_v<T>,
                 "a channel carries objects whose move does not throw: a value is never lost between two threads");
   static constexpr bool in_word = std::is_trivially_copyable_v<T> && sizeof(T) <= sizeof(channel_word);
+  static constexpr bool kind = true;  // its address names the type
 
   template <class Source>
   static channel_word pack(Source&& value) {
@@ -256,7 +265,7 @@ class channel {
  public:
   channel() noexcept = default;
 
-  // May throw std::bad_alloc.
+  // May throw std::bad_alloc, or std::length_error for a capacity that no memory could hold.
   static channel make(std::size_t capacity = 0) {
     return channel(detail::make_channel(capacity, &detail::boxing<T>::discard));
   }
@@ -375,7 +384,7 @@ class receive_case {
  public:
   static constexpr bool is_channel = true;
   receive_case(port_share at, F f) : at_(std::move(at)), f_(std::move(f)) {}
-  void enter(case_entry& entry) { entry.at = &at_; }
+  void enter(case_entry& entry, const case_entry* /*first*/) { entry.at = &at_; }
   void take_back(const case_entry& /*entry*/) noexcept {}
   void end(const case_entry& entry, case_end how) {
     if (how == case_end::done) {
@@ -395,8 +404,16 @@ class send_case {
  public:
   static constexpr bool is_channel = true;
   send_case(port_share at, T& value, F f) : at_(std::move(at)), value_(&value), f_(std::move(f)) {}
-  void enter(case_entry& entry) {
-    entry.word = at_ == nullptr ? 0 : boxing<T>::pack(std::move(*value_));
+  // `first` is the first entry of this select; those up to `entry` have been entered.
+  void enter(case_entry& entry, const case_entry* first) {
+    if (at_ != nullptr) {
+      entry.value = value_;
+      entry.kind = &boxing<T>::kind;
+      const case_entry* const here = &entry;
+      const case_entry* const same =
+          std::find_if(first, here, [&](const case_entry& other) { return other.shares_box_with(entry); });
+      entry.word = same != here ? same->word : boxing<T>::pack(std::move(*value_));
+    }
     entry.sends = true;
     entry.at = &at_;  // Last: an entry with a port has a value.
   }
@@ -462,7 +479,8 @@ auto on_receive(const channel<T>& from, F f = {}) {
   return detail::receive_case<T, F>(from.share(), std::move(f));
 }
 // `f` gets `sent` or `closed`; or nothing. The value is moved from only if this case is done: it is referred to, and
-// outlives the select, as whatever stands in the same expression does.
+// outlives the select, as whatever stands in the same expression does. Several cases may send one value; one of them
+// does.
 template <class T, class F = detail::nothing_more>
 auto on_send(const channel<T>& to, std::type_identity_t<T>&& value, F f = {}) {
   return detail::send_case<T, F>(to.share(), value, std::move(f));
@@ -503,12 +521,19 @@ std::size_t select(Cases&&... cases) {
     std::tuple<Cases&...> all;
     bool armed = true;
     std::size_t spared = static_cast<std::size_t>(-1);
+    // An earlier case, or the chosen one, has the same box and sees to it.
+    bool is_seen_to(std::size_t at) const noexcept {
+      for (std::size_t other = 0; other < entries.size(); ++other) {
+        if ((other < at || other == spared) && entries[other].shares_box_with(entries[at])) return true;
+      }
+      return false;
+    }
     void run() noexcept {
       armed = false;
       std::size_t at = 0;
       const auto one = [&](auto& c) {
         if constexpr (std::remove_cvref_t<decltype(c)>::is_channel) {
-          if (entries[at].at != nullptr && at != spared) c.take_back(entries[at]);
+          if (entries[at].at != nullptr && at != spared && !is_seen_to(at)) c.take_back(entries[at]);
           ++at;
         }
       };
@@ -520,7 +545,7 @@ std::size_t select(Cases&&... cases) {
   } unused{entries, {cases...}};
   const auto enter = [&](auto& c) {
     if constexpr (std::remove_cvref_t<decltype(c)>::is_channel) {
-      c.enter(entries[filled++]);
+      c.enter(entries[filled++], entries.data());
     } else {
       c.limit(until);
     }
