@@ -85,6 +85,9 @@ namespace {
 
 constexpr named by_handle(timer_id id) noexcept { return {id.index, 0}; }
 
+// For verbs that wait: the handle may be destroyed meanwhile, and the record have its next tenant.
+constexpr named by_id(timer_id id) noexcept { return {id.index, id.generation}; }
+
 }  // namespace
 
 arm_result timer_base::arm_at_ns(std::int64_t at_ns) noexcept {
@@ -124,13 +127,13 @@ cancel_answer timer_base::close_and_wait() noexcept { return close_and_wait_ns(n
 
 cancel_answer timer_base::close_and_wait_ns(std::int64_t limit_ns) noexcept {
   if (core_ == nullptr) return {cancel_result::closed, wait_result::quiet};
-  return core_->close_and_wait(by_handle(id_), limit_ns);
+  return core_->close_and_wait(by_id(id_), limit_ns);
 }
 
 stop_result timer_base::stop() noexcept { return core_ == nullptr ? stop_result::idle : core_->stop(by_handle(id_)); }
 
 wait_result timer_base::wait_ns(std::int64_t limit_ns) noexcept {
-  return core_ == nullptr ? wait_result::quiet : core_->wait(by_handle(id_), limit_ns);
+  return core_ == nullptr ? wait_result::quiet : core_->wait(by_id(id_), limit_ns);
 }
 
 timer_state timer_base::status() const noexcept {

@@ -154,6 +154,11 @@ std::uint64_t core::next_tick(const cold_part& c, series_state& series, std::int
 }
 
 void core::call(std::uint32_t index, const claim& won) noexcept {
+  const std::uint32_t continuations = call_and_finish(index, won);
+  if (continuations != no_index) start_continuations(continuations);
+}
+
+std::uint32_t core::call_and_finish(std::uint32_t index, const claim& won) noexcept {
   record& r = registry_.hot(index);
   const bool grouped = (r.order.load(memory_order_relaxed) & order_word::grouped) != 0;  // T8 published it, by T4.
   const group_record* group = grouped ? registry_.cold(index).group : nullptr;
@@ -168,10 +173,10 @@ void core::call(std::uint32_t index, const claim& won) noexcept {
   const bool watched = options_.call_limit.count() > 0;
   if (watched) watch(frame);
   call_user(r, frame);
-  if (is_gone()) return;  // The callback forked and this is the child: nothing here is anybody's any more.
+  if (is_gone()) return no_index;  // The callback forked and this is the child: nothing here is anybody's any more.
   if (watched) unwatch(frame);
   resume_series(index);
-  finish(index, frame.key.detached);
+  return finish(index, frame.key.detached);
 }
 
 // The one door to a user's callback. No lock of the library is held here.
@@ -246,7 +251,9 @@ void core::end_spent(std::uint32_t index, std::uint64_t* s) noexcept {
 
 // T5. The call, and under a terminal value the callable, are over. After T5 the record may be the owner's to free. The
 // word that T5 replaces is never that of a spent timer: a cancel that found this call has left the timer's end to it.
-void core::finish(std::uint32_t index, bool detached) noexcept {
+// Answers the continuations that are due; they are started when this call is on no list any more, for they may free
+// all that its frame names.
+std::uint32_t core::finish(std::uint32_t index, bool detached) noexcept {
   record& r = registry_.hot(index);
   std::uint32_t continuations = no_index;
   bool destroyed = busted(bug::early_end);
@@ -267,7 +274,7 @@ void core::finish(std::uint32_t index, bool detached) noexcept {
   }
   if (busted(bug::early_end) && state::is_terminal(s)) continuations = end_callable(index);
   if (state::is_orphan(s)) release(index);
-  if (continuations != no_index) start_continuations(continuations);
+  return continuations;
 }
 
 // T5 of a call that somebody waits for: one step with the count of its end (words.hpp, WAITING). Answers false, with
@@ -298,6 +305,40 @@ void core::count_end(std::uint32_t index) noexcept {
 
 // --- Serial groups: one member's entry at a time, in the order handed out. ------------------------------------------
 
+namespace {
+
+// A group's turn that this thread is giving to the user's executor. An executor that runs the task at once, or drops
+// it, comes back here from inside: the entry that is next then is left for the outer one. Otherwise a group would need
+// a frame of the stack for each member that is due.
+class turn_post {
+ public:
+  explicit turn_post(const group_record* group) noexcept : group_(group), outer_(innermost()) { innermost() = this; }
+  ~turn_post() { innermost() = outer_; }
+  turn_post(const turn_post&) = delete;
+  turn_post& operator=(const turn_post&) = delete;
+
+  static bool leave(const group_record* group, std::uint32_t next) noexcept {
+    for (turn_post* post = innermost(); post != nullptr; post = post->outer_) {
+      if (post->group_ != group) continue;
+      post->left_ = next;
+      return true;
+    }
+    return false;
+  }
+  std::uint32_t take_left() noexcept { return std::exchange(left_, no_index); }
+
+ private:
+  struct of_thread;
+  static turn_post*& innermost() noexcept { return of_this_thread<of_thread, turn_post*>(); }
+
+  const group_record* const group_;
+  std::uint32_t left_ = no_index;
+  turn_post* const outer_;
+};
+
+}  // namespace
+
+// Answers the entry that runs next on this thread.
 std::uint32_t core::pass_turn(group_record* group) noexcept {
   std::uint32_t next = no_index;
   {
@@ -311,7 +352,10 @@ std::uint32_t core::pass_turn(group_record* group) noexcept {
     if (group->turn_first == no_index) group->turn_last = no_index;
   }
   if (options_.executor.which() != executor_choice::kind::custom) return next;
-  return post_turn(next) ? no_index : next;
+  if (turn_post::leave(group, next)) return no_index;
+  turn_post post(group);
+  while (next != no_index && post_turn(next)) next = post.take_left();
+  return next;
 }
 
 // A task may outlive the service, the user's executor need not: O1 first, so that whoever ends the service waits for

@@ -187,8 +187,12 @@ void core::end_here(std::uint32_t index) noexcept {
 
 // The same where the caller's share outlives it.
 void core::end_here_shared(std::uint32_t index) noexcept {
-  call_frame frame(this, index, registry_.cold(index).group, 0);
-  finish(index, false);
+  std::uint32_t continuations = no_index;
+  {
+    call_frame frame(this, index, registry_.cold(index).group, 0);
+    continuations = finish(index, false);
+  }
+  if (continuations != no_index) start_continuations(continuations);
 }
 
 // Destroys the callable and answers the continuations that are due now. Requires: `calling` held under a terminal
@@ -306,6 +310,7 @@ void core::release(std::uint32_t index) noexcept {
 // arms the next one in line, so several run in order, on any executor.
 
 void core::continue_with(named target, timer_id continuation) noexcept {
+  const held_share held(this);  // The continuation may free everything, handle and service included.
   const std::uint32_t next = continuation.index;
   bool queued = false;
   const bool by_handle = target.generation == 0;

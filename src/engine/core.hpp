@@ -274,13 +274,14 @@ class core {
   claim claim_guarded(std::uint32_t index, const group_record* turn, std::int64_t start_ns) noexcept;
   std::uint64_t next_tick(const cold_part& c, series_state& series, std::int64_t at_ns, claim& won) const noexcept;
   void call(std::uint32_t index, const claim& won) noexcept;
+  std::uint32_t call_and_finish(std::uint32_t index, const claim& won) noexcept;
   void call_user(record& r, call_frame& frame) noexcept;
   void note_lateness(std::int64_t lateness_ns) noexcept;
   void note_throw(std::uint32_t index, std::exception_ptr error) noexcept;
   void resume_series(std::uint32_t index) noexcept;
   bool is_spent(std::uint32_t index, std::uint64_t s) const noexcept;
   void end_spent(std::uint32_t index, std::uint64_t* s) noexcept;
-  void finish(std::uint32_t index, bool detached) noexcept;
+  std::uint32_t finish(std::uint32_t index, bool detached) noexcept;
   bool finish_waited(std::uint32_t index, bool destroyed, std::uint64_t* found) noexcept;
   void count_end(std::uint32_t index) noexcept DETENT_REQUIRES(registry_.lock_of(index));
   static void number_call(record& r) noexcept;

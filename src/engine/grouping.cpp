@@ -40,6 +40,18 @@ constexpr bool withdrew(cancel_result r) noexcept {
   return r == cancel_result::cancelled || r == cancel_result::cancelled_running;
 }
 
+// Keeps a group while its members end: a capture may own the group.
+class held_group {
+ public:
+  explicit held_group(group_record* group) noexcept : group_(group) { core::share_group(group); }
+  ~held_group() { core::unshare_group(group_); }
+  held_group(const held_group&) = delete;
+  held_group& operator=(const held_group&) = delete;
+
+ private:
+  group_record* const group_;
+};
+
 }  // namespace
 
 group_record* core::make_group(group_record* parent, const group_options& options) {
@@ -113,6 +125,7 @@ std::uint32_t core::close_one_spent(group_record* group) noexcept {
 std::size_t core::cancel_group(group_record* group) noexcept {
   core* owner = group->owner;
   if (owner->is_gone()) return 0;
+  const held_group held(group);
   std::size_t withdrawn = 0;
   {
     lock_guard guard(group->tree->lock);
@@ -156,6 +169,7 @@ std::uint32_t core::close_members(group_record* group, std::size_t* withdrawn) n
 std::size_t core::close_group(group_record* group) noexcept {
   core* owner = group->owner;
   if (owner->is_gone()) return 0;
+  const held_group held(group);
   std::size_t withdrawn = 0;
   for (;;) {
     std::uint32_t to_end = no_index;

@@ -5,6 +5,8 @@
 // other.
 #include "engine/core.hpp"
 
+#include <optional>
+
 namespace detent::inline v0::detail {
 
 // One call as a waiter sees it. Lives on the waiter's stack.
@@ -59,13 +61,13 @@ bool core::is_detached(std::uint32_t index) const noexcept {
 bool core::await_locked(std::uint32_t index, bool pending_too, bool detached_counts) noexcept {
   if (!detached_counts && is_detached(index)) return false;
   record& r = registry_.hot(index);
-  std::uint64_t s = r.state.load(memory_order_relaxed);  // T7: a guess, the exchange decides.
+  std::uint64_t s = r.state.load(memory_order_acquire);  // T7 <- T5: what the call did, if it is over.
   for (;;) {
     if (!state::is_calling(s) && !(pending_too && state::is_pending(s))) return false;
     if (busted(bug::waited_unset)) return true;
     chaos(chaos_at::await_T7);
-    if (compare_exchange(r.state, s, s | state::waited, access_, memory_order_relaxed, memory_order_relaxed))
-      return true;  // T7 -> T5: the lock.
+    if (compare_exchange(r.state, s, s | state::waited, access_, memory_order_acquire, memory_order_acquire))
+      return true;  // T7 <- T5; -> T5: the lock.
   }
 }
 
@@ -125,6 +127,7 @@ cancel_answer core::cancel_and_wait(named timer, std::int64_t limit_ns) noexcept
   cancel_result outcome = cancel_result::closed;
   bool waits = false;
   bool ends_timer = false;
+  std::optional<held_share> held;  // The handle, and the service, may be destroyed while this is blocked.
   {
     lock_guard guard(registry_.lock_of(timer.index));
     if (timer.generation != 0 && registry_.generation(timer.index) != timer.generation) {
@@ -138,6 +141,7 @@ cancel_answer core::cancel_and_wait(named timer, std::int64_t limit_ns) noexcept
       waits = terminal ? await_locked(timer.index, false, false) : !is_detached(timer.index);
       call.note_counts();
     }
+    if (waits) held.emplace(this);  // Before the lock is free: the call's end needs it.
   }
   if (ends_timer) end_here(timer.index);
   if (from_callback) return {outcome, wait_result::from_callback};
@@ -145,9 +149,10 @@ cancel_answer core::cancel_and_wait(named timer, std::int64_t limit_ns) noexcept
 }
 
 cancel_answer core::close_and_wait(named timer, std::int64_t limit_ns) noexcept {
+  const held_share held(this);  // A capture may own the handle and the service, a callback may destroy them.
   order_wait_for(timer, limit_ns, "close_and_wait");
   const std::int64_t until_ns = until(limit_ns);
-  if (busted(bug::check_first) && timer.generation == 0) {
+  if (busted(bug::check_first)) {
     const std::uint64_t s = registry_.hot(timer.index).state.load(memory_order_acquire);  // T13: the planted bug.
     if (!state::is_calling(s)) return {close(timer), wait_result::quiet};
   }
@@ -160,6 +165,7 @@ cancel_answer core::close_and_wait(named timer, std::int64_t limit_ns) noexcept 
 // waits for one call for each of the two.
 wait_result core::wait(named timer, std::int64_t limit_ns) noexcept {
   if (is_gone() || !registry_.exists(timer.index)) return wait_result::quiet;
+  const held_share held(this);  // The handle, and the service, may be destroyed while this is blocked.
   if (!inside_own_callback()) order_wait_for(timer, limit_ns, "wait");
   const std::int64_t until_ns = until(limit_ns);
   int calls_left = 0;

@@ -70,6 +70,7 @@ registered_wait::registered_wait(wait_target target, cycle* found) noexcept
     : target_(target), calls_(innermost_call()) {
   if (calls_ == nullptr) return;
   lock_guard guard(graph.lock);
+  if (target.is_over(target.context)) return;  // Answered meanwhile: whoever is waited for next is not our business.
   graph.clear_marks();
   if (!busted(bug::cross_wait) && graph.reaches(target, calls_, found)) {
     refused_ = true;

@@ -37,7 +37,8 @@
 // ORDERS. A row has what its partners need and no more: each half was taken away once, and a scenario of the explorer
 // noticed, or docs/proof/explorer_weakened.md says why it stays. What is loaded before an exchange is a guess, and
 // relaxed. T4 of a guarded word does without acquire, for the registry lock orders it; T2, T5 and T11 acquire also
-// where the exchange fails, for the word found decides then.
+// where the exchange fails, for the word found decides then. T7 acquires for the wait that finds the call over; one
+// that sets `waited` is ordered by X2.
 //
 // TRANSITIONS of state. Each row is one read-modify-write unless it says load. s is the value replaced.
 //  id           who            change                                       order     pairs with      publishes
@@ -47,7 +48,7 @@
 //  T4 claim     runner         due: none|next|held, + calling               acq_rel   T1, T5          armer's writes
 //  T5 finish    runner, ender  - calling - waited; waited: under the lock   release   T2 T3 T4 T7     what the call did; destroyed callable
 //  T6 resume    runner         held -> next (only held)                     relaxed   -               -
-//  T7 await     waiter         calling or pending: + waited, under the lock relaxed   T5              -
+//  T7 await     waiter         calling or pending: + waited, under the lock acquire   T5              -
 //  T8 open      creator        terminal -> none (or stays: born closed)     release   T1 T4, T9       callable, cold part
 //  T9 confirm   driver, runner no change (adds 0)                           release   T1              hint raised before it (SB-A)
 //  T10 abandon  owner          calling: + orphan                            release   T5              the owner's last use

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <support/executors.hpp>
@@ -434,6 +435,50 @@ TEST(G07_serial_group, keeps_its_other_members_back_while_one_task_is_out) {
     EXPECT_LE(held.size(), 1U);
   }
   EXPECT_EQ(order, (std::vector<int>{1, 3, 4}));
+}
+
+// An executor that runs what it is given at once, or drops it, is not entered once more for each member. The first task
+// is kept, so that the others queue up behind it.
+TEST(G07_serial_group, needs_no_stack_for_its_members_when_tasks_run_inside_post) {
+  struct nested_executor {
+    bool drops = false;
+    std::optional<detent::task> first{};
+    bool had_first = false;
+    int depth = 0;
+    int deepest = 0;
+    void post(detent::task t) {
+      if (!std::exchange(had_first, true)) {
+        first.emplace(std::move(t));
+        return;
+      }
+      deepest = std::max(deepest, ++depth);
+      if (drops) static_cast<void>(detent::task(std::move(t)));
+      else t();
+      --depth;
+    }
+  };
+  for (const bool drops : {false, true}) {
+    nested_executor nested{.drops = drops};
+    detent::manual_clock clock;
+    detent::service_options options;
+    options.clock = &clock;
+    options.executor = nested;
+    int told = 0;
+    options.on_error = [&](const detent::callback_error&) { ++told; };
+    timer_service service(std::move(options));
+    timer_group group(service, {.order = group_order::serial});
+    std::vector<int> order;
+    std::vector<timer> members;
+    for (int i = 0; i < 1000; ++i) members.emplace_back(group, [&, i] { order.push_back(i); });
+    for (timer& t : members) t.arm_after(1ms);
+    clock.advance(1ms);
+    EXPECT_TRUE(order.empty());
+    (*nested.first)();
+    EXPECT_EQ(order.size(), drops ? 1U : 1000U);
+    EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
+    EXPECT_EQ(nested.deepest, 1);
+    EXPECT_EQ(told, drops ? 999 : 0);
+  }
 }
 
 TEST(G07_serial_group, goes_on_after_its_object_and_its_parent_are_gone_with_a_task_out) {

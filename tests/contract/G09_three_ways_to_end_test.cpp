@@ -36,6 +36,7 @@ using detent::manual_clock;
 using detent::service_options;
 using detent::then_result;
 using detent::timer;
+using detent::timer_group;
 using detent::timer_service;
 
 using log = std::vector<std::string>;
@@ -113,6 +114,50 @@ TEST(G09, f_may_free_everything_handle_and_service_included) {
     });
     ASSERT_TRUE(support::eventually([&] { return over.load(); }));
   }
+}
+
+TEST(G09, f_may_free_everything_before_close_then_has_returned) {
+  for (int round = 0; round < 300; ++round) {
+    auto service = std::make_unique<timer_service>();
+    auto t = std::make_unique<timer>(*service, [] {});
+    if (round % 3 == 1) t->close();
+    if (round % 3 == 2) service->shutdown();  // Then it runs inside close_then.
+    support::gate over;
+    timer& handle = *t;
+    handle.close_then([&] {
+      t.reset();
+      service.reset();
+      over.open();
+    });
+    ASSERT_TRUE(over.pass());
+  }
+}
+
+// What runs after a call is no part of it: it may free the group of that call, and wait for others.
+TEST(G09, f_is_outside_the_call_that_it_comes_after) {
+  timer_service service;
+  auto own = std::make_unique<timer_group>(service);
+  timer_group other(service);
+  support::gate begun;
+  support::gate shut_down;
+  support::gate over;
+  std::unique_ptr<timer> t;
+  t = std::make_unique<timer>(*own, [&] {
+    begun.open();
+    shut_down.pass();
+    t->close_then([&] {
+      EXPECT_EQ(own->close_and_wait(), detent::wait_result::quiet);
+      own.reset();
+      EXPECT_EQ(other.close_and_wait(), detent::wait_result::quiet);
+      over.open();
+    });
+    t.reset();
+  });
+  t->arm_after(0ns);
+  begun.pass();
+  EXPECT_FALSE(service.shutdown(detent::shutdown_policy::cancel_pending, 1ms).complete);
+  shut_down.open();
+  ASSERT_TRUE(over.pass());
 }
 
 TEST(G09, waits_do_not_wait_for_f) {

@@ -166,4 +166,101 @@ TEST(G20, HandlesInCapturesGoWithTheService) {
   }
 }
 
+// --- Verbs that wait read the handle once ----------------------------------------------------------------------------
+
+struct owner_of_both {
+  detent::timer_service service;
+  detent::timer t;
+};
+
+TEST(G20, ACloseAndWaitMayFreeTheHandleAndTheServiceInItsCaptures) {
+  auto all = std::make_shared<owner_of_both>();
+  detent::timer& t = all->t;
+  t = detent::timer(all->service, [all] { static_cast<void>(all); });
+  const std::weak_ptr<owner_of_both> seen = all;
+  all.reset();
+  EXPECT_EQ(t.close_and_wait().wait, detent::wait_result::quiet);
+  EXPECT_TRUE(seen.expired());
+}
+
+TEST(G20, AGroupsCloseMayFreeTheGroupAndTheHandleInItsMembersCaptures) {
+  struct owner {
+    explicit owner(detent::timer_service& service) : group(service) {}
+    detent::timer_group group;
+    detent::timer t;
+  };
+  for (const bool waits : {false, true}) {
+    detent::timer_service service;
+    auto both = std::make_shared<owner>(service);
+    detent::timer_group& group = both->group;
+    both->t = detent::timer(group, [both] { static_cast<void>(both); });
+    const std::weak_ptr<owner> seen = both;
+    both.reset();
+    if (waits) EXPECT_EQ(group.close_and_wait(), detent::wait_result::quiet);
+    else EXPECT_EQ(group.close(), 0U);
+    EXPECT_TRUE(seen.expired());
+  }
+}
+
+// The callback destroys the handle on which another thread waits, and then the service goes too.
+TEST(G20, HandleAndServiceMayGoWhileAThreadWaits) {
+  enum class verb { close_and_wait, cancel_and_wait, wait };
+  for (const verb waited_by : {verb::close_and_wait, verb::cancel_and_wait, verb::wait}) {
+    for (int round = 0; round < 20; ++round) {
+      auto service = std::make_unique<detent::timer_service>();
+      std::unique_ptr<detent::timer> t;
+      support::gate begun;
+      support::gate waits;
+      support::gate destroyed;
+      t = std::make_unique<detent::timer>(*service, [&] {
+        begun.open();
+        waits.pass();
+        t.reset();
+        destroyed.open();
+      });
+      detent::timer& handle = *t;
+      handle.arm_after(0ns);
+      begun.pass();
+      support::background waiter([&] {
+        switch (waited_by) {
+          case verb::close_and_wait: EXPECT_EQ(handle.close_and_wait().wait, detent::wait_result::quiet); break;
+          case verb::cancel_and_wait: EXPECT_EQ(handle.cancel_and_wait().wait, detent::wait_result::quiet); break;
+          case verb::wait: EXPECT_EQ(handle.wait(), detent::wait_result::quiet); break;
+        }
+      });
+      support::eventually([&] { return waiter.is_asleep(); });
+      waits.open();
+      destroyed.pass();
+      service.reset();
+      waiter.join();
+    }
+  }
+}
+
+// The record of a handle that went has a new tenant, which a thread that waited on the handle does not wait for.
+TEST(G20, AWaitOnADestroyedHandleIsNotKeptByTheNextTenant) {
+  detent::timer_service service;
+  for (int round = 0; round < 50; ++round) {
+    std::unique_ptr<detent::timer> t;
+    support::gate begun;
+    support::gate go_on;
+    t = std::make_unique<detent::timer>(service, [&] {
+      t->arm_after(1h);
+      begun.open();
+      go_on.pass();
+    });
+    detent::timer& handle = *t;
+    handle.arm_after(0ns);
+    begun.pass();
+    support::background waiter([&] { EXPECT_EQ(handle.wait(), detent::wait_result::quiet); });
+    support::eventually([&] { return waiter.is_asleep(); });
+    go_on.open();
+    t.reset();
+    detent::timer next(service, [] {});
+    next.arm_after(1h);
+    ASSERT_TRUE(support::eventually([&] { return waiter.is_done(); }));
+    waiter.join();
+  }
+}
+
 }  // namespace

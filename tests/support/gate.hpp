@@ -6,8 +6,12 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <source_location>
+#include <string>
+#include <sys/syscall.h>
 #include <thread>
+#include <unistd.h>
 #include <utility>
 
 #include <gtest/gtest.h>
@@ -63,6 +67,7 @@ class background {
   template <class F>
   explicit background(F work, std::source_location place = std::source_location::current())
       : place_(place), thread_([this, work = std::move(work)]() mutable {
+          number_.store(static_cast<long>(::syscall(SYS_gettid)));
           work();
           done_.open();
         }) {}
@@ -71,6 +76,16 @@ class background {
   ~background() { join(); }
 
   bool is_done() const noexcept { return done_.is_open(); }
+
+  // Whether the kernel says that the thread sleeps. One that waits for a lock of its own for a moment does too, so this
+  // makes a meeting likely and proves nothing.
+  bool is_asleep() const {
+    std::ifstream status("/proc/self/task/" + std::to_string(number_.load()) + "/stat");
+    std::string line;
+    std::getline(status, line);
+    const std::size_t name_end = line.rfind(") ");
+    return name_end != std::string::npos && line[name_end + 2] == 'S';
+  }
   void join() {
     if (!thread_.joinable()) return;
     if (!done_.pass(place_)) {
@@ -83,6 +98,7 @@ class background {
  private:
   std::source_location place_;
   gate done_;
+  std::atomic<long> number_{0};  // the kernel's, once it runs
   std::thread thread_;
 };
 
