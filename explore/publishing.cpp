@@ -1,68 +1,22 @@
-#include "explore/publishing.hpp"
-
+// publishing: what one thread's step makes visible to another's: each scenario needs some release and acquire.
 #include "explore/execution.hpp"
+#include "explore/scenario.hpp"
+#include "explore/scenery.hpp"
 
 #include <detent/detent.hpp>
-#include <detent/testing.hpp>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <utility>
-#include <vector>
 
 namespace detent::explore {
 
 namespace {
 
 using namespace std::chrono_literals;
-
-service_options on(const executor_choice& executor) {
-  service_options options;
-  options.executor = executor;
-  return options;
-}
-
-// Calls `when_destroyed` once, when it is destroyed as what a timer captured.
-template <class F>
-class last_word {
- public:
-  explicit last_word(F when_destroyed) noexcept : said_(std::move(when_destroyed)) {}
-  last_word(last_word&& other) noexcept : said_(std::move(other.said_)), mine_(std::exchange(other.mine_, false)) {}
-  last_word(const last_word&) = delete;
-  last_word& operator=(const last_word&) = delete;
-  ~last_word() {
-    if (mine_) said_();
-  }
-
- private:
-  F said_;
-  bool mine_ = true;
-};
-
-// Keeps the tasks it is given, and hands them on as a queue does: what was done before a post is seen by its task. What
-// its owner wrote after the service's end, `post` would read.
-class keeping_executor {
- public:
-  void post(task&& t) {
-    check(!gone, "an executor is given a task after the service has ended");
-    static_cast<void>(alive.read());
-    kept.push_back(std::move(t));
-    posts.fetch_add(1, std::memory_order_release);
-  }
-  void run_one() {
-    posts.fetch_add(0, std::memory_order_acquire);
-    task t = std::move(kept.back());
-    kept.pop_back();
-    t();
-  }
-  std::vector<task> kept;
-  detail::sync_atomic<std::uint32_t> posts{0};
-  plain<int> alive;
-  bool gone = false;
-};
 
 // --- The captures ----------------------------------------------------------------------------------------------------
 
@@ -278,269 +232,6 @@ void all_observed() {
       });
 }
 
-// --- The end ---------------------------------------------------------------------------------------------------------
-
-// The last share of a service, given back beside the handle's.
-void last_shares() {
-  std::optional<timer_service> service(std::in_place, on(on_driver{}));
-  settle();
-  std::optional<timer> it(std::in_place, *service, [] {});
-  run_parties([&] { service.reset(); }, [&] { it.reset(); });
-}
-
-// A shutdown that did not wait, and is complete: what every call did is seen.
-void shut_down_at_once() {
-  timer_service service(on(on_driver{}));
-  settle();
-  plain<int> written;
-  int begun = 0;
-  timer it(service, [&] {
-    ++begun;
-    pause();
-    written.write(1);
-  });
-  it.arm_after(0s);
-  run_parties([&] {
-    const shutdown_report report = service.shutdown(shutdown_policy::cancel_pending, duration(0));
-    if (report.complete) check(written.read() == begun, "a complete shutdown, and a call is not seen");
-  });
-}
-
-// A timer is made beside the shutdown: it is born shut down, or ended by it.
-void born_beside_shutdown() {
-  timer_service service(on(on_driver{}));
-  settle();
-  bool over = false;
-  std::optional<timer> it;
-  run_parties(
-      [&] {
-        service.shutdown();
-        over = true;
-      },
-      [&] {
-        it.emplace(service, [&] { check(!over, "a call begins after the shutdown"); });
-        it->arm_after(0s);
-      });
-  check(it->status() == timer_state::shut_down, "a timer outlives the shutdown");
-}
-
-// A shutdown that runs what is due looks at a timer that is being made.
-void due_beside_shutdown() {
-  timer_service service(on(on_driver{}));
-  settle();
-  std::optional<timer> it;
-  run_parties([&] { service.shutdown(shutdown_policy::run_due); },
-              [&] {
-                it.emplace(service, [] {});
-                it->arm_after(0s);
-              });
-  check(it->status() == timer_state::shut_down, "a timer outlives the shutdown");
-}
-
-// A continuation is started beside the shutdown, and its executor lets it lie: one of the two threads runs it.
-void continued_beside_shutdown() {
-  keeping_executor executor;
-  timer_service service(on(executor));
-  settle();
-  int continued = 0;
-  timer it(service, [] {});
-  run_parties([&] { static_cast<void>(it.close_then([&] { ++continued; })); }, [&] { service.shutdown(); });
-  check(continued == 1, "the continuation did not run once");
-  while (!executor.kept.empty()) executor.run_one();
-}
-
-// A task of a serial group hands the turn on to the user's executor, beside the end of the service.
-void turn_beside_end() {
-  keeping_executor executor;
-  std::optional<timer_service> service(std::in_place, on(executor));
-  group_options serial;
-  serial.order = group_order::serial;
-  std::optional<timer_group> group(std::in_place, *service, serial);
-  settle();
-  std::optional<timer> first(std::in_place, *group, [] {});
-  std::optional<timer> second(std::in_place, *group, [] {});
-  first->arm_after(0s);
-  second->arm_after(0s);
-  settle();
-  check(executor.kept.size() == 1, "two turns of a serial group at once");
-  run_parties([&] { executor.run_one(); },
-              [&] {
-                service.reset();
-                executor.alive.write(1);
-                executor.gone = true;
-              });
-  const std::vector<task> rest = std::move(executor.kept);
-  executor.kept.clear();
-}
-
-// --- Detached calls --------------------------------------------------------------------------------------------------
-
-// Who waits is let go by the detach, and sees what was done before it; the rest of the call outlives the handle.
-template <bool Destroyed>
-void let_go_by_detach() {
-  plain<int> before_detach;
-  plain<int> rest;
-  timer_service service(on(pool{1}));  // Its end waits for the rest of the call, the handle's does not.
-  settle();
-  bool detached = false;
-  std::optional<timer> it;
-  it.emplace(service, [&, last = last_word([&] { rest.write(2); })](firing& now) {
-    before_detach.write(1);
-    if constexpr (Destroyed) pause();
-    else sleep_until(now_ns() + 1'000);  // Until everybody else sleeps: the waiter on this call.
-    detached = true;
-    now.detach();
-    rest.write(1);
-    pause();
-  });
-  it->arm_after(0s);
-  run_parties([&] {
-    const bool may_withdraw = !detached;
-    if constexpr (Destroyed) {
-      it.reset();
-    } else {
-      check(it->close_and_wait().wait == wait_result::quiet, "a close from outside did not answer quiet");
-    }
-    if (detached && !may_withdraw) check(before_detach.read() == 1, "what was done before the detach is not seen");
-  });
-}
-
-// A group waits for all of a call, also for what comes after its detach.
-void group_waits_for_the_rest() {
-  timer_service service(on(pool{1}));
-  timer_group group(service);
-  settle();
-  int begun = 0;
-  int ended = 0;
-  timer it(group, [&](firing& now) {
-    ++begun;
-    pause();
-    now.detach();
-    pause();
-    ++ended;
-  });
-  it.arm_after(0s);
-  run_parties([&] {
-    static_cast<void>(group.close_and_wait());
-    check(begun == ended, "a group is quiet, and the rest of a detached call runs");
-  });
-}
-
-// A call that detached itself is over: a second closer waits for the end of the captures like any other.
-void captures_after_detached_call() {
-  timer_service service(on(on_driver{}));
-  settle();
-  bool destroyed = false;
-  timer it(service, [&, last = last_word([&] {
-                          pause();
-                          destroyed = true;
-                        })](firing& now) { now.detach(); });
-  it.arm_after(0s);
-  settle();
-  run_parties([&] { it.close(); },
-              [&] {
-                check(it.close_and_wait().wait == wait_result::quiet, "a close from outside did not answer quiet");
-                check(destroyed, "quiet, and the captures live");
-              });
-}
-
-// --- The hand-off ----------------------------------------------------------------------------------------------------
-
-// An earlier arming relies on the later one's push, and knows that the driver sleeps.
-void two_armers_asleep() {
-  timer_service service(on(on_driver{}));
-  settle();
-  timer other(service, [] {});
-  other.arm_after(10ms);
-  settle();
-  int calls = 0;
-  timer it(service, [&] { ++calls; });
-  bool is_last = false;
-  run_parties([&] { it.arm_after(1h); }, [&] { is_last = it.arm_after(1ms) == arm_result::rearmed; });
-  sleep_until(now_ns() + 5'000'000);
-  if (is_last) check(calls == 1, "a timer that is due was not seen");
-}
-
-// Armed earlier by somebody while the call on a pool arms it again: the record is in hand and on the inbox at once.
-void in_hand_and_on_inbox() {
-  timer_service service(on(pool{1}));
-  settle();
-  const std::int64_t start_ns = now_ns();
-  const auto earlier_by = [start_ns](std::int64_t ns) { return steady_clock::time_point(duration(start_ns - ns)); };
-  int calls = 0;
-  plain<int> written;
-  timer it(service, [&] {
-    written.write(written.read() + 1);
-    if (++calls == 1) it.arm_at(earlier_by(800));
-  });
-  it.arm_at(earlier_by(80));
-  run_parties([&] { it.arm_at(earlier_by(160)); });
-  check(it.status() == timer_state::idle && calls >= 1, "a firing is lost: nobody looks at it");
-}
-
-// A timer of another clock sends the driver to its poll.
-void poll_awaited() {
-  timer_service service(on(on_driver{}));
-  settle();
-  int calls = 0;
-  boottime_timer first(service, [&] { ++calls; });
-  first.arm_after(1h);
-  settle();
-  run_parties([&] { first.arm_after(0s); });
-  check(calls == 1, "a timer that is due was not seen");
-}
-
-// The first timer of another clock, beside an arming: the driver changes its bed.
-void poll_opened() {
-  timer_service service(on(on_driver{}));
-  settle();
-  int calls = 0;
-  timer steady(service, [&] { ++calls; });
-  std::optional<boottime_timer> other;
-  run_parties([&] { steady.arm_after(0s); },
-              [&] {
-                other.emplace(service, [&] { ++calls; });
-                other->arm_after(0s);
-              });
-  check(calls == 2, "a timer that is due was not seen");
-}
-
-// The user's loop asks for its descriptor while another thread looks at the clock.
-void poll_opened_by_user() {
-  service_options by_user = on(on_driver{});
-  by_user.drive = drive::by_user;
-  timer_service service(std::move(by_user));
-  timer it(service, [] {});
-  run_parties(
-      [&] {
-        service.run_due();
-        static_cast<void>(service.next_deadline());
-        static_cast<void>(service.fd());
-      },
-      [&] { static_cast<void>(service.fd()); }, [&] { it.arm_after(1h); });
-}
-
-// --- A manual clock --------------------------------------------------------------------------------------------------
-
-// Two move it: one does, the other answers 0, and each sees what the calls of the one before did.
-void moved_by_two() {
-  manual_clock clock;
-  timer_service service(clock);
-  int calls = 0;
-  plain<int> written;
-  timer it(service, [&] { written.write(++calls); });
-  it.arm_after(1ms);
-  std::size_t made = 0;
-  const auto move = [&] {
-    if (clock.advance(1ms) == 0) return;
-    ++made;
-    check(written.read() == calls, "what a call wrote is not seen by the mover");
-    it.arm_after(1ms);
-  };
-  run_parties(move, move);
-  check(made == static_cast<std::size_t>(calls), "a call was counted twice, or not");
-}
-
 constexpr std::array scenarios = {
     scenario{"captures_see", "what is done before a close, and the captures' end", &captures_see<false>},
     scenario{"captures_see_waited", "the same, while somebody waits for the call", &captures_see<true>},
@@ -556,22 +247,6 @@ constexpr std::array scenarios = {
     scenario{"id_too_early", "a verb by an id beside the creation of its timer", &id_too_early<false>},
     scenario{"all_too_early", "a verb on all timers beside the creation of the first", &id_too_early<true>},
     scenario{"observed", "info and snapshot beside the record's next tenant", &all_observed},
-    scenario{"last_shares", "the service goes beside the last handle", &last_shares},
-    scenario{"shutdown_at_once", "a shutdown that does not wait beside a call", &shut_down_at_once},
-    scenario{"born_shut_down", "a timer is made beside the shutdown", &born_beside_shutdown},
-    scenario{"due_shut_down", "a timer is made beside a shutdown that runs what is due", &due_beside_shutdown},
-    scenario{"continued_shut_down", "a continuation starts beside the shutdown", &continued_beside_shutdown},
-    scenario{"turn_beside_end", "a serial group's turn beside the end of the service", &turn_beside_end},
-    scenario{"detach_lets_go", "a close beside a call that detaches itself", &let_go_by_detach<false>},
-    scenario{"detach_outlives", "the destructor beside a call that detaches itself", &let_go_by_detach<true>},
-    scenario{"group_after_detach", "a group's close beside a call that detaches itself", &group_waits_for_the_rest},
-    scenario{"detached_closers", "two closers after a call that detached itself", &captures_after_detached_call},
-    scenario{"armers_asleep", "two armers of one timer while the driver sleeps", &two_armers_asleep},
-    scenario{"in_hand_on_inbox", "armed from outside and inside a call on a pool", &in_hand_and_on_inbox},
-    scenario{"poll_awaited", "an arming while the driver sleeps in its poll", &poll_awaited},
-    scenario{"poll_opened", "the first timer of another clock beside an arming", &poll_opened},
-    scenario{"fd_beside_run_due", "the poll of a user's loop is opened beside a look", &poll_opened_by_user},
-    scenario{"moved_by_two", "two threads move a manual clock", &moved_by_two},
 };
 
 }  // namespace

@@ -16,4 +16,10 @@ struct scenario {
 inline constexpr std::size_t named_count = 40;
 std::span<const scenario> all_scenarios() noexcept;
 
+// Its parts after the first forty, a file each.
+std::span<const scenario> beside_scenarios() noexcept;
+std::span<const scenario> publishing_scenarios() noexcept;
+std::span<const scenario> ending_scenarios() noexcept;
+std::span<const scenario> handing_scenarios() noexcept;
+
 }  // namespace detent::explore

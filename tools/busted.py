@@ -5,8 +5,9 @@
 
 A bug that fewer than two methods find is a hole: it is named, and the status is 1. A finding counts only if the same
 test passes with nothing planted; before the hunt, every method has to pass so. `--learn` writes the findings to
-tests/stress/busted.txt: there a later hunt looks first. `--short` is for ctest: each bug by the one test known to find it
-soonest.
+tests/stress/busted.txt, where a later hunt looks first, and to docs/proof/busted.md, where a reader does; bugs and
+methods that were not asked for keep what was learned before. `--short` is for ctest: each bug by the one test known to
+find it soonest.
 """
 
 import argparse
@@ -24,6 +25,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 KNOWN = ROOT / "tests" / "stress" / "busted.txt"
+PAGE = ROOT / "docs" / "proof" / "busted.md"
 LIMIT_S = 60  # for one bug by one method
 ENOUGH = 2    # methods that have to find a bug
 
@@ -121,9 +123,12 @@ class Method:
         self.programs = [p for pattern in patterns for p in sorted((build / "tests").glob(pattern)) if os.access(p, os.X_OK)]
         self.clean_s = {}
 
+    def leaves_out(self, bug):
+        return self.bugs is not None and bug not in self.bugs
+
     def excuse(self, bug):
         """Why this method does not apply, or None."""
-        if self.bugs is not None and bug not in self.bugs:
+        if self.leaves_out(bug):
             return self.reason
         return None if self.programs else "not built"
 
@@ -175,6 +180,9 @@ class Model:
         loader.exec_module(module)
         self.mutants = getattr(module, "MUTANTS", {})
 
+    def leaves_out(self, bug):
+        return bug not in MUTANTS
+
     def excuse(self, bug):
         mutant = MUTANTS.get(bug)
         if mutant is None:
@@ -207,6 +215,9 @@ class Explorer:
     def __init__(self, build):
         names = [build / "bin" / name for name in ("explore", "detent_explore")]
         self.program = next((p for p in names if p.exists()), names[0])
+
+    def leaves_out(self, bug):
+        return bug in EXPLORER_LEAVES_OUT
 
     def excuse(self, bug):
         if not self.program.exists():
@@ -286,6 +297,27 @@ def write_known(known):
     KNOWN.write_text("\n".join(lines) + "\n")
 
 
+def write_page(known, methods):
+    """docs/proof/busted.md: what is known, as the matrix bug x method."""
+    bugs = read_bugs()
+    found = {n: [m for m in methods if (n, m.name) in known] for n, _, _ in bugs}
+    holes = [name for n, name, _ in bugs if len(found[n]) < ENOUGH]
+    out = ["# Planted bugs, and who finds them", "",
+           "Written by `./dev busted --learn`. Seconds until the bug was found; a dash: not found; n.a.: the method cannot know",
+           "the bug (no memory is touched wrongly, or the model leaves that part out). Which test it was stands in",
+           f"[busted.txt](../../tests/stress/busted.txt). A bug that fewer than {ENOUGH} methods find is a hole.", "",
+           f"{len(bugs)} bugs, {sum(len(ms) for ms in found.values())} findings, "
+           + (f"{len(holes)} holes: {', '.join(holes)}." if holes else "no hole."), "",
+           "| method | what |", "|---|---|"]
+    out += [f"| {m.name} | {m.what} |" for m in methods]
+    out += ["", "| | bug | what it breaks | " + " | ".join(m.name for m in methods) + " | methods |", "|---" * (4 + len(methods)) + "|"]
+    for number, name, what in bugs:
+        cells = [f"{known[number, m.name][2]:.1f}" if (number, m.name) in known else "n.a." if m.leaves_out(name) else "-"
+                 for m in methods]
+        out.append(f"| {number} | {name} | {what} | " + " | ".join(cells) + f" | {len(found[number])} |")
+    PAGE.write_text("\n".join(out) + "\n")
+
+
 # ---- showing ------------------------------------------------------------------------------------------------------
 
 WATCHED = sys.stderr.isatty()
@@ -362,12 +394,13 @@ def hunt_all(given, bugs, methods):
                 print(f"{m.name} is not silent with nothing planted: {found.program.name} {found.where()}")
                 return 1
             cells[number, m.name] = found
-            if given.learn and not isinstance(m, Model):
+            if given.learn:
                 known = read_known()  # Anew: another hunt may learn beside this one.
                 known.pop((number, m.name), None)
                 if found is not None:
                     known[number, m.name] = (found.program.name, found.test, found.seconds)
                 write_known(known)
+                write_page(known, methods_of(given.build.resolve()))
     show("")
     print_matrix(bugs, methods, cells, not given.method)  # A part of the methods cannot tell a hole.
     if given.json:
@@ -433,7 +466,7 @@ def main():
     parser.add_argument("--bug", action="append", default=[], metavar="N", help="only this one, by number or name")
     parser.add_argument("--method", action="append", default=[], metavar="M", help="only this method")
     parser.add_argument("--json", metavar="FILE", help="write the matrix there too")
-    parser.add_argument("--learn", action="store_true", help=f"write the findings to {KNOWN.relative_to(ROOT)}")
+    parser.add_argument("--learn", action="store_true", help="note the findings in {} and {}".format(KNOWN.relative_to(ROOT), PAGE.relative_to(ROOT)))
     parser.add_argument("--short", action="store_true", help="each bug by its soonest test only")
     given = parser.parse_args()
     bugs = read_bugs()

@@ -6,8 +6,8 @@
 
 The time goes in chunks of every scenario, by turns by dice and by priorities that change (PCT), each with seeds that
 no chunk before had: a run may be stopped at any moment and gone on with later, and what was added up stays. Rows with
-equal sources (a hash over include/ and src/) count together, whatever their commits. The totals are written into
-docs/proof/explorer.md too.
+equal model sources (a hash over model/*.pml) count together, whatever their commits; `sources`, a hash over include/
+and src/, says which code ran. The totals are written into docs/proof/explorer.md too.
 
 Status 1: a scenario was violated; the line to replay it with is printed.
 """
@@ -22,14 +22,14 @@ import subprocess
 import sys
 import time
 
-from stress import ROOT, git, sources
+from stress import ROOT, git, model_sources, sources, spaced
 
 LEDGER = ROOT / "docs" / "proof" / "explored.csv"
 PAGE = ROOT / "docs" / "proof" / "explorer.md"
 HEADING = "## Long runs"
-COLUMNS = ["commit", "sources", "date", "form", "chunks", "executions", "cpu_s", "violated"]
+COLUMNS = ["commit", "sources", "model", "date", "form", "chunks", "executions", "cpu_s", "violated"]
 FORMS = {"dice": [], "PCT 3": ["--pct", "3"], "PCT 5": ["--pct", "5"], "PCT 2": ["--pct", "2"]}
-EXECUTIONS = 20_000  # of each scenario in one chunk
+EXECUTIONS = 5_000  # of each scenario in one chunk
 
 
 def read(ledger):
@@ -52,7 +52,7 @@ def add(ledger, key, gained):
     rows = read(ledger)
     row = next((r for r in rows if all(r[k] == v for k, v in key.items())), None)
     if row is None:
-        row = dict(key, **dict.fromkeys(COLUMNS[4:], "0"))
+        row = dict(key, **dict.fromkeys(COLUMNS[COLUMNS.index("chunks"):], "0"))
         rows.append(row)
     for name, value in gained.items():
         row[name] = str(int(row[name]) + value)
@@ -71,27 +71,24 @@ def chunk(program, form, number, executions):
 
 
 def totals(rows):
-    """[(sources, executions, cpu_s, violated)], the latest sources first."""
-    by_sources = {}
+    """[(model, sources, executions, cpu_s, violated)], the latest first."""
+    sums_of = {}
     for row in rows:
-        sums = by_sources.setdefault(row["sources"], [0, 0, 0])
-        for i, name in enumerate(COLUMNS[5:]):
+        sums = sums_of.setdefault((row["model"], row["sources"]), [0, 0, 0])
+        for i, name in enumerate(COLUMNS[-3:]):
             sums[i] += int(row[name])
-    return [(name, *sums) for name, sums in reversed(by_sources.items())]
-
-
-def spaced(number):
-    return f"{number:,}".replace(",", " ")
+    return [(*key, *sums) for key, sums in reversed(sums_of.items())]
 
 
 def page(rows):
-    now = sources()
+    now, model = sources(), model_sources()
     all_of = totals(rows)
+    same = [t for t in all_of if t[0] == model]
     lines = [HEADING, "", "Written by `./dev explore --minutes`, which adds to [explored.csv](explored.csv): every scenario at random, by dice and",
-             "by priorities (PCT), no seed twice. Sources are a hash over `include/` and `src/`.", "",
-             f"Altogether {spaced(sum(t[1] for t in all_of))} executions in {spaced(sum(t[2] for t in all_of))} s of CPU time, "
-             f"{sum(t[3] for t in all_of)} violated.", "", "| sources | executions | CPU s | violated |", "|---|---|---|---|"]
-    lines += [f"| {name}{' (as they are)' if name == now else ''} | {spaced(e)} | {spaced(s)} | {v} |" for name, e, s, v in all_of]
+             "by priorities (PCT), no seed twice. Executions add up over sources with the same model (a hash over `model/*.pml`).", "",
+             f"Of the model as it is now: {spaced(sum(t[2] for t in same))} executions in {spaced(sum(t[3] for t in same))} s of CPU time, "
+             f"{sum(t[4] for t in same)} violated.", "", "| model | sources | executions | CPU s | violated |", "|---|---|---|---|---|"]
+    lines += [f"| {m} | {name}{' (as they are)' if name == now else ''} | {spaced(e)} | {spaced(s)} | {v} |" for m, name, e, s, v in all_of]
     return "\n".join(lines) + "\n"
 
 
@@ -102,7 +99,7 @@ def write_page(rows):
 
 def run(given):
     dirty = "+" if git("status", "--porcelain", "--untracked-files=no", "include", "src") else ""
-    key = {"commit": git("rev-parse", "--short=12", "HEAD") + dirty, "sources": sources(),
+    key = {"commit": git("rev-parse", "--short=12", "HEAD") + dirty, "sources": sources(), "model": model_sources(),
            "date": datetime.date.today().isoformat()}
     end = time.monotonic() + 60 * given.minutes
     while time.monotonic() < end:
@@ -112,7 +109,7 @@ def run(given):
         gained, text = chunk(given.program, form, done[form] + 1, given.executions)
         add(given.ledger, dict(key, form=form), gained)
         print(f"{form}: {spaced(gained['executions'])} executions, {gained['violated']} violated; altogether "
-              f"{spaced(sum(t[1] for t in totals(read(given.ledger))))}", flush=True)
+              f"{spaced(sum(t[2] for t in totals(read(given.ledger))))}", flush=True)
         if gained["violated"] != 0:
             print(text)
             return 1

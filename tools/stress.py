@@ -6,7 +6,9 @@
 
 The time goes in slices of about a minute, by turns a storm and a run of the named races. After each slice the row of
 this commit, day and sanitizer is written anew, so a run may be stopped at any moment and gone on with later: what was
-added up stays. Rows with equal sources (a hash over include/ and src/) count together, whatever their commits.
+added up stays. Rows with equal model sources (a hash over model/*.pml) count together, whatever their commits: the
+protocol that was run is the same. `sources` is a hash over include/ and src/, and says which code ran. The totals are
+written into docs/proof/storms.md too.
 
 Status 1: something was violated; it is counted in the ledger, and its output is kept in build/.
 """
@@ -24,10 +26,13 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LEDGER = ROOT / "docs" / "proof" / "ledger.csv"
+PAGE = ROOT / "docs" / "proof" / "storms.md"
+WANTED = {"tsan": 10_000_000, "asan": 100_000_000}  # effective races
+WANTED_HITS = 1_000_000                              # of each named race
 RACES = ["R-CANCEL", "R-CLOSE", "R-REARM", "R-QUEUED", "R-POSTPONE", "R-SLEEP", "R-SERIES", "R-PERIOD", "R-KIND",
          "R-STRANGER", "R-REUSE", "R-ENDERS", "R-DROP"]
 # A race's two columns: meetings, and those of them with the rarer outcome.
-COLUMNS = (["commit", "sources", "date", "sanitizer", "minutes", "operations", "storm_races", "violations"]
+COLUMNS = (["commit", "sources", "model", "date", "sanitizer", "minutes", "operations", "storm_races", "violations"]
            + [name for race in RACES for name in (race, race + "/rarer")])
 SLICE_S = 60
 FIRST_HITS = 300  # of each race; later slices follow from how long this took
@@ -37,13 +42,26 @@ def git(*words):
     return subprocess.run(["git", *words], cwd=ROOT, check=True, text=True, stdout=subprocess.PIPE).stdout.strip()
 
 
-def sources():
-    """A hash of what is proven: the library's own sources, whatever else changed."""
+def hash_of(*patterns):
     sum_ = hashlib.sha256()
-    for path in sorted(git("ls-files", "include", "src").split("\n")):
+    for path in sorted(git("ls-files", *patterns).split("\n")):
         if (ROOT / path).exists():
             sum_.update(path.encode() + b"\0" + (ROOT / path).read_bytes() + b"\0")
     return sum_.hexdigest()[:12]
+
+
+def sources():
+    """A hash of what is proven: the library's own sources, whatever else changed."""
+    return hash_of("include", "src")
+
+
+def model_sources():
+    """A hash of the protocol: runs of code that obeys the same models add up."""
+    return hash_of("model/*.pml")
+
+
+def spaced(number):
+    return f"{round(number):,}".replace(",", " ")
 
 
 def read_ledger():
@@ -122,7 +140,7 @@ def run(given):
             print(f"{program} is not there; ./dev stress builds it", file=sys.stderr)
             return 2
     dirty = "+" if git("status", "--porcelain", "--untracked-files=no", "include", "src") else ""
-    key = {"commit": git("rev-parse", "--short=12", "HEAD") + dirty, "sources": sources(),
+    key = {"commit": git("rev-parse", "--short=12", "HEAD") + dirty, "sources": sources(), "model": model_sources(),
            "date": datetime.date.today().isoformat(), "sanitizer": given.san}
     end = time.monotonic() + 60 * given.minutes
     total = {"operations": 0, "races": 0, "violations": 0}
@@ -138,6 +156,7 @@ def run(given):
             hits = max(FIRST_HITS, int(hits * min(10, min(SLICE_S, left) / took)))
         gained["minutes"] = (time.monotonic() - began) / 60
         add_to_ledger(key, gained)
+        PAGE.write_text(page(read_ledger())[0])
         total["operations"] += gained.get("operations", 0)
         total["races"] += sum(gained.get(race, 0) for race in RACES)
         total["violations"] += gained["violations"]
@@ -148,36 +167,58 @@ def run(given):
     return 1 if total["violations"] else 0
 
 
+def effective(row):
+    """Races that count: operations of a storm with another party inside the same timer, and meetings in named races."""
+    return float(row.get("storm_races") or 0) + sum(float(row.get(race) or 0) for race in RACES)
+
+
+def sums_of(rows):
+    """{sanitizer: {what: sum}} of one model."""
+    sums = {}
+    for row in rows:
+        of = sums.setdefault(row["sanitizer"], dict.fromkeys(COLUMNS[COLUMNS.index("minutes"):] + ["races"], 0.0))
+        for name in of:
+            of[name] += effective(row) if name == "races" else float(row.get(name) or 0)
+    return sums
+
+
+def page(rows):
+    """docs/proof/storms.md, and the sentences about what is red."""
+    here, red = model_sources(), []
+    out = ["# Storms and named races", "", "Written by `./dev stress`, which adds to [ledger.csv](ledger.csv). Rows with equal model sources (a hash over",
+           "`model/*.pml`) count together. Effective races: operations of the storm with another party inside the same timer,",
+           "and meetings in the named races, whose rarer outcome is in brackets.", ""]
+    for model in sorted({r["model"] for r in rows}, key=lambda m: (m != here, m)):
+        same = [r for r in rows if r["model"] == model]
+        sums = sums_of(same)
+        kinds = sorted(sums)
+        commits = ", ".join(dict.fromkeys(r["commit"][:8] for r in same))
+        out += [f"## Model {model}{' (as it is now)' if model == here else ''}", "", f"Commits {commits}.", "",
+                "| | " + " | ".join(kinds) + " |", "|---" * (1 + len(kinds)) + "|"]
+        line = lambda what, cell: out.append(f"| {what} | " + " | ".join(cell(sums[k], k) for k in kinds) + " |")
+        line("minutes", lambda of, _: f"{of['minutes']:.0f}")
+        line("operations", lambda of, _: spaced(of["operations"]))
+        line("effective races", lambda of, k: spaced(of["races"]) + (f" of {spaced(WANTED[k])}" if k in WANTED else ""))
+        line("violations", lambda of, _: spaced(of["violations"]))
+        for race in RACES:
+            line(race, lambda of, _: f"{spaced(of[race])} ({100 * of[race + '/rarer'] / of[race]:.0f} %)" if of[race] else "-")
+            for kind in kinds:
+                if sums[kind][race] >= WANTED_HITS and sums[kind][race + "/rarer"] < 0.1 * sums[kind][race]:
+                    red.append(f"{race} ({kind}): an outcome came up in less than 10 % of very many meetings")
+        red += [f"{kind}: {spaced(sums[kind]['violations'])} violations" for kind in kinds if sums[kind]["violations"]]
+        out.append("")
+    return "\n".join(out + red).rstrip("\n") + "\n", red
+
+
 def print_totals():
     rows = read_ledger()
     if not rows:
         print("the ledger is empty; ./dev stress --minutes M adds to it")
         return 0
-    here = sources()
-    status = 0
-    for source in sorted({r["sources"] for r in rows}, key=lambda s: (s != here, s)):
-        same = [r for r in rows if r["sources"] == source]
-        print(f"sources {source}{' (as they are now)' if source == here else ''}, "
-              f"commits {', '.join(dict.fromkeys(r['commit'][:8] for r in same))}")
-        sanitizers = sorted({r["sanitizer"] for r in same})
-        print(f"  {'':24}" + "".join(s.rjust(16) for s in sanitizers))
-        total = lambda s, name: sum(float(r.get(name) or 0) for r in same if r["sanitizer"] == s)
-        for name in ("minutes", "operations", "storm_races", "violations"):
-            print(f"  {name.replace('_', ' '):24}" + "".join(f"{total(s, name):16,.0f}" for s in sanitizers))
-        for race in RACES:
-            cells = []
-            for s in sanitizers:
-                hits, rarer = total(s, race), total(s, race + "/rarer")
-                cells.append(f"{hits:,.0f} ({100 * rarer / hits:.0f} %)".rjust(16) if hits else "-".rjust(16))
-                if hits >= 1_000_000 and rarer < 0.1 * hits:
-                    print(f"  {race}: an outcome came up in less than 10 % of very many meetings")
-                    status = 1
-            print(f"  {race:24}" + "".join(cells))
-        if any(total(s, "violations") for s in sanitizers):
-            status = 1
-        print()
-    print("In brackets: the share of the rarer outcome.")
-    return status
+    text, red = page(rows)
+    PAGE.write_text(text)
+    print(text, end="")
+    return 1 if red else 0
 
 
 def main():

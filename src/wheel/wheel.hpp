@@ -172,13 +172,13 @@ class wheel {
   static constexpr std::uint32_t chain_count = 4;
 
   struct chain_ends {
-    std::uint32_t first = no_index;
-    std::uint32_t last = no_index;
+    std::uint32_t first;
+    std::uint32_t last;
   };
 
   struct slot {
-    std::array<chain_ends, chain_count> chains{};
-    key_type earliest = nothing;
+    std::array<chain_ends, chain_count> chains;
+    key_type earliest;
     bool is_empty() const noexcept {
       for (const chain_ends& c : chains) {
         if (c.first != no_index) return false;
@@ -186,6 +186,13 @@ class wheel {
       return true;
     }
   };
+
+  static slot empty_slot() noexcept {
+    slot fresh;
+    fresh.chains.fill({no_index, no_index});
+    fresh.earliest = nothing;
+    return fresh;
+  }
 
   struct position {
     std::size_t level;
@@ -213,7 +220,7 @@ class wheel {
     const std::uint64_t bit = std::uint64_t{1} << at.slot;
     if ((occupied_[at.level] & bit) == 0) {
       occupied_[at.level] |= bit;
-      to = {};
+      to = empty_slot();
     }
     chain_ends& chain = to.chains[index % chain_count];
     link.next = no_index;
@@ -306,7 +313,7 @@ class wheel {
   key_type current_ = 0;
   std::size_t count_ = 0;
   std::array<std::uint64_t, levels> occupied_{};
-  std::array<std::array<slot, 64>, levels> slots_{};
+  std::array<std::array<slot, 64>, levels> slots_;  // Made empty by the first token: never read while their bit is 0.
 };
 
 }  // namespace detent::inline v0::detail
