@@ -675,7 +675,7 @@ struct handle_object;
 // The context of a handle's timer. Guarded by the GIL. The engine's reference to the target is counted as the handle's,
 // so that the collector can find a cycle that goes through the engine.
 typedef struct {
-  PyObject* target;
+  PyObject* target;              // NULL once its release has begun
   struct handle_object* handle;  // NULL once that object is gone
 } bond;
 
@@ -694,8 +694,10 @@ static void on_handle_release(void* context) {
   if (!can_release()) return;
   int returned __attribute__((cleanup(held_here))) = 0;
   PyGILState_STATE state = PyGILState_Ensure();
+  PyObject* target = b->target;
+  b->target = NULL;
+  end_target(target);  // Runs Python: the handle may go meanwhile, on any thread, and still finds its bond.
   if (b->handle != NULL) b->handle->bond = NULL;
-  end_target(b->target);
   PyMem_RawFree(b);
   PyGILState_Release(state);
   returned = 1;
@@ -746,17 +748,18 @@ static int handle_clear(PyObject* object) {
 
 static void free_timer(void* context) { detent_timer_free(context); }
 
-// Closes, and does not wait: the collector may be on any thread, under any lock.
+// Closes, and does not wait: the collector may be on any thread, under any lock, and has the GIL.
 static void handle_dealloc(PyObject* object) {
   handle_object* self = (handle_object*)object;
   PyObject_GC_UnTrack(object);
   detent_timer_close(self->timer);
-  if (self->bond == NULL) {
-    detent_timer_free(self->timer);
-  } else {
-    // Its call is in progress: the handle goes after it. Without memory it stays.
-    self->bond->handle = NULL;
-    detent_timer_close_then(self->timer, free_timer, self->timer, NULL);
+  if (self->bond != NULL) self->bond->handle = NULL;
+  switch (detent_timer_close_and_wait(self->timer, 0, NULL)) {
+    case DETENT_WAIT_QUIET:
+    case DETENT_WAIT_FROM_CALLBACK: detent_timer_free(self->timer); break;
+    // Its call or the release of its context is in progress on another thread, which needs the GIL: the handle goes
+    // after it. Without memory it stays.
+    default: detent_timer_close_then(self->timer, free_timer, self->timer, NULL);
   }
   PyObject* service = self->service;
   Py_TYPE(object)->tp_free(object);

@@ -14,7 +14,17 @@ from typing import Any, AsyncIterator, Callable, NamedTuple, Optional
 
 from . import _service
 from ._detent import firing
-from ._service import NEVER_NS, ArmResult, Handle, MissedTicks, Pace, Scheduled, Seconds
+from ._service import (
+    NEVER_NS,
+    ArmResult,
+    Handle,
+    MissedTicks,
+    Pace,
+    Scheduled,
+    Seconds,
+    ShutdownPolicy,
+    ShutdownReport,
+)
 
 
 class Tick(NamedTuple):
@@ -25,12 +35,14 @@ class Tick(NamedTuple):
 class Service(_service.Service):
     """A service whose driver is the running loop. Arming from other threads is legal and wakes the loop."""
 
-    __slots__ = ("_loop", "_turn_handle")
+    __slots__ = ("_loop", "_turn_handle", "_awaited", "_is_closed")
 
     def __init__(self, name: str = "detent", loop: Optional[asyncio.AbstractEventLoop] = None) -> None:
         super().__init__(name, by_user=True)
         self._loop = asyncio.get_running_loop() if loop is None else loop
         self._turn_handle: Optional[asyncio.TimerHandle] = None
+        self._awaited: set[asyncio.Future[Any]] = set()  # whoever sleeps; touched in the loop only
+        self._is_closed = False
         self._loop.add_reader(self.fileno(), self._turn)
         self._look_ahead()
 
@@ -41,7 +53,7 @@ class Service(_service.Service):
         self.close()
 
     def close(self) -> None:
-        """Withdraws what is pending and leaves the loop. Whoever sleeps is cancelled."""
+        """Withdraws what is pending and leaves the loop. Whoever sleeps, or waits for a tick, is cancelled."""
         if self._turn_handle is not None:
             self._turn_handle.cancel()
             self._turn_handle = None
@@ -49,12 +61,23 @@ class Service(_service.Service):
             self._loop.remove_reader(self.fileno())
         self.shutdown(timeout=0)
 
+    def shutdown(
+        self, policy: ShutdownPolicy = ShutdownPolicy.CANCEL_PENDING, timeout: Optional[Seconds] = None
+    ) -> ShutdownReport:
+        report = super().shutdown(policy, timeout)
+        self._is_closed = True
+        if self._is_inside():
+            self._cancel_awaited()
+        elif not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._cancel_awaited)
+        return report
+
     async def sleep(self, delay: Seconds, result: Any = None) -> Any:
         future = self._loop.create_future()
         timer = self.timer(_wake, future, result)
         try:
             self._armed(timer.arm_after(delay))
-            return await future
+            return await self._slept(future)
         finally:
             timer.close()
 
@@ -79,7 +102,7 @@ class Service(_service.Service):
             while True:
                 if not last:
                     waiting.append(self._loop.create_future())
-                    await waiting[-1]
+                    await self._slept(waiting[-1])
                 yield last.pop()
         finally:
             timer.close()
@@ -93,6 +116,20 @@ class Service(_service.Service):
         made = super().every(period, function, *args, **options)
         self._look_ahead_from_anywhere()
         return made
+
+    async def _slept(self, future: "asyncio.Future[Any]") -> Any:
+        """Waits for what a timer resolves; the end of the service cancels it."""
+        if self._is_closed:
+            raise asyncio.CancelledError("the service is closed")
+        self._awaited.add(future)
+        try:
+            return await future
+        finally:
+            self._awaited.discard(future)
+
+    def _cancel_awaited(self) -> None:
+        for future in list(self._awaited):
+            future.cancel()
 
     # --- Driving. -----------------------------------------------------------------------------------------------------
 
@@ -116,12 +153,14 @@ class Service(_service.Service):
             self._turn_handle = self._loop.call_later(delay_ns / 1e9, self._turn)
 
     def _look_ahead_from_anywhere(self) -> None:
-        try:
-            inside = asyncio.get_running_loop() is self._loop
-        except RuntimeError:
-            inside = False
-        if inside:
+        if self._is_inside():
             self._look_ahead()
+
+    def _is_inside(self) -> bool:
+        try:
+            return asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            return False
 
 
 def _wake(future: "asyncio.Future[Any]", result: Any) -> None:

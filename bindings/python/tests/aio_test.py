@@ -90,6 +90,52 @@ class Bridge(unittest.IsolatedAsyncioTestCase):
         with self.assertRaises(asyncio.CancelledError):
             await service.sleep(1)
 
+    async def test_close_cancels_who_sleeps_already(self):
+        service = detent.aio.Service()
+
+        async def tick():
+            async for _ in service.ticks(3600):
+                pass
+
+        sleepers = [asyncio.ensure_future(each) for each in (service.sleep(3600), service.sleep(float("inf")), tick())]
+        await asyncio.sleep(0)
+        service.close()
+        done, pending = await asyncio.wait(sleepers, timeout=10)
+        self.assertEqual((len(done), pending), (3, set()))
+        self.assertTrue(all(each.cancelled() for each in done))
+
+    async def test_close_cancels_who_comes_back_for_a_tick(self):
+        service, seen = detent.aio.Service(), []
+
+        async def tick():
+            async for each in service.ticks(0.001):
+                seen.append(each)
+                service.close()
+
+        consumer = asyncio.ensure_future(tick())
+        done, _ = await asyncio.wait([consumer], timeout=10)
+        self.assertEqual(len(done), 1)
+        self.assertTrue(consumer.cancelled())
+        self.assertGreaterEqual(len(seen), 1)
+
+    async def test_a_shutdown_on_another_thread_cancels_who_sleeps(self):
+        service = detent.aio.Service()
+        sleeper = asyncio.ensure_future(service.sleep(3600))
+        await asyncio.sleep(0)
+        await asyncio.get_running_loop().run_in_executor(None, service.shutdown)
+        await asyncio.wait([sleeper], timeout=10)
+        self.assertTrue(sleeper.cancelled())
+        service.close()
+
+    async def test_who_was_woken_before_close_is_not_cancelled(self):
+        service = detent.aio.Service()
+        sleeper = asyncio.ensure_future(service.sleep(0, "slept"))
+        await asyncio.sleep(0)
+        while service.counters()["fired"] == 0:
+            service.run_due()
+        service.close()
+        self.assertEqual(await asyncio.wait_for(sleeper, 10), "slept")
+
     async def test_as_a_block(self):
         async with detent.aio.Service() as service:
             await service.sleep(0.001)

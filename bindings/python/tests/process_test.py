@@ -114,6 +114,57 @@ class Process(unittest.TestCase):
     def test_it_may_be_imported_and_never_used(self):
         self.expect("import detent, detent.aio", "")
 
+    # --- The GIL. A deadlock on it stops every thread of Python, so these are programs of their own too.
+
+    def test_a_handle_dropped_while_its_captures_are_destroyed(self):
+        # The captures let the GIL go when they die: the thread that drops the handle meanwhile has it, and must not
+        # wait for the thread that destroys them.
+        self.expect("""
+            import threading, detent
+            class Slow:
+                def __del__(self):
+                    dying.set()
+                    dropped.wait(20)
+                    print("dropped" if dropped.is_set() else "too late", flush=True)
+            dying, dropped, began, go = (threading.Event() for _ in range(4))
+            service = detent.Service()
+            handle = service.timer(lambda slow: (began.set(), go.wait()), Slow())
+            handle.arm_after(0)
+            began.wait()
+            handle.close()
+            go.set()
+            dying.wait()
+            del handle
+            dropped.set()
+            service.shutdown()
+            """, "dropped\n")
+
+    def test_a_handle_dropped_while_what_its_thread_kept_is_destroyed(self):
+        # What a callback put into a threading.local dies after the call and the captures, in the same call of the core.
+        self.expect("""
+            import threading, detent
+            class Slow:
+                def __del__(self):
+                    dying.set()
+                    dropped.wait(20)
+                    print("dropped" if dropped.is_set() else "too late", flush=True)
+            class Captured:
+                def __del__(self):
+                    local.slow = Slow()
+            local = threading.local()
+            dying, dropped, began, go = (threading.Event() for _ in range(4))
+            service = detent.Service()
+            handle = service.timer(lambda captured: (began.set(), go.wait()), Captured())
+            handle.arm_after(0)
+            began.wait()
+            handle.close()
+            go.set()
+            dying.wait()
+            del handle
+            dropped.set()
+            service.shutdown()
+            """, "dropped\n")
+
     # --- fork.
 
     def test_a_child_has_no_timer_of_its_parent(self):
