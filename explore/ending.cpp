@@ -207,6 +207,25 @@ void captures_after_detached_call() {
               });
 }
 
+// What a member's call did is seen by who waited for its group, also where the call is over by the last look.
+void group_waited_for() {
+  timer_service service(on(on_driver{}));
+  timer_group group(service);
+  settle();
+  detail::sync_atomic<std::uint32_t> begun{0};
+  plain<int> written;
+  timer it(group, [&] {
+    begun.store(1, std::memory_order_release);
+    written.write(1);
+  });
+  it.arm_after(0s);
+  run_parties([&] {
+    if (begun.load(std::memory_order_acquire) == 0) return;  // Nothing that this thread knows of to wait for.
+    check(group.wait() == wait_result::quiet, "a wait from outside did not answer quiet");
+    static_cast<void>(written.read());
+  });
+}
+
 constexpr std::array scenarios = {
     scenario{"last_shares", "the service goes beside the last handle", &last_shares},
     scenario{"shutdown_at_once", "a shutdown that does not wait beside a call", &shut_down_at_once},
@@ -217,6 +236,7 @@ constexpr std::array scenarios = {
     scenario{"detach_lets_go", "a close beside a call that detaches itself", &let_go_by_detach<false>},
     scenario{"detach_outlives", "the destructor beside a call that detaches itself", &let_go_by_detach<true>},
     scenario{"group_after_detach", "a group's close beside a call that detaches itself", &group_waits_for_the_rest},
+    scenario{"group_waited_for", "a wait for a group beside a member's call", &group_waited_for},
     scenario{"detached_closers", "two closers after a call that detached itself", &captures_after_detached_call},
 };
 
