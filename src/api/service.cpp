@@ -89,7 +89,7 @@ cancel_answer timer_service::cancel_and_wait_ns(timer_id id, std::int64_t limit_
 cancel_result timer_service::close(timer_id id) noexcept { return core_->close(by_id(id)); }
 
 cancel_answer timer_service::close_and_wait_ns(timer_id id, std::int64_t limit_ns) noexcept {
-  return core_->close_and_wait(by_id(id), limit_ns);
+  return core_->close_and_wait(by_id(id), limit_ns, false);
 }
 
 stop_result timer_service::stop(timer_id id) noexcept { return core_->stop(by_id(id)); }

@@ -127,7 +127,7 @@ cancel_answer timer_base::close_and_wait() noexcept { return close_and_wait_ns(n
 
 cancel_answer timer_base::close_and_wait_ns(std::int64_t limit_ns) noexcept {
   if (core_ == nullptr) return {cancel_result::closed, wait_result::quiet};
-  return core_->close_and_wait(by_id(id_), limit_ns);
+  return core_->close_and_wait(by_id(id_), limit_ns, true);
 }
 
 stop_result timer_base::stop() noexcept { return core_ == nullptr ? stop_result::idle : core_->stop(by_handle(id_)); }

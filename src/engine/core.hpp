@@ -138,7 +138,7 @@ class core {
 
   // --- waiting (waiting.cpp) ---
   cancel_answer cancel_and_wait(named timer, std::int64_t limit_ns) noexcept;
-  cancel_answer close_and_wait(named timer, std::int64_t limit_ns) noexcept;
+  cancel_answer close_and_wait(named timer, std::int64_t limit_ns, bool holds) noexcept;
   wait_result wait(named timer, std::int64_t limit_ns) noexcept;
 
   // --- groups (grouping.cpp) ---

@@ -148,7 +148,8 @@ cancel_answer core::cancel_and_wait(named timer, std::int64_t limit_ns) noexcept
   return {outcome, waits ? sleep_until_over(call, until_ns, true) : wait_result::quiet};
 }
 
-cancel_answer core::close_and_wait(named timer, std::int64_t limit_ns) noexcept {
+// `holds`: the caller has the timer's handle, or had it when it called.
+cancel_answer core::close_and_wait(named timer, std::int64_t limit_ns, bool holds) noexcept {
   const held_share held(this);  // A capture may own the handle and the service, a callback may destroy them.
   order_wait_for(timer, limit_ns, "close_and_wait");
   const std::int64_t until_ns = until(limit_ns);
@@ -156,7 +157,7 @@ cancel_answer core::close_and_wait(named timer, std::int64_t limit_ns) noexcept 
     const std::uint64_t s = registry_.hot(timer.index).state.load(memory_order_acquire);  // T13: the planted bug.
     if (!state::is_calling(s)) return {close(timer), wait_result::quiet};
   }
-  const cancel_result outcome = close(timer);
+  const cancel_result outcome = close(holds ? named{timer.index, 0} : timer);
   if (is_gone() || !registry_.exists(timer.index)) return {outcome, wait_result::quiet};
   return {outcome, await_call(timer, until_ns, true)};
 }
