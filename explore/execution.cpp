@@ -244,7 +244,11 @@ outcome execute(void (*scenario)(), chooser& chosen_by) {
   running_execution = ++executions;
   watching = watching_set_up;
   start_thread("main", &scenario_main, nullptr);
+  // What the library tells its user it tells in every execution anew: for nobody, unless steps are shown too.
+  static std::FILE* const nobody = std::fopen("/dev/null", "w");
+  std::FILE* const somebody = telling || nobody == nullptr ? stderr : std::exchange(stderr, nobody);
   detent_explore_switch(&root, threads[0].stack);
+  stderr = somebody;
   running_execution = 0;
   running_thread = 0;
   outcome told{result, {}, {}, made_count};

@@ -115,6 +115,20 @@ void moved_by_two() {
   check(made == static_cast<std::size_t>(calls), "a call was counted twice, or not");
 }
 
+// Two move it, and the second arms what only its own move files: nothing else hands the wheel on from one to the other.
+void moved_in_turn() {
+  manual_clock clock;
+  timer_service service(clock);
+  timer first(service, [] {});
+  timer second(service, [] {});
+  first.arm_after(1ms);
+  run_parties([&] { static_cast<void>(clock.advance(1ms)); },
+              [&] {
+                second.arm_after(1ms);
+                static_cast<void>(clock.advance(1ms));
+              });
+}
+
 constexpr std::array scenarios = {
     scenario{"armers_asleep", "two armers of one timer while the driver sleeps", &two_armers_asleep},
     scenario{"in_hand_on_inbox", "armed from outside and inside a call on a pool", &in_hand_and_on_inbox},
@@ -122,6 +136,7 @@ constexpr std::array scenarios = {
     scenario{"poll_opened", "the first timer of another clock beside an arming", &poll_opened},
     scenario{"fd_beside_run_due", "the poll of a user's loop is opened beside a look", &poll_opened_by_user},
     scenario{"moved_by_two", "two threads move a manual clock", &moved_by_two},
+    scenario{"moved_in_turn", "the second mover files what it has armed itself", &moved_in_turn},
 };
 
 }  // namespace

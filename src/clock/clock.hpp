@@ -4,7 +4,7 @@
 //
 //  V1 read      anyone         load of a manual reading                            acquire   V2
 //  V2 move      the mover      a manual reading moves                              release   V1
-//  V3 one mover who moves: exchange true, then false                               acq_rel   V3
+//  V3 one mover who moves: exchange true, then false                               acquire, release   V3
 #pragma once
 
 #include "platform/platform.hpp"

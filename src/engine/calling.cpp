@@ -257,7 +257,7 @@ std::uint32_t core::finish(std::uint32_t index, bool detached) noexcept {
   record& r = registry_.hot(index);
   std::uint32_t continuations = no_index;
   bool destroyed = busted(bug::early_end);
-  std::uint64_t s = r.state.load(memory_order_acquire);  // T13 <- T3.
+  std::uint64_t s = r.state.load(memory_order_acquire);  // T13 <- T3, T5.
   for (;;) {
     while (is_spent(index, s)) end_spent(index, &s);
     if (state::is_terminal(s) && !destroyed) {

@@ -167,8 +167,8 @@ ending core::close_word(std::uint32_t index, std::uint64_t terminal) noexcept {
     const bool in_call = state::is_calling(s);
     chaos(chaos_at::close_T3);
     const std::uint64_t next = terminal | state::calling | (s & state::waited);
-    if (!compare_exchange(r.state, s, next, access_, memory_order_acq_rel, memory_order_relaxed))
-      continue;  // T3 <- T5; T3 -> T13.
+    if (!compare_exchange(r.state, s, next, access_, memory_order_release, memory_order_relaxed))
+      continue;  // T3 -> T13. Who has to end the timer sees what T5 published as he reads this word again (`finish`).
     cancel_result outcome = cancel_result::idle;
     if (state::is_pending(s)) outcome = in_call ? cancel_result::cancelled_running : cancel_result::cancelled;
     else if (in_call) outcome = cancel_result::running;
@@ -270,14 +270,15 @@ void core::destroy(std::uint32_t index) noexcept {
   abandon(index);  // Inside the callback, after a detached part, or past the deadlock handler: a call still runs.
 }
 
-// T10. The owner goes. If a call is in progress, that call frees the record.
+// T10. The owner goes. If a call is in progress, that call frees the record. It takes the record's lock for that, after
+// the owner's wait took it last: since then the owner has touched words only, so the lock orders all the rest.
 void core::abandon(std::uint32_t index) noexcept {
   record& r = registry_.hot(index);
   std::uint64_t s =
       r.state.load(memory_order_relaxed);  // T10: a guess; `release` takes the lock that T5's thread passed.
   while (state::is_calling(s) && !busted(bug::abandon_frees)) {
-    if (compare_exchange(r.state, s, s | state::orphan_bit, access_, memory_order_release, memory_order_relaxed))
-      return;  // T10 -> T5.
+    if (compare_exchange(r.state, s, s | state::orphan_bit, access_, memory_order_relaxed, memory_order_relaxed))
+      return;  // T10: the lock.
   }
   release(index);
 }

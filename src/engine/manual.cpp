@@ -97,7 +97,7 @@ std::size_t manual_state::move(clock_set moving, std::int64_t by_ns) {
 }
 
 bool manual_state::begin_move() noexcept {
-  if (!moving_.exchange(true, memory_order_acq_rel)) return true;  // V3.
+  if (!moving_.exchange(true, memory_order_acquire)) return true;  // V3 <- V3.
   call_frame::check_not_left();
   return false;
 }

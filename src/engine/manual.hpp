@@ -49,7 +49,7 @@ class manual_state {
   const std::shared_ptr<manual_readings> readings_;
   mutex lock_;
   std::vector<core*> services_ DETENT_GUARDED_BY(lock_);
-  sync_atomic<bool> moving_{false};  // V3: exchange, acq_rel <- V3: one move at a time, none inside a callback.
+  sync_atomic<bool> moving_{false};  // V3 <- V3: one move at a time, none inside a callback.
 };
 
 }  // namespace detent::inline v0::detail

@@ -33,7 +33,9 @@ void core::run_what_is_due(std::int64_t until_ns) noexcept {
   for (std::uint32_t i = 0; i < count; ++i) {
     record& r = registry_.hot(i);
     const auto is_due = [&] {
-      const std::uint64_t s = r.state.load(memory_order_acquire);  // T13 <- T1: the clock of a pending one.
+      // T13: who is pending was born before U1's locks, which ordered its cold part; or it is a continuation, whose
+      // clock is the one of a record never used.
+      const std::uint64_t s = r.state.load(memory_order_relaxed);
       if (state::look_at(s) == never) return false;  // Perhaps not born yet: the cold part is its creator's.
       return state::is_due(s, to_instant_rounded_down(due_by[static_cast<std::size_t>(registry_.cold(i).clock)]));
     };

@@ -44,14 +44,14 @@
 //  id           who            change                                       order     pairs with      publishes
 //  T1 arm       any thread     not terminal: instant|guarded                acq_rel   T4, T9, I3      callback's input, order stamp
 //  T2 cancel    any thread     not terminal: none; keeps calling            acquire   T5              what the last call did
-//  T3 close     any thread     terminal; if no call: + calling (it ends it) acq_rel   T5, T4          what the last call did
+//  T3 close     any thread     terminal; if no call: + calling (it ends it) release   T13             what the closer did
 //  T4 claim     runner         due: none|next|held, + calling               acq_rel   T1, T5          armer's writes
 //  T5 finish    runner, ender  - calling - waited; waited: under the lock   release   T2 T3 T4 T7     what the call did; destroyed callable
 //  T6 resume    runner         held -> next (only held)                     relaxed   -               -
 //  T7 await     waiter         calling or pending: + waited, under the lock acquire   T5              -
 //  T8 open      creator        terminal -> none (or stays: born closed)     release   T1 T4, T9       callable, cold part
 //  T9 confirm   driver, runner no change (adds 0)                           release   T1              hint raised before it (SB-A)
-//  T10 abandon  owner          calling: + orphan                            release   T5              the owner's last use
+//  T10 abandon  owner          calling: + orphan                            relaxed   T5, by the lock -
 //  T11 end      runner         id-only, nothing pending: terminal|orphan    acquire   T1 T2 T3        -
 //  T12 drop     holder of a dropped task: due: none|next, no calling        relaxed   -               -
 //  T13 look     anyone         load                                         acquire   T5 T8           -
