@@ -347,7 +347,6 @@ class Service(_Home):
 
     __slots__ = ("_core", "__weakref__")
     _core: _detent.Service
-    _all: "weakref.WeakSet[Service]" = weakref.WeakSet()
 
     def __init__(
         self,
@@ -361,7 +360,7 @@ class Service(_Home):
         self._core = _detent.Service(
             name, int(by_user), 0, int(inline), 0 if inline else threads, None if clock is None else clock._core
         )
-        Service._all.add(self)
+        _cores.add(self._core)
 
     def __enter__(self) -> Service:
         return self
@@ -396,6 +395,7 @@ class Service(_Home):
     def shutdown(
         self, policy: ShutdownPolicy = ShutdownPolicy.CANCEL_PENDING, timeout: Optional[Seconds] = None
     ) -> ShutdownReport:
+        _shut_down.add(self._core)
         return ShutdownReport(*self._core.shutdown(policy, limit_ns(timeout)))
 
     def cancel_all(self) -> int:
@@ -421,6 +421,28 @@ class Service(_Home):
 
     def snapshot(self) -> list[dict[str, Any]]:
         return self._core.snapshot()
+
+
+# What lives of a service is its core: ids and handles keep it, also when nobody keeps the wrapper.
+_cores: "weakref.WeakSet[_detent.Service]" = weakref.WeakSet()
+_shut_down: "weakref.WeakSet[_detent.Service]" = weakref.WeakSet()  # by the program: what is withdrawn is its affair
+
+
+def live_cores() -> list[_detent.Service]:
+    while True:
+        try:
+            return list(_cores)
+        except RuntimeError:  # Another thread has made a service meanwhile.
+            pass
+
+
+def end_core(core: _detent.Service, timeout: Seconds) -> int:
+    """Shuts down at the end of the interpreter; answers the firings that nobody but the end has withdrawn."""
+    withdrawn = ShutdownReport(*core.shutdown(ShutdownPolicy.CANCEL_PENDING, limit_ns(timeout))).cancelled
+    if core in _shut_down:
+        return 0
+    _shut_down.add(core)
+    return withdrawn
 
 
 _default: Optional[Service] = None

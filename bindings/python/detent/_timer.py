@@ -8,10 +8,21 @@ import itertools
 import os
 import sys
 import threading
+import time
 from typing import Any, Callable, Iterable, Mapping, Optional
 
 from . import _detent
-from ._service import NEVER_NS, CancelResult, Service, State, WaitResult, default_service, forget_parent, to_ns
+from ._service import (
+    NEVER_NS,
+    CancelResult,
+    State,
+    WaitResult,
+    default_service,
+    end_core,
+    forget_parent,
+    live_cores,
+    to_ns,
+)
 
 _numbers = itertools.count(1)
 _era = 0  # counts the forks that this process descends from
@@ -19,7 +30,8 @@ _running = threading.local()  # .timer: the Timer whose callback runs on this th
 _exit_gate: Any = None  # the lock that the end of the interpreter waits on
 
 exit_limit = 5.0
-"""Seconds that the end of the interpreter waits for calls in progress that are not those of non-daemon Timers."""
+"""Seconds that the end of the interpreter waits for calls in progress that are not those of non-daemon Timers: for
+those of all services together."""
 
 
 _withdrawn = 0  # firings that the end of the interpreter has withdrawn
@@ -296,7 +308,7 @@ def _after_fork_in_child() -> None:
 
 def _at_exit() -> None:
     """Waits for Timers that are not daemons, as for threads; then nothing begins any more."""
-    global _exit_gate, _withdrawn
+    global _exit_gate
     try:
         gate = _thread.allocate_lock()
         gate.acquire()
@@ -305,9 +317,26 @@ def _at_exit() -> None:
             gate.acquire()
     finally:
         _detent.finalise(1)
-        for service in list(Service._all):
-            _withdrawn += service.shutdown(timeout=exit_limit).cancelled
-        _detent.finalise(2)
+        try:
+            _end_services()
+        finally:
+            _detent.finalise(2)
+
+
+def _end_services() -> None:
+    """First all are closed, so that their calls hear of the end together; then all calls share one limit. What raises
+    (Ctrl-C, or no memory) skips nothing, and ends the waits of the others."""
+    global _withdrawn
+    until = time.monotonic() + exit_limit
+    error: Optional[BaseException] = None
+    for is_waiting in (False, True):
+        for core in live_cores():
+            try:
+                _withdrawn += end_core(core, max(0.0, until - time.monotonic()) if is_waiting and not error else 0)
+            except BaseException as raised:
+                error = error or raised
+    if error is not None:
+        raise error
 
 
 _detent.become_main(threading.main_thread().ident or 0)

@@ -46,9 +46,8 @@ class Process(unittest.TestCase):
             """, "")
 
     def test_what_is_queued_at_the_end_is_dropped_and_counted(self):
-        # The call in progress lasts until the end has begun. A shutdown that would run the queue runs nothing either.
-        for policy in ("CANCEL_PENDING", "RUN_DUE"):
-            self.expect(f"""
+        # The call in progress lasts until the end has begun.
+        self.expect("""
             import atexit, time
             atexit.register(lambda: print("dropped", dropped_calls()))    # registered first, runs last
             import detent, threading
@@ -61,12 +60,84 @@ class Process(unittest.TestCase):
                 service.after(0, print, "never")
             while sum(info["state"] == detent.State.QUEUED for info in service.snapshot()) < 3:
                 time.sleep(0.001)
-            before = detent.Service.shutdown
-            def shutdown(self, timeout):
+            import detent._timer
+            before = detent._timer.end_core
+            def end_core(core, timeout):
                 ending.set()
-                return before(self, detent.ShutdownPolicy.{policy}, timeout)
-            detent.Service.shutdown = shutdown
+                return before(core, timeout)
+            detent._timer.end_core = end_core
             """, "dropped 3\n")
+
+    def test_a_service_whose_wrapper_is_gone_is_waited_for(self):
+        self.expect("""
+            import detent, threading, time
+            def begin():
+                service, begun = detent.Service(), threading.Event()
+                tick = service.every(3600, lambda: (begun.set(), time.sleep(0.3), print("finished", flush=True)), first=0)
+                begun.wait()
+                return tick
+            tick = begin()
+            """, "finished\n")
+
+    def test_the_limit_of_the_end_is_shared(self):
+        # Each service has a call that lasts; all hear of the end before the first is waited for.
+        result = run("""
+            import atexit, time
+            atexit.register(lambda: print(time.monotonic() - begun, heard.count(True)))
+            import detent, detent._timer, threading
+            detent._timer.exit_limit = 2.0
+            heard, inside, never = [], [], threading.Event()
+            def last(is_deaf):
+                firing = detent.firing()
+                inside.append(1)
+                while is_deaf:
+                    never.wait()
+                while not firing.stop_requested():
+                    time.sleep(0.01)
+                heard.append(True)
+            services = [detent.Service() for _ in range(20)]
+            for i, service in enumerate(services):
+                service.after(0, last, i % 2 == 0)
+            while len(inside) < 20:
+                time.sleep(0.01)
+            begun = time.monotonic()
+            """)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        took, heard = result.stdout.split()
+        self.assertLess(float(took), 15.0)  # ten deaf ones, each for itself, are 20 seconds
+        self.assertGreaterEqual(float(took), 2.0)
+        self.assertEqual(heard, "10")
+
+    def test_a_shutdown_that_raises_skips_no_other_at_the_end(self):
+        result = run("""
+            import atexit
+            atexit.register(lambda: print("ended", ended.count(True), "dropped", detent.dropped_calls()))
+            import detent, detent._timer, threading, time
+            ended, services = [], [detent.Service() for _ in range(4)]
+            pending = [service.after(3600, print) for service in services]
+            before = detent._timer.end_core
+            def end_core(core, timeout):
+                if core is services[1]._core:
+                    raise MemoryError("planted")
+                ended.append(True)
+                return before(core, timeout)
+            detent._timer.end_core = end_core
+            """)
+        self.assertEqual(result.returncode, 0)
+        self.assertIn("MemoryError: planted", result.stderr)
+        self.assertEqual(result.stdout, "ended 6 dropped 3\n")
+
+    def test_what_the_program_has_withdrawn_is_not_counted_at_the_end(self):
+        self.expect("""
+            import atexit
+            atexit.register(lambda: print("dropped", detent.dropped_calls()))
+            import detent
+            service = detent.Service()
+            pending = [service.after(3600, print) for _ in range(3)]
+            service.shutdown()
+            other = detent.Service()
+            other.after(3600, print)
+            """, "dropped 1\n")
 
     def test_a_call_that_never_ends_does_not_keep_the_process(self):
         self.expect("""
