@@ -128,18 +128,19 @@ modes::~modes() = default;
 mode_change modes::add(mode_options mode) {
   const std::lock_guard guard(body_->lock);
   const auto known = body_->find_locked(mode.name);
-  if (known != nullptr) {
-    // Hooks in progress never look at a mode that has none, so they may come once.
-    if (known->options.name != body_->options.initial || std::exchange(known->has_hooks, true) ||
-        body_->transitions != 0) {
-      return mode_change::unchanged;
-    }
-    known->options = std::move(mode);
-    return mode_change::changed;
-  }
+  const bool is_initial = mode.name == body_->options.initial;
+  if (known != nullptr && (!is_initial || known->has_hooks || body_->transitions != 0)) return mode_change::unchanged;
   auto made = std::make_shared<body::mode>();
   made->options = std::move(mode);
-  body_->all.push_back(std::move(made));
+  made->has_hooks = true;
+  if (known == nullptr) {
+    body_->all.push_back(std::move(made));
+    return mode_change::changed;
+  }
+  // In place of the one without hooks, which an `update` on another thread may be looking at.
+  made->entered = known->entered;
+  *std::find(body_->all.begin(), body_->all.end(), known) = made;
+  body_->current = std::move(made);
   return mode_change::changed;
 }
 

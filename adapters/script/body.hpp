@@ -51,6 +51,7 @@ class script_timers::body : public std::enable_shared_from_this<body> {
   std::size_t cleanup();
   std::int64_t now_ns() const { return service_.now().time_since_epoch().count(); }
   std::size_t kept_count();
+  bool keeps_program();
   script_scope open_scope(std::optional<script_scope> parent);
   script_closed close_scope(script_scope scope);
   script_change leave(std::int64_t id, script_leave how);
@@ -104,7 +105,7 @@ class script_timers::body : public std::enable_shared_from_this<body> {
 
   void pass();
   std::shared_ptr<entry> take_due_locked(std::int64_t now_ns, std::uint64_t before);
-  script_outcome call(script_reference what, const script_occasion& occasion);
+  static script_outcome call(script_host& host, script_reference what, const script_occasion& occasion);
   void finish(const std::shared_ptr<entry>& done, const script_outcome& outcome, std::int64_t started_ns,
               afterwards& then);
   void call_waiters(const std::shared_ptr<entry>& done);
@@ -115,6 +116,8 @@ class script_timers::body : public std::enable_shared_from_this<body> {
   void end_locked(const std::shared_ptr<entry>& which, afterwards& then);
   void set_alarm_locked();
   void perform(afterwards& then);
+  void perform_later(afterwards& then);
+  static bool is_keeping(const entry& of);
   std::shared_ptr<entry> find_locked(std::int64_t id) const;
   bool is_inside_locked(script_scope inner, script_scope outer) const;
   std::int64_t delay_ns(double delay_ms, script_timer_kind kind, std::uint32_t nesting) const;

@@ -37,7 +37,7 @@ void script_timers::body::pass() {
     if (due == nullptr) return perform(then);
     script_outcome outcome;
     const std::int64_t started = planted("an interval counts from its end") ? -1 : now_ns();
-    if (!is_away) outcome = call(due->what, {script_occasion::reason::tick, due->id, due->missed});
+    if (!is_away) outcome = call(host_, due->what, {script_occasion::reason::tick, due->id, due->missed});
     finish(due, outcome, started < 0 ? now_ns() : started, then);
     if (outcome.ended != script_outcome::kind::returned) host_.report(due->id, outcome.error);
     call_waiters(due);
@@ -68,9 +68,9 @@ std::shared_ptr<script_timers::body::entry> script_timers::body::take_due_locked
   return due;
 }
 
-script_outcome script_timers::body::call(script_reference what, const script_occasion& occasion) {
+script_outcome script_timers::body::call(script_host& host, script_reference what, const script_occasion& occasion) {
   try {
-    return host_.call(what, occasion);
+    return host.call(what, occasion);
   } catch (const std::exception& thrown) {
     return {script_outcome::kind::threw, thrown.what()};
   } catch (...) {
@@ -123,7 +123,7 @@ void script_timers::body::finish(const std::shared_ptr<entry>& done, const scrip
 
 void script_timers::body::call_waiters(const std::shared_ptr<entry>& done) {
   for (const script_reference what : std::exchange(done->called, {})) {
-    const script_outcome outcome = call(what, {script_occasion::reason::tick, done->id, 0});
+    const script_outcome outcome = call(host_, what, {script_occasion::reason::tick, done->id, 0});
     if (outcome.ended != script_outcome::kind::returned) host_.report(done->id, outcome.error);
     host_.release(what);
   }

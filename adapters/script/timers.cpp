@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <new>
 
 DETENT_BEGIN_NAMESPACE
 
@@ -16,12 +17,9 @@ constexpr std::uint32_t deep = 5;  // levels of nesting above which a delay has 
 service_options options_of(const script_options& options, host_executor& executor) {
   service_options made;
   made.name = options.name;
-  if (options.clock != nullptr) {
-    made.clock = options.clock;
-    made.executor = on_driver{};
-  } else {
-    made.executor = executor;
-  }
+  made.clock = options.clock;
+  made.executor = executor;
+  if (options.clock != nullptr && options.under_clock == script_pass::inside_move) made.executor = on_driver{};
   return made;
 }
 
@@ -83,9 +81,14 @@ script_created script_timers::body::create(script_timer_kind kind, double delay_
       created->scope = scope;
       created->nesting = nested ? running_->nesting + 1 : 0;
       created->delay_ns = delay_ns(delay_ms, kind, created->nesting);
-      live_.emplace(created->id, created);
-      arm_locked(*created, detail::add_ns(now_ns(), created->delay_ns));
-      made = {created->id, script_creation::created};
+      try {
+        live_.emplace(created->id, created);
+        arm_locked(*created, detail::add_ns(now_ns(), created->delay_ns));
+        made = {created->id, script_creation::created};
+      } catch (const std::bad_alloc&) {
+        live_.erase(created->id);
+        made.outcome = script_creation::no_memory;
+      }
     }
     if (made.outcome != script_creation::created && what) then.released.push_back(what);
   }
@@ -152,19 +155,23 @@ void script_timers::body::set_alarm_locked() {
 
 // Requires: no lock is held.
 void script_timers::body::perform(afterwards& then) {
+  if (!then.ended.empty() || !host_.is_own_thread()) return perform_later(then);
+  for (const script_reference what : then.released) host_.release(what);
+  then = {};
+}
+
+// Waiters are functions too: they are not called inside whichever verb ended their timer.
+void script_timers::body::perform_later(afterwards& then) {
   if (then.is_empty()) return;
-  if (then.ended.empty() && host_.is_own_thread()) {
-    for (const script_reference what : then.released) host_.release(what);
-  } else {
-    // Waiters are functions too: they are not called inside whichever verb ended their timer.
-    host_.post([host = &host_, work = std::move(then)] {
-      for (const auto& [id, what] : work.ended) {
-        host->call(what, {script_occasion::reason::ended, id, 0});
-        host->release(what);
-      }
-      for (const script_reference what : work.released) host->release(what);
-    });
-  }
+  host_.post([host = &host_, work = std::move(then)] {
+    for (const auto& [id, what] : work.ended) {
+      const script_outcome outcome = call(*host, what, {script_occasion::reason::ended, id, 0});
+      const bool threw = outcome.ended != script_outcome::kind::returned && !planted("a late waiter's throw is lost");
+      if (threw) host->report(id, outcome.error);
+      host->release(what);
+    }
+    for (const script_reference what : work.released) host->release(what);
+  });
   then = {};
 }
 
@@ -309,11 +316,19 @@ std::size_t script_timers::body::cleanup() {
   return ended;
 }
 
+bool script_timers::body::is_keeping(const entry& of) {
+  return of.keeping == script_keeping::kept && of.now != stage::still;
+}
+
 std::size_t script_timers::body::kept_count() {
   const std::lock_guard guard(lock_);
-  return static_cast<std::size_t>(std::count_if(live_.begin(), live_.end(), [](const auto& of) {
-    return of.second->keeping == script_keeping::kept && of.second->now != stage::still;
-  }));
+  return static_cast<std::size_t>(
+      std::count_if(live_.begin(), live_.end(), [](const auto& of) { return is_keeping(*of.second); }));
+}
+
+bool script_timers::body::keeps_program() {
+  const std::lock_guard guard(lock_);
+  return std::any_of(live_.begin(), live_.end(), [](const auto& of) { return is_keeping(*of.second); });
 }
 
 script_scope script_timers::body::open_scope(std::optional<script_scope> parent) {
@@ -398,7 +413,7 @@ script_change script_timers::body::leave(std::int64_t id, script_leave how) {
       }
     }
   }
-  perform(then);
+  perform_later(then);  // the caller holds the lock of the modes, and a release may run destructors of captures
   return answer;
 }
 
@@ -451,6 +466,7 @@ std::vector<std::int64_t> script_timers::active() const { return body_->active()
 std::size_t script_timers::cleanup() { return body_->cleanup(); }
 double script_timers::now_ms() const { return static_cast<double>(body_->now_ns()) / ns_per_ms; }
 std::size_t script_timers::kept_count() const { return body_->kept_count(); }
+bool script_timers::keeps_program() const { return body_->keeps_program(); }
 script_scope script_timers::open_scope(std::optional<script_scope> parent) { return body_->open_scope(parent); }
 script_closed script_timers::close_scope(script_scope scope) { return body_->close_scope(scope); }
 script_closed script_timers::close() { return body_->close_scope({}); }

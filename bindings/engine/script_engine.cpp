@@ -5,6 +5,14 @@
 
 namespace detent::scripting {
 
+std::string refusal_of(const std::string& verb, script_creation why, const engine_options& options) {
+  if (why == script_creation::too_many) {
+    return verb + ": too many live timers: the limit is " + std::to_string(options.timers.live_limit);
+  }
+  if (why == script_creation::no_memory) return verb + ": there is no memory for another timer";
+  return verb + ": the timers of this script have been withdrawn, and it makes no more";
+}
+
 void tell_error(const engine_options& options, std::int64_t id, const std::string& error) {
   const std::string text = id == 0 ? error : "in timer " + std::to_string(id) + ": " + error;
   if (options.on_error) return options.on_error(text);

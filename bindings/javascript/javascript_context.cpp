@@ -9,6 +9,7 @@
 #include <mutex>
 #include <new>
 #include <stdexcept>
+#include <string_view>
 
 namespace detent::javascript {
 
@@ -26,6 +27,28 @@ Function undeclared(const char* name) {
   return reinterpret_cast<Function>(dlsym(RTLD_DEFAULT, name));
 }
 
+struct code_point {
+  char32_t value = 0xFFFD;
+  std::size_t bytes = 1;
+};
+
+// The first one of a text that is not empty.
+code_point first_of(std::string_view text) {
+  const auto lead = static_cast<unsigned char>(text[0]);
+  if (lead < 0x80) return {lead, 1};
+  const std::size_t bytes = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+  if (lead < 0xC2 || lead > 0xF4 || text.size() < bytes) return {};
+  char32_t value = lead & (0x7FU >> bytes);
+  for (std::size_t i = 1; i < bytes; ++i) {
+    const auto next = static_cast<unsigned char>(text[i]);
+    if ((next & 0xC0) != 0x80) return {};
+    value = value << 6 | (next & 0x3F);
+  }
+  const bool is_too_long = (bytes == 3 && value < 0x800) || (bytes == 4 && value < 0x10000);
+  const bool is_surrogate = value >= 0xD800 && value < 0xE000;
+  return is_too_long || is_surrogate || value > 0x10FFFF ? code_point{} : code_point{value, bytes};
+}
+
 void choose_collector_signal() {
   static std::once_flag once;
   std::call_once(once, [] {
@@ -41,9 +64,27 @@ std::unique_ptr<scripting::script_engine> make_engine(script_loop& loop, scripti
   return std::make_unique<javascript_context>(loop, std::move(options));
 }
 
+// JavaScriptCore's own conversion ends at a zero, and makes nothing at all of what has a wrong byte.
+text::text(const std::string& of) {
+  std::u16string wide;
+  wide.reserve(of.size());
+  for (std::string_view rest = of; !rest.empty();) {
+    const code_point first = first_of(rest);
+    rest.remove_prefix(first.bytes);
+    if (first.value > 0xFFFF) {
+      wide += static_cast<char16_t>(0xD7C0 + (first.value >> 10));
+      wide += static_cast<char16_t>(0xDC00 + (first.value & 0x3FF));
+    } else {
+      wide += static_cast<char16_t>(first.value);
+    }
+  }
+  value_ = JSStringCreateWithCharacters(reinterpret_cast<const JSChar*>(wide.data()), wide.size());
+}
+
 std::string text::utf8() const {
   std::string made(JSStringGetMaximumUTF8CStringSize(value_), '\0');
-  made.resize(JSStringGetUTF8CString(value_, made.data(), made.size()) - 1);  // without the zero at its end
+  const std::size_t bytes = JSStringGetUTF8CString(value_, made.data(), made.size());
+  made.resize(bytes == 0 ? 0 : bytes - 1);  // without the zero at its end
   return made;
 }
 

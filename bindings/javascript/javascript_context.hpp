@@ -14,7 +14,7 @@ namespace detent::javascript {
 // A string of JavaScriptCore, owned.
 class text {
  public:
-  explicit text(const std::string& of) : value_(JSStringCreateWithUTF8CString(of.c_str())) {}
+  explicit text(const std::string& of);  // UTF-8; a byte that is none becomes the replacement character
   explicit text(JSStringRef owned) : value_(owned) {}
   text(const text&) = delete;
   text& operator=(const text&) = delete;

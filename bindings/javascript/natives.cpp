@@ -80,11 +80,9 @@ JSValueRef set(const native_call& call) {
   const script_reference what = call.of.hold(call.at(3));
   const script_created made = call.boolean(1) ? call.of.timers().set_interval(call.number(2), what)
                                               : call.of.timers().set_timeout(call.number(2), what);
-  if (made.outcome == script_creation::too_many) {
-    throw std::length_error(call.string(0) + ": too many live timers: the limit is " +
-                            std::to_string(call.of.options().timers.live_limit));
+  if (made.outcome != script_creation::created) {
+    throw std::runtime_error(scripting::refusal_of(call.string(0), made.outcome, call.of.options()));
   }
-  if (made.outcome != script_creation::created) throw std::logic_error(call.string(0) + ": its scope is closed");
   return call.value(static_cast<double>(made.id));
 }
 

@@ -68,6 +68,7 @@
   }
   Object.assign(timer, {
     clear(id) { return native.clear(idOf(id)); },
+    status(id) { return native.status(idOf(id)); },
     pause(id) { return native.pause(idOf(id)); },
     resume(id) { return native.resume(idOf(id)); },
     refresh(id) { return native.refresh(idOf(id)); },

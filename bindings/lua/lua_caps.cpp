@@ -87,6 +87,11 @@ void cap_library(lua_State* state) {
     lua_setfield(state, -2, one.name);
     lua_pop(state, 1);
   }
+  // The hook that watches the clock stays.
+  lua_getglobal(state, "debug");
+  lua_pushnil(state);
+  lua_setfield(state, -2, "sethook");
+  lua_pop(state, 1);
 }
 
 }  // namespace detent::lua

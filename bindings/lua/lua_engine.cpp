@@ -3,14 +3,34 @@
 // The library is the one compiled as C++: an error leaves a function as an exception, and passes by destructors.
 #include "lua_state.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <new>
+#include <string_view>
 
 namespace detent::lua {
 
 namespace {
 
 constexpr int steps_between_looks = 10'000;
+
+// Without the mark of byte order and a first line for the shell, as Lua's own program reads files. The line's end stays:
+// lines are counted.
+std::string_view program_of(std::string_view text) {
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  if (text.starts_with('#')) text.remove_prefix(std::min(text.find('\n'), text.size()));
+  return text;
+}
+
+// The words of an error. What is no text may have its own way to become one; another error in there is the last word.
+int word_error(lua_State* in) {
+  if (lua_isstring(in, 1) == 0 && luaL_getmetafield(in, 1, "__tostring") == LUA_TNIL) {
+    lua_pushfstring(in, "an error that is no text, but a %s", luaL_typename(in, 1));
+    return 1;
+  }
+  luaL_tolstring(in, 1, nullptr);
+  return 1;
+}
 
 }  // namespace
 
@@ -36,11 +56,13 @@ lua_state::lua_state(script_loop& loop, scripting::engine_options made) : queue_
   if (options_.shared_modes != nullptr) modes_.emplace(*options_.shared_modes, *this, *timers_);
 }
 
-// References that are still held end with the state.
+// References that are still held end with the state. Its end runs the script's finalizers: they find the timers closed,
+// and no modes.
 lua_state::~lua_state() {
   modes_.reset();
-  timers_.reset();
+  timers_->close();
   lua_close(state_);
+  state_ = nullptr;
 }
 
 // The state's whole memory is counted here, so that the limit is exact. Shrinking never fails.
@@ -89,7 +111,7 @@ script_reference lua_state::hold_coroutine(lua_State* from) {
 }
 
 void lua_state::release(script_reference what) noexcept {
-  luaL_unref(state_, LUA_REGISTRYINDEX, static_cast<int>(what.value));
+  if (state_ != nullptr) luaL_unref(state_, LUA_REGISTRYINDEX, static_cast<int>(what.value));
 }
 
 // Makes what a call needs on the stack of a coroutine. Runs protected: every step may be short of memory.
@@ -141,8 +163,13 @@ script_outcome lua_state::resume(lua_State* coroutine, int argument_count) {
     lua_pop(coroutine, results);
   } else if (status != LUA_OK) {
     outcome.ended = was_interrupted_ ? script_outcome::kind::interrupted : script_outcome::kind::threw;
-    const char* text = lua_tostring(coroutine, -1);
-    outcome.error = text != nullptr ? text : luaL_typename(coroutine, -1);
+    lua_pushcfunction(state_, word_error);
+    lua_pushvalue(coroutine, -1);
+    lua_xmove(coroutine, state_, 1);
+    lua_pcall(state_, 1, 1, 0);
+    const char* text = lua_tostring(state_, -1);
+    outcome.error = text != nullptr ? text : "an error whose text is an error";
+    lua_pop(state_, 1);
     luaL_traceback(state_, coroutine, nullptr, 0);
     outcome.error += std::string("\n") + lua_tostring(state_, -1);
     lua_pop(state_, 1);
@@ -155,7 +182,8 @@ script_outcome lua_state::run(const std::string& text, const std::string& name) 
   const int top = lua_gettop(state_);
   lua_State* fresh = lua_newthread(state_);
   script_outcome outcome;
-  if (luaL_loadbufferx(fresh, text.data(), text.size(), ("@" + name).c_str(), "t") != LUA_OK) {
+  const std::string_view program = program_of(text);
+  if (luaL_loadbufferx(fresh, program.data(), program.size(), ("@" + name).c_str(), "t") != LUA_OK) {
     outcome = {script_outcome::kind::threw, lua_tostring(fresh, -1)};
   } else {
     outcome = resume(fresh, 0);

@@ -85,10 +85,9 @@ std::int64_t create(lua_State* in, const std::string& verb, script_timer_kind ki
   const script_reference what = of.hold_call(in, static_cast<int>(arranged.function_index) + 1, binding ? 4 : 3, count);
   const script_created made = kind == script_timer_kind::interval ? of.timers().set_interval(arranged.delay_ms, what)
                                                                   : of.timers().set_timeout(arranged.delay_ms, what);
-  if (made.outcome == script_creation::too_many) {
-    fail(in, verb + ": too many live timers: the limit is " + std::to_string(options.live_limit));
+  if (made.outcome != script_creation::created) {
+    fail(in, scripting::refusal_of(verb, made.outcome, of.options()));
   }
-  if (made.outcome != script_creation::created) fail(in, verb + ": its scope is closed");
   if (binding) of.modes()->bind(made.id, std::move(*binding));
   return made.id;
 }
@@ -183,7 +182,9 @@ int sleep_for(lua_State* in) {
   if (lua_type(in, 1) != LUA_TNUMBER) return fail(in, "sleep(milliseconds): a number is needed");
   if (lua_isyieldable(in) == 0) return fail(in, "sleep: not inside this call");
   const script_created made = of.timers().set_timeout(lua_tonumber(in, 1), of.hold_coroutine(in));
-  if (made.outcome != script_creation::created) return fail(in, "sleep: no more timers can be made");
+  if (made.outcome != script_creation::created) {
+    return fail(in, scripting::refusal_of("sleep", made.outcome, of.options()));
+  }
   return lua_yield(in, 0);
 }
 
@@ -213,11 +214,17 @@ int print(lua_State* in) {
   return 0;
 }
 
-const modes& shared_modes(lua_State* in) { return lua_state::of(in).modes()->shared(); }
+// A finalizer may run when the engine ends, behind the modes.
+scripting::script_modes& modes_at(lua_State* in) {
+  scripting::script_modes* const of = lua_state::of(in).modes();
+  if (of == nullptr) fail(in, "mode: the script has ended");
+  return *of;
+}
+const modes& shared_modes(lua_State* in) { return modes_at(in).shared(); }
 
 int mode_set(lua_State* in) {
   if (lua_type(in, 1) != LUA_TSTRING) return fail(in, "mode.set(name): a string is needed");
-  lua_pushboolean(in, lua_state::of(in).modes()->set(lua_tostring(in, 1)) == mode_change::changed ? 1 : 0);
+  lua_pushboolean(in, modes_at(in).set(lua_tostring(in, 1)) == mode_change::changed ? 1 : 0);
   return 1;
 }
 int mode_is(lua_State* in) {
@@ -237,8 +244,8 @@ int mode_on(lua_State* in) {
   if (lua_type(in, 1) != LUA_TSTRING || lua_type(in, 2) != LUA_TFUNCTION) {
     return fail(in, Kind == mode_hook_kind::enter ? "mode.onEnter(name, function)" : "mode.onExit(name, function)");
   }
-  lua_state& of = lua_state::of(in);
-  of.modes()->add_hook(Kind, lua_tostring(in, 1), of.hold_call(in, 2, 3, 2));
+  scripting::script_modes& of = modes_at(in);
+  of.add_hook(Kind, lua_tostring(in, 1), lua_state::of(in).hold_call(in, 2, 3, 2));
   return 0;
 }
 
@@ -253,6 +260,9 @@ constexpr luaL_Reg timer_verbs[] = {{"setTimeout", set<script_timer_kind::timeou
                                     {"getTimerStatus", status},
                                     {"getActiveTimers", active},
                                     {"cleanupAllTimers", cleanup},
+                                    {"pause", pause},
+                                    {"resume", resume},
+                                    {"status", status},
                                     {"refresh", refresh},
                                     {"ref", keep},
                                     {"unref", unkeep},

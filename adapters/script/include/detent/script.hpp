@@ -130,11 +130,18 @@ struct script_closed {
   wait_result wait = wait_result::quiet;  // for a call in progress on another thread
 };
 
+/// Where callbacks run under a manual clock.
+enum class script_pass : std::uint8_t {
+  inside_move,  // of the clock, which is then moved on the engine's thread
+  posted,       // to the host, as in real time: several engines may share the clock
+};
+
 struct script_options {
   script_rules rules = script_rules::web;
   std::string name = "script";
   std::size_t live_limit = 1'000'000;  // timers
-  manual_clock* clock = nullptr;       // callbacks run inside its moves: move it on the engine's thread
+  manual_clock* clock = nullptr;
+  script_pass under_clock = script_pass::inside_move;
 };
 
 /// The timers of one engine. All verbs on any thread.
@@ -179,6 +186,8 @@ class script_timers {
   double now_ms() const;
   /// Live timers that keep the program going: kept, and armed or running.
   std::size_t kept_count() const;
+  /// Whether there is one; costs less than counting them.
+  bool keeps_program() const;
 
   script_scope open_scope(std::optional<script_scope> parent = {});
   /// Ends the timers of the scope and of those inside it, refuses new ones, and waits for a call of theirs.
