@@ -63,6 +63,7 @@ stop_result worker_core::begin_stop(instant limit, instant* whole) noexcept {
     changed_.notify_all();
     return stop_result::idle;
   }
+  recall();
   total_ = std::min(limit, deadline_after(now, limits_total()));
   if (whole != nullptr) *whole = total_;
   stopping_ = true;
@@ -141,7 +142,7 @@ void worker_core::tell_callbacks(guard& locked) {
 std::vector<std::unique_ptr<job>> worker_core::take_called() {
   std::vector<job*> called;
   queue_.each([&](job& item) {
-    if (item.caller != nullptr) called.push_back(&item);
+    if (item.caller() != nullptr) called.push_back(&item);
   });
   std::vector<std::unique_ptr<job>> taken;
   for (job* item : called) {
@@ -234,7 +235,7 @@ void worker_core::dispose_queue(guard& locked) {
   }
   while (job* next = queue_.pop()) {
     std::unique_ptr<job> item(next);
-    const std::string name = item->name;
+    const std::string name = item->terms == nullptr ? std::string() : item->terms->name;
     const std::string shown = name_of(*item);
     const priority urgency = item->urgency;
     const std::source_location place = item->place;
@@ -460,6 +461,7 @@ void worker_core::list_pending(worker_report& to) const {
 }
 
 worker_report worker_core::report_locked() {
+  recall();
   worker_report told;
   told.worker = options_.name;
   told.complete = joined_;

@@ -22,19 +22,41 @@ std::mutex& wait_graph_lock() {
 }  // namespace
 
 void item_queue::push(job* item) noexcept {
-  level& to = levels_[static_cast<std::size_t>(item->urgency)];
+  taken_items& to = levels_[static_cast<std::size_t>(item->urgency)];
   item->next = nullptr;
   item->before = to.last;
   (to.last == nullptr ? to.first : to.last->next) = item;
   to.last = item;
+  ++to.count;
   ++size_;
 }
 
 void item_queue::unlink(job* item) noexcept {
-  level& from = levels_[static_cast<std::size_t>(item->urgency)];
+  taken_items& from = levels_[static_cast<std::size_t>(item->urgency)];
   (item->before == nullptr ? from.first : item->before->next) = item->next;
   (item->next == nullptr ? from.last : item->next->before) = item->before;
+  --from.count;
   --size_;
+}
+
+taken_items item_queue::pop_level() noexcept {
+  for (std::size_t index = priority_count; index-- > 0;) {
+    if (levels_[index].first == nullptr) continue;
+    size_ -= levels_[index].count;
+    return std::exchange(levels_[index], {});
+  }
+  return {};
+}
+
+void item_queue::put_back(taken_items rest) noexcept {
+  if (rest.first == nullptr) return;
+  taken_items& to = levels_[static_cast<std::size_t>(rest.first->urgency)];
+  rest.first->before = nullptr;
+  rest.last->next = to.first;
+  (to.first == nullptr ? to.last : to.first->before) = rest.last;
+  to.first = rest.first;
+  to.count += rest.count;
+  size_ += rest.count;
 }
 
 job* item_queue::pop() noexcept {
@@ -146,8 +168,8 @@ void worker_core::work_off() {
       run_reply(locked);
       continue;
     }
-    if (job* next = queue_.pop(); next != nullptr) {
-      run_item(locked, std::unique_ptr<job>(next));
+    if (queue_.size() != 0) {
+      run_batch(locked);
       continue;
     }
     if (spent_ != nullptr) {
@@ -171,7 +193,7 @@ void worker_core::contain(const std::string& what) noexcept {
 }
 
 std::string name_of(const job& item) {
-  if (!item.name.empty()) return item.name;
+  if (item.terms != nullptr && !item.terms->name.empty()) return item.terms->name;
   const std::string_view path = item.place.file_name();
   return std::string(path.substr(path.rfind('/') + 1)) + ":" + std::to_string(item.place.line());
 }
@@ -199,15 +221,67 @@ void worker_core::end_current(guard& locked) {
 
 void worker_core::run_item(guard& locked, std::unique_ptr<job> item) {
   current_ = item.get();
-  if (item->caller != nullptr) item->caller->begun = true;
+  if (call_state* const caller = item->caller()) caller->begun = true;
   ++counts_.running;
   asked_.store(false, std::memory_order_relaxed);
-  const bool room = blocked_posters_ != 0;
   locked.unlock();
-  if (room) changed_.notify_all();
   spent_.reset();
   const fate what = run_guarded(*item);
   locked.lock();
+  end_item(locked, std::move(item), what);
+}
+
+// Takes all of the highest priority at once and goes from one to the next without the lock, as long as there is nobody
+// to tell and nobody recalls them. Where posters wait for room it takes one: each end makes room.
+void worker_core::run_batch(guard& locked) {
+  const bool room = blocked_posters_ != 0;
+  if (room) {
+    job* const only = queue_.pop();
+    only->next = nullptr;
+    batch_ = {only, only, 1};
+  } else {
+    batch_ = queue_.pop_level();
+  }
+  places_[0] = {batch_.first, 0};
+  begun_.store(&places_[0], std::memory_order_relaxed);  // Others look under the lock.
+  asked_.store(false, std::memory_order_relaxed);
+  locked.unlock();
+  if (room) changed_.notify_all();
+  for (begun_item* at = &places_[0];;) {
+    spent_.reset();
+    job& item = *at->item;
+    const fate what = run_guarded(item);
+    job* const next = item.next;
+    if (what == fate::unfinished && !item.agreed && !item.is_awaited() && next != nullptr) {
+      begun_item* const place = at == &places_[0] ? &places_[1] : &places_[0];
+      *place = {next, at->before_count + 1};
+      begun_item* expected = at;
+      // Released and acquired by recalls: what was done before is counted there, and the place is read.
+      if (begun_.compare_exchange_strong(expected, place, std::memory_order_acq_rel, std::memory_order_relaxed)) {
+        spent_.reset(&item);
+        at = place;
+        continue;
+      }
+    }
+    locked.lock();
+    recall();
+    end_item(locked, std::unique_ptr<job>(&item), what);
+    return;
+  }
+}
+
+void worker_core::recall() noexcept {
+  const begun_item* const last = begun_.exchange(nullptr, std::memory_order_acq_rel);
+  if (last == nullptr) return;
+  current_ = last->item;
+  if (call_state* const caller = current_->caller()) caller->begun = true;
+  counts_.done += last->before_count;
+  ++counts_.running;
+  queue_.put_back({current_->next, batch_.last, batch_.count - last->before_count - 1});
+  batch_ = {};
+}
+
+void worker_core::end_item(guard& locked, std::unique_ptr<job> item, fate what) {
   end_current(locked);
   const bool done = what == fate::unfinished;
   if (done) {
@@ -216,7 +290,7 @@ void worker_core::run_item(guard& locked, std::unique_ptr<job> item) {
     count(what);
     note("item", name_of(*item), item->urgency, what);
   }
-  if (!stop_hook_ && item->caller == nullptr && item->request == nullptr) {
+  if (!stop_hook_ && !item->is_awaited()) {
     spent_ = std::move(item);
     return;
   }
@@ -227,21 +301,21 @@ void worker_core::run_item(guard& locked, std::unique_ptr<job> item) {
 }
 
 void worker_core::settle(std::unique_ptr<job> item, fate what) noexcept {
-  const std::shared_ptr<call_state> caller = std::move(item->caller);
-  const std::shared_ptr<reply_state> request = std::move(item->request);
+  const std::unique_ptr<job_terms> terms = std::move(item->terms);
   item.reset();
-  if (request != nullptr) {
+  if (terms == nullptr) return;
+  if (terms->request != nullptr) {
     const auto result = what == fate::unfinished ? reply_result::answered
                         : what == fate::threw    ? reply_result::failed
                                                  : reply_result::cancelled;
-    detail::complete(request, result);
+    detail::complete(terms->request, result);
   }
-  if (caller == nullptr) return;
+  if (terms->caller == nullptr) return;
   const guard locked(lock_);
-  caller->over = true;
-  caller->result = what == fate::unfinished ? call_result::done
-                   : what == fate::threw    ? call_result::threw
-                                            : call_result::cancelled;
+  terms->caller->over = true;
+  terms->caller->result = what == fate::unfinished ? call_result::done
+                          : what == fate::threw    ? call_result::threw
+                                                   : call_result::cancelled;
   changed_.notify_all();
 }
 
@@ -272,7 +346,7 @@ void worker_core::note(std::string kind, std::string name, priority urgency, fat
 
 post_result worker_core::enqueue(std::unique_ptr<job>& item, const post_options& options, std::source_location place,
                                  instant limit) {
-  item->name = options.name;
+  if (!options.name.empty()) item->with_terms().name = options.name;
   item->place = place;
   item->urgency = options.urgency;
   std::unique_ptr<job> displaced;
@@ -284,7 +358,11 @@ post_result worker_core::enqueue(std::unique_ptr<job>& item, const post_options&
       return !stopping_ || (own && options_.late == late_posts::accepted_while_draining &&
                             options_.at_end == queue_end::drain && stage_ <= worker_stage::queue && !ended_);
     };
-    const auto is_full = [&] { return options_.queue_limit != 0 && queue_.size() >= options_.queue_limit; };
+    const auto is_full = [&] {
+      if (options_.queue_limit == 0 || queue_.size() + batch_.count < options_.queue_limit) return false;
+      recall();  // Some of the batch has been done.
+      return queue_.size() >= options_.queue_limit;
+    };
     if (takes() && is_full()) {
       if (options_.when_full == when_full::block && !own) {
         locked.unlock();
@@ -311,10 +389,11 @@ post_result worker_core::enqueue(std::unique_ptr<job>& item, const post_options&
       count(fate::refused);
       return takes() ? post_result::full : post_result::stopping;
     }
+    if (batch_.last != nullptr && batch_.last->urgency < item->urgency) recall();
     item->id = ++last_id_;
     queue_.push(item.release());
     ++counts_.accepted;
-    wake = sleeping_;
+    wake = std::exchange(sleeping_, false);
   }
   if (wake) work_ready_.notify_one();
   if (displaced == nullptr) return post_result::accepted;
@@ -328,7 +407,7 @@ call_result worker_core::call(std::unique_ptr<job> item, const post_options& opt
   if (current_worker == this || !mark.holds()) return call_result::from_worker;
   const instant deadline = deadline_after(steady_clock::now(), limit);
   const auto state = std::make_shared<call_state>();
-  item->caller = state;
+  item->with_terms().caller = state;
   switch (enqueue(item, options, place, deadline)) {
     case post_result::full: return call_result::full;
     case post_result::stopping: return call_result::stopping;
@@ -341,9 +420,10 @@ call_result worker_core::call(std::unique_ptr<job> item, const post_options& opt
     look_after(locked);
     if (state->over) return state->result;
     const bool in_time = now < std::min(deadline, total_);
+    if (!in_time) recall();
     if (!in_time && state->begun) return call_result::running;
     if (!in_time) {
-      if (auto mine = take_withdrawn([&](const job& queued) { return queued.caller == state; })) {
+      if (auto mine = take_withdrawn([&](const job& queued) { return queued.caller() == state.get(); })) {
         locked.unlock();
         changed_.notify_all();  // There is room.
         settle(std::move(mine), fate::withdrawn);
@@ -361,6 +441,7 @@ call_result worker_core::call(std::unique_ptr<job> item, const post_options& opt
 
 template <class P>
 std::unique_ptr<job> worker_core::take_withdrawn(P wanted) {
+  recall();
   job* found = nullptr;
   queue_.each([&](job& item) {
     if (wanted(item)) found = &item;
@@ -384,6 +465,7 @@ std::size_t worker_core::withdraw(std::uint64_t id) {
 
 std::vector<item_info> worker_core::items() {
   const guard locked(lock_);
+  recall();
   std::vector<item_info> all;
   all.reserve(queue_.size());
   queue_.each([&](const job& item) { all.push_back({item.id, name_of(item), item.urgency}); });
@@ -392,6 +474,7 @@ std::vector<item_info> worker_core::items() {
 
 std::size_t worker_core::size() noexcept {
   const guard locked(lock_);
+  recall();
   return queue_.size();
 }
 
@@ -441,7 +524,8 @@ bool worker_core::complete(reply_state& state, reply_result result) noexcept {
     state.stage = reply_state::completed;
     state.result = result;
     replies_.splice(replies_.end(), expected_, state.place);
-    wake = sleeping_;
+    recall();
+    wake = std::exchange(sleeping_, false);
   }
   if (wake) work_ready_.notify_one();
   return true;
@@ -619,7 +703,7 @@ std::shared_ptr<detail::reply_state> worker::expect_reply(detail::hook<void(repl
 }
 post_result worker::send(worker& other, std::unique_ptr<detail::job> item, const post_options& options,
                          std::source_location place, std::shared_ptr<detail::reply_state> state) {
-  item->request = state;
+  item->with_terms().request = state;
   const post_result result = other.core_->enqueue(item, options, place, detail::instant::max());
   if (item != nullptr) core_->forget(state);
   return result;

@@ -56,11 +56,22 @@ struct operation_state {
   std::thread::id canceller{};
 };
 
+// Items of one priority, linked in their order.
+struct taken_items {
+  job* first = nullptr;
+  job* last = nullptr;
+  std::size_t count = 0;
+};
+
 // One intrusive list for each priority.
 class item_queue {
  public:
   void push(job* item) noexcept;
   job* pop() noexcept;
+  // All of the highest priority that there is, as a list of its own.
+  taken_items pop_level() noexcept;
+  // Puts what is left of such a list back to where it was.
+  void put_back(taken_items rest) noexcept;
   // The last item of the lowest priority below `urgency`, or null.
   job* pop_below(priority urgency) noexcept;
   void unlink(job* item) noexcept;
@@ -73,11 +84,7 @@ class item_queue {
   std::size_t size() const noexcept { return size_; }
 
  private:
-  struct level {
-    job* first = nullptr;
-    job* last = nullptr;
-  };
-  std::array<level, priority_count> levels_{};
+  std::array<taken_items, priority_count> levels_{};
   std::size_t size_ = 0;
 };
 
@@ -133,9 +140,22 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   };
   using undone_key = std::tuple<std::string, std::string, priority, fate>;
 
+  // One item of the batch, as the worker's thread has begun it.
+  struct begun_item {
+    job* item = nullptr;
+    std::size_t before_count = 0;  // how many of the batch it has done before
+  };
+
   static void* thread_main(void* self);
   void work_off();
+  void run_batch(guard& locked);
   void run_item(guard& locked, std::unique_ptr<job> item);
+  // The task that ran is over; its end is counted, noted, and told.
+  void end_item(guard& locked, std::unique_ptr<job> item, fate what);
+  // Ends the batch, under the lock: what it has not begun is in the queue again, what it has done is counted, and
+  // `current_` is what it is in, which stays until the lock is left. Whoever has to see or change the order of what
+  // will run does this first.
+  void recall() noexcept;
   void run_reply(guard& locked);
   fate run_guarded(job& item);
   void end_current(guard& locked);
@@ -188,7 +208,8 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
 
   // All of this under the lock.
   item_queue queue_;
-  bool sleeping_ = false;
+  taken_items batch_;      // what the worker's thread runs without the lock, until it is recalled
+  bool sleeping_ = false;  // nobody has woken the worker's thread yet
   std::size_t blocked_posters_ = 0;
   std::uint64_t last_id_ = 0;
   item_counts counts_;
@@ -228,6 +249,10 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
 
   // Of the worker's thread alone: the item just run, whose captures are destroyed when the lock is not held.
   std::unique_ptr<job> spent_;
+  // The item of the batch that was begun last, or null: the batch was recalled. The worker's thread steps from the one
+  // place to the other; a recall that finds a place may read it, since the next step fails.
+  alignas(64) std::atomic<begun_item*> begun_{nullptr};
+  std::array<begun_item, 2> places_{};
   // Under the wait graph's lock: whom this worker's thread waits for.
   std::shared_ptr<worker_core> waits_for_;
   friend class wait_mark;

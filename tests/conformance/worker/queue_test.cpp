@@ -6,6 +6,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <support/canary.hpp>
 #include <support/effort.hpp>
 #include <support/gate.hpp>
 #include <vector>
@@ -140,6 +141,90 @@ TEST(worker_queue, answers_calls) {
   EXPECT_EQ(w.call_and_wait([] {}), call_result::stopping);
 }
 
+// Items that are run at once stay in the queue for everybody else: while the third of them runs, what comes first comes
+// before the fourth, and they are counted, seen, taken out, and refused room as if each were taken when it begins.
+TEST(worker_queue, takes_back_what_has_not_begun) {
+  detent::timer_service service;
+  detent::worker w(service, {.queue_limit = 8, .when_full = detent::when_full::refuse});
+  std::vector<std::string> order;  // of w's thread
+  support::gate busy;
+  support::gate release;
+  const auto says = [&order](const char* what) { return [&order, what] { order.push_back(what); }; };
+  const auto post = [&](const char* name, priority urgency = priority::normal) {
+    return w.post(says(name), {.urgency = urgency, .name = name});
+  };
+  ASSERT_EQ(w.post([&order, end = support::at_end([&order] { order.push_back("1 gone"); })] { order.push_back("1"); }),
+            post_result::accepted);
+  ASSERT_EQ(post("2"), post_result::accepted);
+  ASSERT_EQ(w.post([&] {
+    busy.open();
+    release.pass();
+    order.push_back("3");
+  }),
+            post_result::accepted);
+  for (const char* name : {"4", "5", "6"}) ASSERT_EQ(post(name), post_result::accepted);
+  const detent::expectation reply = w.expect([&](detent::reply_result) { order.push_back("reply"); });
+  detent::expectation completed = w.expect([&](detent::reply_result) { order.push_back("completed"); });
+  w.start();
+  busy.pass();
+  EXPECT_EQ(w.size(), 3u);
+  detent::item_counts counts = w.report().items;
+  EXPECT_EQ(counts.done, 2u);
+  EXPECT_EQ(counts.running, 1u);
+  EXPECT_EQ(counts.queued, 3u);
+  EXPECT_EQ(post("7", priority::low), post_result::accepted);
+  EXPECT_EQ(post("urgent", priority::urgent), post_result::accepted);
+  for (const char* name : {"8", "9", "10"}) EXPECT_EQ(post(name), post_result::accepted);
+  EXPECT_EQ(post("11"), post_result::full);
+  EXPECT_EQ(w.remove([](const detent::item_info& item) { return item.name == "5"; }), 1u);
+  EXPECT_EQ(w.peek()->name, "urgent");
+  completed.complete();
+  release.open();
+  EXPECT_EQ(w.call_and_wait([] {}, {.urgency = priority::background}), call_result::done);
+  EXPECT_EQ(order,
+            (std::vector<std::string>{"1", "1 gone", "2", "3", "completed", "urgent", "4", "6", "8", "9", "10", "7"}));
+  counts = w.report().items;
+  EXPECT_EQ(counts.done, 11u);
+  EXPECT_EQ(ends_of(counts), counts.accepted);
+}
+
+// A stop, and the limit of a call, find the item of such a run that is in progress, and leave the others where they
+// were.
+TEST(worker_queue, stops_between_two_items_run_at_once) {
+  detent::timer_service service;
+  detent::worker w(service, {.at_end = detent::queue_end::discard});
+  support::gate busy;
+  support::gate release;
+  std::atomic<int> ran{0};
+  ASSERT_EQ(w.post([] {}), post_result::accepted);
+  ASSERT_EQ(w.post(
+                [&] {
+                  busy.open();
+                  release.pass();
+                },
+                {.name = "in progress"}),
+            post_result::accepted);
+  for (int i = 0; i < 3; ++i) ASSERT_EQ(w.post([&] { ran.fetch_add(1); }), post_result::accepted);
+  std::atomic<call_result> told{call_result::done};
+  support::background caller([&] { told.store(w.call_and_wait_for(support::patience, [&] { ran.fetch_add(1); })); });
+  ASSERT_TRUE(support::eventually([&] { return w.size() == 6; }));
+  w.start();
+  busy.pass();
+  w.stop(1ms);
+  caller.join();
+  EXPECT_EQ(told.load(), call_result::cancelled);
+  const detent::worker_report early = w.shutdown(1ms);
+  EXPECT_FALSE(early.complete);
+  EXPECT_NE(early.text().find("item in progress: unfinished"), std::string::npos) << early.text();
+  release.open();
+  const detent::worker_report report = w.shutdown(support::patience);
+  EXPECT_TRUE(report.complete);
+  EXPECT_EQ(report.items.done, 2u);
+  EXPECT_EQ(report.items.discarded, 3u);
+  EXPECT_EQ(report.items.cancelled, 1u);
+  EXPECT_EQ(ran.load(), 0);
+}
+
 // Two workers that call each other: one of them is told, neither hangs.
 TEST(worker_queue, refuses_a_cycle_of_calls) {
   detent::timer_service service;
@@ -212,6 +297,7 @@ TEST(worker_queue, accounts_for_every_item) {
           const auto urgency = static_cast<priority>((i * 7 + p) % 5);
           const post_result r = w.post([&ran] { ran.fetch_add(1); }, {.urgency = urgency, .name = "item"});
           (r == post_result::accepted || r == post_result::displaced ? accepted : refused).fetch_add(1);
+          if (i % 8 == 5) static_cast<void>(w.size());  // Takes back what has not begun.
           if (i % 16 == 3) w.remove([](const detent::item_info& item) { return item.urgency == priority::background; });
         }
       }));

@@ -119,21 +119,35 @@ struct call_state;   // who waits for an item
 struct reply_state;  // who expects a callback
 struct operation_state;
 
+// What few items have.
+struct job_terms {
+  std::string name;
+  std::shared_ptr<call_state> caller;
+  std::shared_ptr<reply_state> request;  // of the worker that asked
+};
+
 // One queued item. Its links belong to the queue's lock; run and the destructor happen on one thread with no lock held.
 struct job {
   virtual ~job() = default;
   virtual void run(work& now) = 0;
   virtual bool is_wanted() noexcept { return true; }
+  // Somebody is to be told of its end.
+  bool is_awaited() const noexcept {
+    return terms != nullptr && (terms->caller != nullptr || terms->request != nullptr);
+  }
+  job_terms& with_terms() {
+    if (terms == nullptr) terms = std::make_unique<job_terms>();
+    return *terms;
+  }
+  call_state* caller() const noexcept { return terms == nullptr ? nullptr : terms->caller.get(); }
 
   job* next = nullptr;
   job* before = nullptr;
   std::uint64_t id = 0;
-  std::string name;
   std::source_location place{};
+  std::unique_ptr<job_terms> terms;
   priority urgency = priority::normal;
   bool agreed = false;  // it takes `work&`: it may be told to end early
-  std::shared_ptr<call_state> caller;
-  std::shared_ptr<reply_state> request;  // of the worker that asked
 };
 
 template <class F>
@@ -407,7 +421,7 @@ struct request_job final : job {
   request_job(Task&& t, std::shared_ptr<std::optional<Value>> to) : task(std::move(t)), box(std::move(to)) {
     agreed = takes_work<Task>;
   }
-  bool is_wanted() noexcept override { return is_open(request); }
+  bool is_wanted() noexcept override { return is_open(terms->request); }
   void run(work& now) override { box->emplace(run_task(task, now)); }
   Task task;
   std::shared_ptr<std::optional<Value>> box;
@@ -416,7 +430,7 @@ struct request_job final : job {
 template <class Task>
 struct request_job<Task, void> final : job {
   explicit request_job(Task&& t) : task(std::move(t)) { agreed = takes_work<Task>; }
-  bool is_wanted() noexcept override { return is_open(request); }
+  bool is_wanted() noexcept override { return is_open(terms->request); }
   void run(work& now) override { run_task(task, now); }
   Task task;
 };
