@@ -67,6 +67,7 @@ stop_result worker_core::begin_stop(instant limit, instant* whole) noexcept {
   total_ = std::min(limit, deadline_after(now, limits_total()));
   if (whole != nullptr) *whole = total_;
   stopping_ = true;
+  wake_posters();
   stage_begun_ = now;
   stages_[0].state = stage_state::running;
   enter(locked, worker_stage::current_task);
@@ -96,23 +97,20 @@ void worker_core::enter(guard&, worker_stage next) {
 void worker_core::run_stages() {
   spent_.reset();
   guard locked(lock_);
-  enter(locked, worker_stage::callbacks);
-  close_timers(locked);
-  tell_callbacks(locked);
-  enter(locked, worker_stage::waiters);
-  cancel_waiters(locked);
-  enter(locked, worker_stage::io);
-  cancel_io(locked);
-  enter(locked, worker_stage::queue);
-  end_queue(locked);
-  enter(locked, worker_stage::farewells);
-  say_farewells(locked);
-  enter(locked, worker_stage::children);
-  stop_children(locked, true);
-  enter(locked, worker_stage::resources);
-  release_resources(locked);
+  const auto go_through = [&](worker_stage stage, void (worker_core::*work)(guard&)) {
+    enter(locked, stage);
+    (this->*work)(locked);
+    run_replies(locked);  // Of those who came after the stage `callbacks`.
+  };
+  go_through(worker_stage::callbacks, &worker_core::end_callbacks);
+  go_through(worker_stage::waiters, &worker_core::cancel_waiters);
+  go_through(worker_stage::io, &worker_core::cancel_io);
+  go_through(worker_stage::queue, &worker_core::end_queue);
+  go_through(worker_stage::farewells, &worker_core::say_farewells);
+  go_through(worker_stage::children, &worker_core::join_children);
+  go_through(worker_stage::resources, &worker_core::release_resources);
   enter(locked, worker_stage::join);
-  ended_ = true;
+  ended_ = true;  // Nobody has left the lock since the last reply.
   changed_.notify_all();
 }
 
@@ -126,7 +124,8 @@ void worker_core::close_timers(guard& locked) {
   if (waited != wait_result::quiet) note("timers", to_string(waited), priority::normal, fate::unfinished);
 }
 
-void worker_core::tell_callbacks(guard& locked) {
+void worker_core::end_callbacks(guard& locked) {
+  close_timers(locked);
   for (;;) {
     if (replies_.empty()) {
       if (expected_.empty()) return;
@@ -204,6 +203,10 @@ void worker_core::cancel_io(guard& locked) {
     locked.lock();
   }
   while (!operations_.empty() && !is_stage_over(steady_clock::now())) {
+    if (!replies_.empty()) {
+      run_reply(locked);
+      continue;
+    }
     doing_ = operations_.front()->name;
     changed_.wait_until(locked, stage_deadline_);
   }
@@ -213,6 +216,7 @@ void worker_core::cancel_io(guard& locked) {
 void worker_core::end_queue(guard& locked) {
   if (options_.at_end == queue_end::drain && !inline_stages_) {
     while (!is_stage_over(steady_clock::now())) {
+      run_replies(locked);
       job* next = queue_.pop();
       if (next == nullptr) break;
       run_item(locked, std::unique_ptr<job>(next));
@@ -264,8 +268,11 @@ void worker_core::say_farewells(guard& locked) {
   }
 }
 
+void worker_core::join_children(guard& locked) { stop_children(locked, true); }
+
 // Asks all children first, so that they end side by side. A child that is late is waited for, however long it takes:
-// it may use what this worker is about to release.
+// it may use what this worker is about to release. So it is if it waits for us itself, as far as the graph knows: the
+// mark is tried again until that wait has ended.
 void worker_core::stop_children(guard& locked, bool wait) {
   std::vector<std::shared_ptr<worker_core>> children;
   for (const auto& child : children_) {
@@ -280,9 +287,12 @@ void worker_core::stop_children(guard& locked, bool wait) {
       const guard named(lock_);
       doing_ = child->name();
     }
-    const wait_mark mark(*child);
     guard there(child->lock_);
-    if (mark.holds()) child->await_end(there, instant::max(), instant::min());
+    for (bool ended = false; !ended;) {
+      const wait_mark mark(*child);
+      const instant next_try = steady_clock::now() + std::chrono::milliseconds(10);
+      ended = child->await_end(there, mark.holds() ? instant::max() : next_try, instant::min());
+    }
     worker_report told = child->report_locked();
     there.unlock();
     const guard noted(lock_);
@@ -407,13 +417,16 @@ worker_report worker_core::shutdown(duration limit) {
   const instant deadline = deadline_after(steady_clock::now(), own);
   instant whole{};
   begin_stop(deadline, &whole);
-  const bool within = is_within();
+  const auto told = [&](bool waits) {
+    guard locked(lock_);
+    if (waits) await_end(locked, deadline, whole);
+    worker_report now = report_locked();
+    now.from_worker = !waits;
+    return now;
+  };
+  if (is_within()) return told(false);
   const wait_mark mark(*this);
-  guard locked(lock_);
-  if (!within && mark.holds()) await_end(locked, deadline, whole);
-  worker_report told = report_locked();
-  told.from_worker = within || !mark.holds();
-  return told;
+  return told(mark.holds());
 }
 
 void worker_core::finish() noexcept {

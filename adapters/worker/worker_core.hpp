@@ -27,11 +27,15 @@ inline instant deadline_after(instant from, duration limit) noexcept {
   return instant(duration(add_ns(epoch_ns(from), limit.count())));
 }
 
+// Moves on when those who wait by it have their answer, though they may not have woken yet. Written under the lock of
+// the worker they wait for; read without it by whoever asks who waits for whom.
+using wait_word = std::atomic<std::uint64_t>;
+
 struct call_state {
   // Under the lock of the worker called. Neither queued nor begun: somebody has taken the item out and is about to say
   // what became of it.
   bool begun = false;
-  bool over = false;
+  wait_word over{0};  // 1 once the result is there
   call_result result = call_result::done;
 };
 
@@ -91,6 +95,8 @@ class item_queue {
 // The item's name, or the place where it was posted.
 std::string name_of(const job& item);
 
+class wait_mark;
+
 class worker_core : public std::enable_shared_from_this<worker_core> {
  public:
   using guard = std::unique_lock<std::mutex>;
@@ -103,7 +109,8 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
                       instant limit);
   call_result call(std::unique_ptr<job> item, const post_options& options, std::source_location place, duration limit);
   std::shared_ptr<reply_state> expect(hook<void(reply_result)> f, std::string_view name);
-  void forget(const std::shared_ptr<reply_state>& state) noexcept;
+  // Whether it was taken back before it was told.
+  bool forget(const std::shared_ptr<reply_state>& state) noexcept;
   bool complete(reply_state& state, reply_result result) noexcept;
   bool is_awaited(const reply_state& state) noexcept;
   std::size_t withdraw(std::uint64_t id);
@@ -157,6 +164,7 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   // will run does this first.
   void recall() noexcept;
   void run_reply(guard& locked);
+  void run_replies(guard& locked);
   fate run_guarded(job& item);
   void end_current(guard& locked);
   // Tells whoever waits for the item what became of it, after its captures are gone. No lock held.
@@ -172,12 +180,13 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   void leave_stage(instant now) noexcept;  // under the lock
   bool is_stage_over(instant now) const noexcept { return now >= stage_deadline_; }
   void close_timers(guard& locked);
-  void tell_callbacks(guard& locked);
+  void end_callbacks(guard& locked);
   void cancel_waiters(guard& locked);
   void cancel_io(guard& locked);
   void end_queue(guard& locked);
   void dispose_queue(guard& locked);
   void say_farewells(guard& locked);
+  void join_children(guard& locked);
   void stop_children(guard& locked, bool wait);
   void release_resources(guard& locked);
   void call_contained(guard& locked, const char* kind, const std::string& name, hook<void()>& function);
@@ -191,6 +200,8 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   void look_after(guard& locked);
   instant next_look() const noexcept;
   void ask_current(guard& locked);
+  // There is room in the queue, or there will never be any: who waits for it looks again. Under the lock.
+  void wake_posters() noexcept;
   // Whether the calling thread is this worker's, or that of a child's child of it.
   bool is_within();
   worker_report report_locked();               // under the lock
@@ -211,12 +222,14 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   taken_items batch_;      // what the worker's thread runs without the lock, until it is recalled
   bool sleeping_ = false;  // nobody has woken the worker's thread yet
   std::size_t blocked_posters_ = 0;
+  wait_word room_made_{0};  // moves on when they are woken
   std::uint64_t last_id_ = 0;
   item_counts counts_;
   std::map<undone_key, std::uint64_t> undone_;
   std::uint64_t late_replies_ = 0;
   std::list<std::shared_ptr<reply_state>> expected_;
-  std::list<std::shared_ptr<reply_state>> replies_;  // completed, not yet delivered; they come before new work
+  // Completed, not yet delivered: they come before new work, and while the worker ends between two pieces of that.
+  std::list<std::shared_ptr<reply_state>> replies_;
   std::deque<farewell> farewells_;
   std::vector<std::unique_ptr<owned>> resources_;
   std::vector<std::shared_ptr<operation_state>> operations_;
@@ -253,16 +266,18 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   // place to the other; a recall that finds a place may read it, since the next step fails.
   alignas(64) std::atomic<begun_item*> begun_{nullptr};
   std::array<begun_item, 2> places_{};
-  // Under the wait graph's lock: whom this worker's thread waits for.
-  std::shared_ptr<worker_core> waits_for_;
+  // Under the wait graph's lock: the innermost wait that this worker's thread is in.
+  wait_mark* waits_ = nullptr;
   friend class wait_mark;
 };
 
-// Says that the calling worker's thread waits for another worker, for as long as the mark lives. On other threads it
-// says nothing and always holds.
+// Says that the calling worker's thread waits for another worker: for as long as the mark lives and, if there is a
+// word, until that moves on. Who has given an answer may act on it at once: the wait that it ended counts no more,
+// whether its thread has woken or not. On other threads a mark says nothing and always holds.
 class wait_mark {
  public:
-  explicit wait_mark(worker_core& target);
+  // The lock of `target` may be held.
+  explicit wait_mark(worker_core& target, const wait_word* word = nullptr) noexcept;
   wait_mark(const wait_mark&) = delete;
   wait_mark& operator=(const wait_mark&) = delete;
   ~wait_mark();
@@ -270,8 +285,15 @@ class wait_mark {
   bool holds() const noexcept { return holds_; }
 
  private:
+  bool stands() const noexcept { return word_ == nullptr || word_->load(std::memory_order_acquire) == seen_; }
+  // Under the wait graph's lock: whether `from` waits for `to`, over any number of others.
+  static bool leads(const worker_core& from, const worker_core& to) noexcept;
+
   worker_core* self_;
-  std::shared_ptr<worker_core> before_;
+  const wait_word* const word_;
+  const std::uint64_t seen_;
+  std::shared_ptr<worker_core> target_;
+  wait_mark* before_ = nullptr;  // the wait around this one
   bool holds_ = true;
 };
 
