@@ -56,9 +56,11 @@ void core::file_inbox() noexcept {
 
 // Keeps exactly one token for the record, at the instant its hint promises.
 void core::file(std::uint32_t index, visited_from where) noexcept {
-  const visit_answer answer = visit_record(words(index), where, 0, access_);
+  record& r = registry_.hot(index);
+  const visit_answer answer = visit_record(words(r, index), where, 0, access_);
   if (answer.what != visit::filed) return;
-  record_wheel& tokens = *wheel_of(clock_of(index));
+  record_wheel& tokens =
+      *wheel_of(order_word::clock(r.order.load(memory_order_relaxed)));  // The same for every tenant.
   if (tokens.is_filed(index)) tokens.remove(index);
   if (answer.at == never) return;
   [[maybe_unused]] const auto is_far = [&] {
@@ -96,7 +98,8 @@ std::size_t core::hand_due(clock_id clock, std::size_t limit) noexcept {
         tokens->file(index, key_of(hint::look_at(registry_.hot(index).hint.load(memory_order_relaxed))));  // H7.
         continue;
       }
-      const visit_answer answer = visit_record(words(index), visited_from::wheel, reached, access_);
+      const visit_answer answer =
+          visit_record(words(registry_.hot(index), index), visited_from::wheel, reached, access_);
       if (answer.what == visit::due) {
         ++handed;
         hand(index);
@@ -125,7 +128,7 @@ void core::hand(std::uint32_t index) noexcept {
       const bool runs_here = options_.executor.which() == executor_choice::kind::driver;
       lock_guard guard(group->turn_lock);
       const bool queues = group->busy && !busted(bug::serial_overlap);
-      if (queues || !runs_here) c.handed_for = group;
+      if (queues || !runs_here) registry_.rare(index).handed_for = group;
       if (queues) {
         registry_.link(index).next = no_index;
         (group->turn_last == no_index ? group->turn_first : registry_.link(group->turn_last).next) = index;
@@ -224,9 +227,8 @@ void core::set_alarms() noexcept {
 }
 
 // Creates the wheel of a clock with its first timer. A clock other than the steady one needs the poll's alarms.
-bool core::ensure_wheel(clock_id clock) noexcept {
+bool core::create_wheel(clock_id clock) noexcept {
   sync_atomic<record_wheel*>& place = wheels_[static_cast<std::size_t>(clock)];
-  if (place.load(memory_order_relaxed) != nullptr) return true;  // Only whether: who uses it does W1.
   lock_guard guard(wheel_lock_);
   if (place.load(memory_order_relaxed) != nullptr) return true;  // Written under this lock only.
   if (clock != clock_id::steady && own_thread_) {
