@@ -91,7 +91,7 @@ bool poll_set::drain() noexcept {
   return false;
 }
 
-void* allocate_pages(std::size_t bytes) noexcept { return explore::memory::allocate(bytes, 64); }
+void* allocate_pages(std::size_t bytes, paging) noexcept { return explore::memory::allocate(bytes, 64); }
 void free_pages(void* pages, std::size_t) noexcept { explore::memory::free(pages); }
 
 std::size_t read_stack(void**, std::size_t) noexcept { return 0; }

@@ -46,7 +46,7 @@ arm_result core::arm_word(std::uint32_t index, instant deadline, std::uint64_t g
 
 // The hint promises a look that is too late. Answers `answer`, so that the verb ends with this call or without any.
 [[gnu::noinline]] arm_result core::announce(std::uint32_t index, instant deadline, arm_result answer) noexcept {
-  const mail_words w = words(index);
+  const mail_words w = words(registry_.hot(index), index);
   const instant awake_by = send(mail_, w, deadline, lower_hint(w, deadline, access_), access_);
   if (awake_by != never) wake_driver_for(clock_of(index), awake_by);
   return answer;
@@ -93,8 +93,7 @@ arm_result core::arm_one_shot_locked(std::uint32_t index, std::int64_t at_ns) no
   cold_part& c = registry_.cold(index);
   const instant deadline = tolerated(c, to_instant_rounded_up(at_ns));
   if (!c.serial) return arm_word(index, deadline, 0);
-  c.series = {};
-  c.series.due_ns = to_ns(deadline);
+  registry_.rare(index).series = {.due_ns = to_ns(deadline)};
   return arm_word(index, deadline, state::guarded);
 }
 
@@ -137,15 +136,16 @@ arm_result core::arm_series_locked(std::uint32_t index, std::optional<std::int64
     const std::int64_t delay = options.first.count() < 0 ? period_ns : options.first.count();
     first_ns = delay == ns_max ? ns_max : add_ns(now_ns(c.clock), delay);
   }
-  const series_state before = c.series;
-  c.series = {period_ns, first_ns, options.missed, options.pace};
+  series_state& series = registry_.rare(index).series;
+  const series_state before = series;
+  series = {period_ns, first_ns, options.missed, options.pace};
   if (busted(bug::terms_apart)) {
     registry_.lock_of(index).unlock();
     platform::yield();
     registry_.lock_of(index).lock();
   }
   const arm_result answer = arm_word(index, tolerated(c, to_instant_rounded_up(first_ns)), state::guarded);
-  if (answer == arm_result::closed || answer == arm_result::shut_down) c.series = before;
+  if (answer == arm_result::closed || answer == arm_result::shut_down) series = before;
   return answer;
 }
 
@@ -262,7 +262,7 @@ bool core::stop_call(std::uint32_t index) noexcept {
   // Whoever asked for an earlier call and comes late takes nothing back: a later call's number seen here means that its
   // call has begun, and then K2 shows a later number too. Numbers are compared for equality only: between two requests
   // there may be more calls than half of them can count.
-  sync_atomic<std::uint32_t>& stopped = registry_.cold(index).stopped_call;
+  sync_atomic<std::uint32_t>& stopped = registry_.rare(index).stopped_call;
   std::uint32_t last = stopped.load(memory_order_acquire);  // B1 <- B1.
   while (last != number) {
     if (r.calls.load(memory_order_relaxed) != number) break;  // K2, by B1: that call is over.
@@ -279,7 +279,7 @@ stop_result core::stop(named timer) noexcept {
 }
 
 bool core::is_stop_asked(const call_frame& frame) noexcept {
-  const auto& stopped = frame.owner->registry_.cold(frame.key.index).stopped_call;
+  const auto& stopped = frame.owner->registry_.rare(frame.key.index).stopped_call;
   return stopped.load(memory_order_acquire) == frame.number;  // B2 <- B1.
 }
 

@@ -10,11 +10,11 @@ namespace detent::inline v0::detail {
 
 call_frame::call_frame(core* the_core, std::uint32_t index, const group_record* group,
                        std::uint32_t call_number) noexcept
-    : owner(the_core), stack(__builtin_frame_address(0)), number(call_number) {
+    : owner(the_core), stack(__builtin_frame_address(0)), number(call_number), innermost(innermost_call()) {
   key = {the_core, index, group, false};
-  outer = current_calls();
+  outer = innermost;
   current.frame_ = this;
-  set_current_calls(this);
+  innermost = this;
 }
 
 // Stacks grow downwards: a live call stands above whoever it has called. On a stack of the user's making (a
@@ -34,7 +34,13 @@ void call_frame::describe(std::int64_t deadline_ns, std::int64_t lateness_ns, st
 }
 
 void core::run_entry(std::uint32_t index) noexcept {
-  if (index != no_index) run_turn(index, std::exchange(registry_.cold(index).handed_for, nullptr));
+  if (index != no_index) run_turn(index, take_turn(index));
+}
+
+// Nearly no entry has a turn: where there is none, the rare part is only read.
+group_record* core::take_turn(std::uint32_t index) noexcept {
+  group_record*& turn = registry_.rare(index).handed_for;
+  return turn == nullptr ? nullptr : std::exchange(turn, nullptr);
 }
 
 // A serial group hands its turn on: the next member runs here, on the same thread.
@@ -42,17 +48,18 @@ void core::run_turn(std::uint32_t index, group_record* turn) noexcept {
   for (;;) {
     index = run_one(index, turn);
     if (index == no_index) return;
-    turn = std::exchange(registry_.cold(index).handed_for, nullptr);
+    turn = take_turn(index);
   }
 }
 
 std::uint32_t core::run_one(std::uint32_t index, group_record* turn) noexcept {
+  record& r = registry_.hot(index);
   if (!is_gone()) {
-    const claim won = claim_firing(index, turn);
-    if (won.won) call(index, won);
+    const claim won = claim_firing(r, index, turn);
+    if (won.won) call(r, index, won);
   }
   if (is_gone()) return no_index;
-  settle_entry(index);
+  settle_entry(r, index);
   if (turn == nullptr) return no_index;
   const std::uint32_t next = pass_turn(turn);
   unshare_group(turn);
@@ -60,9 +67,9 @@ std::uint32_t core::run_one(std::uint32_t index, group_record* turn) noexcept {
 }
 
 // H4. From here on the record is the driver's again, or the next tenant's.
-void core::settle_entry(std::uint32_t index) noexcept {
-  const clock_id clock = clock_of(index);
-  const instant awake_by = settle(mail_, words(index), access_);
+[[gnu::always_inline]] inline void core::settle_entry(record& r, std::uint32_t index) noexcept {
+  const clock_id clock = order_word::clock(r.order.load(memory_order_relaxed));  // The same for every tenant.
+  const instant awake_by = settle(mail_, words(r, index), access_);
   if (awake_by != never) wake_driver_for(clock, awake_by);
 }
 
@@ -73,15 +80,15 @@ void core::settle_entry(std::uint32_t index) noexcept {
 // threads may try to claim, and one that loses may write during the call that won, or during a later one. Nobody asks
 // for these numbers: a continuation gets no firing, so it can neither detach itself nor ask whether to stop; its id is
 // told to nobody; and since U1 came first, every later tenant that is ever called is a continuation too.
-void core::number_call(record& r) noexcept {
+[[gnu::always_inline]] inline void core::number_call(record& r) noexcept {
   const std::uint32_t next = r.calls.load(memory_order_relaxed) + 1;
   r.calls.store(next == 0 ? 1 : next, memory_order_release);  // K1 -> K2.
 }
 
 // T4. The one place where a firing is won.
-core::claim core::claim_firing(std::uint32_t index, const group_record* turn) noexcept {
-  record& r = registry_.hot(index);
-  const std::int64_t start_ns = now_ns(clock_of(index));
+[[gnu::always_inline]] inline core::claim core::claim_firing(record& r, std::uint32_t index,
+                                                             const group_record* turn) noexcept {
+  const std::int64_t start_ns = now_ns(order_word::clock(r.order.load(memory_order_relaxed)));  // For every tenant.
   const instant now = to_instant_rounded_down(start_ns);
   std::uint64_t s = r.state.load(memory_order_relaxed);  // T4: a guess, the exchange decides.
   for (;;) {
@@ -115,14 +122,15 @@ core::claim core::claim_guarded(std::uint32_t index, const group_record* turn, s
   while (state::is_guarded(s) && state::is_due(s, to_instant_rounded_down(start_ns))) {
     if (c.serial && c.group != turn) return {};
     claim won{true, to_ns(state::deadline(s)), start_ns, 0};
-    series_state after = c.series;
+    series_state& series = registry_.rare(index).series;
+    series_state after = series;
     const std::uint64_t next = after.period_ns == 0 ? state::none : next_tick(c, after, start_ns, won);
     number_call(r);
     chaos(chaos_at::claim_T4);
     // T4 -> T13. What T1 and T5 published, the lock and the entry's way here have ordered.
     if (compare_exchange(r.state, s, next | state::calling | (s & state::waited), access_, memory_order_release,
                          memory_order_relaxed)) {
-      c.series = after;
+      series = after;
       return won;
     }
   }
@@ -153,20 +161,19 @@ std::uint64_t core::next_tick(const cold_part& c, series_state& series, std::int
   return tolerated(c, to_instant_rounded_up(series.due_ns)) | state::guarded;
 }
 
-void core::call(std::uint32_t index, const claim& won) noexcept {
-  const std::uint32_t continuations = call_and_finish(index, won);
+[[gnu::always_inline]] inline void core::call(record& r, std::uint32_t index, const claim& won) noexcept {
+  const std::uint32_t continuations = call_and_finish(r, index, won);
   if (continuations != no_index) start_continuations(continuations);
 }
 
-std::uint32_t core::call_and_finish(std::uint32_t index, const claim& won) noexcept {
-  record& r = registry_.hot(index);
+[[gnu::always_inline]] inline std::uint32_t core::call_and_finish(record& r, std::uint32_t index,
+                                                                  const claim& won) noexcept {
   const bool grouped = (r.order.load(memory_order_relaxed) & order_word::grouped) != 0;  // T8 published it, by T4.
   const group_record* group = grouped ? registry_.cold(index).group : nullptr;
   call_frame frame(this, index, group, r.calls.load(memory_order_relaxed));  // Written before T4 by this thread.
   std::int64_t late_ns = 0;  // From the first instant to the last is more than a signed distance holds.
   if (__builtin_sub_overflow(won.start_ns, won.deadline_ns, &late_ns)) late_ns = ns_max;
   frame.describe(won.deadline_ns, late_ns, won.missed);
-  tallies_.fired.fetch_add(1, memory_order_relaxed);
   if (won.missed != 0) tallies_.missed.fetch_add(won.missed, memory_order_relaxed);
   if (won.start_ns < won.deadline_ns) tallies_.early.fetch_add(1, memory_order_relaxed);
   note_lateness(late_ns);
@@ -175,12 +182,23 @@ std::uint32_t core::call_and_finish(std::uint32_t index, const claim& won) noexc
   call_user(r, frame);
   if (is_gone()) return no_index;  // The callback forked and this is the child: nothing here is anybody's any more.
   if (watched) unwatch(frame);
-  resume_series(index);
-  return finish(index, frame.key.detached);
+  if (state::is_held(r.state.load(memory_order_relaxed)) ||
+      busted(bug::series_revived)) {  // T6: looked at again there.
+    resume_series(index);
+  }
+  return finish(r, index, frame.key.detached);
+}
+
+// For who holds no entry: T4 and the call. Answers whether something was due.
+bool core::fire_without_entry(std::uint32_t index) noexcept {
+  record& r = registry_.hot(index);
+  const claim won = claim_firing(r, index, nullptr);
+  if (won.won) call(r, index, won);
+  return won.won;
 }
 
 // The one door to a user's callback. No lock of the library is held here.
-void core::call_user(record& r, call_frame& frame) noexcept {
+[[gnu::always_inline]] inline void core::call_user(record& r, call_frame& frame) noexcept {
   const user_code running(this, frame.key.index);
 #if DETENT_EXCEPTIONS
   try {
@@ -193,7 +211,7 @@ void core::call_user(record& r, call_frame& frame) noexcept {
 #endif
 }
 
-void core::note_lateness(std::int64_t lateness_ns) noexcept {
+[[gnu::always_inline]] inline void core::note_lateness(std::int64_t lateness_ns) noexcept {
   const auto late = lateness_ns < 0 ? std::uint64_t{0} : static_cast<std::uint64_t>(lateness_ns);
   const auto power = static_cast<std::size_t>(std::bit_width(late));
   const std::size_t eighth = power <= 3 ? static_cast<std::size_t>(late) : (late >> (power - 4)) & 7;
@@ -213,18 +231,11 @@ void core::note_throw(std::uint32_t index, std::exception_ptr error) noexcept {
 // T6. The call of a fixed-delay tick is over: its series goes on, unless somebody took it meanwhile.
 void core::resume_series(std::uint32_t index) noexcept {
   record& r = registry_.hot(index);
-  std::uint64_t s = r.state.load(memory_order_relaxed);  // T6: a guess, looked at again under the lock.
-  const bool revives = busted(bug::series_revived) && registry_.cold(index).series.phase == pace::fixed_delay;
-  const auto is_held = [&](std::uint64_t word) {
-    if (state::is_terminal(word)) return false;
-    const std::uint64_t rest = word & ~(state::calling | state::waited);
-    return rest == state::held || (revives && rest == state::none);
-  };
-  if (!is_held(s)) return;
   lock_guard guard(registry_.lock_of(index));
-  series_state& series = registry_.cold(index).series;
-  s = r.state.load(memory_order_relaxed);  // T6: a guess, the exchange decides.
-  while (is_held(s)) {
+  series_state& series = registry_.rare(index).series;
+  const bool revives = busted(bug::series_revived) && series.phase == pace::fixed_delay;
+  std::uint64_t s = r.state.load(memory_order_relaxed);  // T6: a guess, the exchange decides.
+  while (state::is_held(s) || (revives && (s & ~(state::calling | state::waited)) == state::none)) {
     const std::int64_t due_ns = add_ns(now_ns(registry_.cold(index).clock), series.period_ns);
     const std::uint64_t next = to_instant_rounded_up(due_ns) | state::guarded | (s & (state::calling | state::waited));
     if (compare_exchange(r.state, s, next, access_, memory_order_relaxed,
@@ -253,15 +264,14 @@ void core::end_spent(std::uint32_t index, std::uint64_t* s) noexcept {
 // word that T5 replaces is never that of a spent timer: a cancel that found this call has left the timer's end to it.
 // Answers the continuations that are due; they are started when this call is on no list any more, for they may free
 // all that its frame names.
-std::uint32_t core::finish(std::uint32_t index, bool detached) noexcept {
-  record& r = registry_.hot(index);
+std::uint32_t core::finish(record& r, std::uint32_t index, bool detached) noexcept {
   std::uint32_t continuations = no_index;
   bool destroyed = busted(bug::early_end);
   std::uint64_t s = r.state.load(memory_order_acquire);  // T13 <- T3, T5.
   for (;;) {
     while (is_spent(index, s)) end_spent(index, &s);
     if (state::is_terminal(s) && !destroyed) {
-      continuations = end_callable(index);
+      continuations = end_callable(r, index);
       destroyed = true;
     }
     chaos(chaos_at::finish_T5);
@@ -272,7 +282,7 @@ std::uint32_t core::finish(std::uint32_t index, bool detached) noexcept {
       break;
     }
   }
-  if (busted(bug::early_end) && state::is_terminal(s)) continuations = end_callable(index);
+  if (busted(bug::early_end) && state::is_terminal(s)) continuations = end_callable(r, index);
   if (state::is_orphan(s)) release(index);
   return continuations;
 }
@@ -289,7 +299,7 @@ bool core::finish_waited(std::uint32_t index, bool destroyed, std::uint64_t* fou
                              memory_order_acquire));  // T5 -> T13.
   // Forgotten with the call: a wait for the destruction of the callable, which is no call of its own, does count.
   if (!busted(bug::detached_stays)) {
-    registry_.cold(index).detached_call.store(0, memory_order_relaxed);  // A1: the lock orders it.
+    registry_.rare(index).detached_call.store(0, memory_order_relaxed);  // A1: the lock orders it.
   }
   count_end(index);
   return true;
@@ -297,7 +307,7 @@ bool core::finish_waited(std::uint32_t index, bool destroyed, std::uint64_t* fou
 
 // Answers everybody who waits for what has just ended in this record.
 void core::count_end(std::uint32_t index) noexcept {
-  sync_atomic<std::uint32_t>& ends = registry_.cold(index).ends;
+  sync_atomic<std::uint32_t>& ends = registry_.rare(index).ends;
   ends.store(ends.load(memory_order_relaxed) + 1,
              memory_order_release);  // X1 -> X2; the lock orders writers.
   if (!busted(bug::end_untold)) bucket_of(index).notify();
@@ -389,8 +399,7 @@ void core::hand_over(std::uint32_t index) noexcept {
 // T12. The executor refused: a firing that is due is over, and the driver may hand out the next one.
 void core::drop_entry(std::uint32_t index) noexcept {
   cold_part& c = registry_.cold(index);
-  group_record* turn = c.handed_for;
-  c.handed_for = nullptr;
+  group_record* turn = take_turn(index);
   record& r = registry_.hot(index);
   bool dropped = false;
   bool ends = false;
@@ -402,8 +411,8 @@ void core::drop_entry(std::uint32_t index) noexcept {
     std::uint64_t s = r.state.load(memory_order_relaxed);  // T12: a guess, the exchange decides.
     while (state::is_due(s, to_instant_rounded_down(at_ns)) && !is_gone()) {
       claim unused;
-      series_state after = c.series;
-      const bool goes_on = state::is_guarded(s) && after.period_ns != 0;
+      series_state after = state::is_guarded(s) ? registry_.rare(index).series : series_state{};
+      const bool goes_on = after.period_ns != 0;
       std::uint64_t next = goes_on ? next_tick(c, after, at_ns, unused) : state::none;
       if (c.held_by == tenure::continuation) next = never;  // It has to run all the same: shutdown sees to it.
       if (next == state::held) {                            // No call will end: a fixed-delay series counts from now.
@@ -413,7 +422,7 @@ void core::drop_entry(std::uint32_t index) noexcept {
       chaos(chaos_at::drop_T12);
       if (compare_exchange(r.state, s, next, access_, memory_order_relaxed,
                            memory_order_relaxed)) {  // T12: nobody reads what it replaced.
-        c.series = after;
+        if (goes_on) registry_.rare(index).series = after;
         dropped = true;
         dropped_timer = name_locked(index);  // Its owner may end it as soon as the lock is free.
         if (!goes_on && c.held_by == tenure::id_only) {
@@ -430,7 +439,7 @@ void core::drop_entry(std::uint32_t index) noexcept {
     report_error(callback_error::what::dropped, index, nullptr, &dropped_timer);
   }
   if (ends) end_here(index);
-  if (!busted(bug::drop_leaks)) settle_entry(index);
+  if (!busted(bug::drop_leaks)) settle_entry(r, index);
   if (turn != nullptr) {
     run_entry(pass_turn(turn));
     unshare_group(turn);

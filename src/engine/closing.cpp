@@ -103,14 +103,12 @@ void core::leave_list(std::uint32_t index, group_record* group) noexcept {
 }
 
 // T8. Requires: what T8 publishes is in place. Answers the word the timer was born with; terminal: `calling` is ours.
-std::uint64_t core::publish(std::uint32_t index, std::uint64_t born, timer_id& id) noexcept {
-  record& r = registry_.hot(index);
-  cold_part& c = registry_.cold(index);
+[[gnu::always_inline]] inline std::uint64_t core::publish(record& r, cold_part& c, std::uint32_t index,
+                                                          std::uint64_t born, timer_id& id) noexcept {
   access_guard guard(registry_.lock_of(index), access_);
   c.ended = false;
   c.reported = false;
-  c.series = {};
-  c.then_first = c.then_last = c.then_next = no_index;
+  c.then_first = no_index;
   const bool refused = refusing_.load(memory_order_relaxed) && !busted(bug::born_late);  // U2: the lock orders it.
   if (refused && c.held_by != tenure::continuation) born = state::shut_down;
   if (born != state::none) born |= state::calling | (c.held_by == tenure::handle ? 0 : state::orphan_bit);
@@ -120,7 +118,7 @@ std::uint64_t core::publish(std::uint32_t index, std::uint64_t born, timer_id& i
   while (!compare_exchange(r.state, last, born, access_, memory_order_release,
                            memory_order_relaxed)) {  // T8 -> T13 T1 T4.
   }
-  id = {index, registry_.generation(index)};
+  id = {index, c.generation.load(memory_order_relaxed)};  // The lock orders it.
   return born;
 }
 
@@ -145,9 +143,9 @@ timer_id core::open(std::uint32_t index, const callback_ops& ops, bool owned) no
   if (group_record* group = c.group) {
     // Membership and closing are one order: joining and opening are one step to whoever closes the group.
     lock_guard guard(group->tree->lock);
-    born = publish(index, join_group(index, group) ? state::none : state::closed, id);
+    born = publish(r, c, index, join_group(index, group) ? state::none : state::closed, id);
   } else {
-    born = publish(index, state::none, id);
+    born = publish(r, c, index, state::none, id);
   }
   if (born == state::none) return id;
   end_here(index);
@@ -190,15 +188,14 @@ void core::end_here_shared(std::uint32_t index) noexcept {
   std::uint32_t continuations = no_index;
   {
     call_frame frame(this, index, registry_.cold(index).group, 0);
-    continuations = finish(index, false);
+    continuations = finish(registry_.hot(index), index, false);
   }
   if (continuations != no_index) start_continuations(continuations);
 }
 
 // Destroys the callable and answers the continuations that are due now. Requires: `calling` held under a terminal
 // value.
-std::uint32_t core::end_callable(std::uint32_t index) noexcept {
-  record& r = registry_.hot(index);
+std::uint32_t core::end_callable(record& r, std::uint32_t index) noexcept {
   cold_part& c = registry_.cold(index);
   if (const callback_ops* ops = std::exchange(r.ops, nullptr)) {
     const user_code running(this, index);
@@ -211,7 +208,6 @@ std::uint32_t core::end_callable(std::uint32_t index) noexcept {
   }
   access_guard guard(registry_.lock_of(index), access_);
   c.ended = true;
-  c.then_last = no_index;
   const std::uint32_t first = std::exchange(c.then_first, no_index);
   return busted(bug::continuation_lost) ? no_index : first;
 }
@@ -243,11 +239,11 @@ void core::detach_call(call_frame& frame) noexcept {
   frame.key.detached = true;
   const std::uint32_t index = frame.key.index;
   lock_guard guard(registry_.lock_of(index));
-  registry_.cold(index).detached_call.store(frame.number, memory_order_relaxed);         // A1: the lock orders it.
+  registry_.rare(index).detached_call.store(frame.number, memory_order_relaxed);         // A1: the lock orders it.
   if (!state::is_waited(registry_.hot(index).state.load(memory_order_relaxed))) return;  // T13 <- T7, by the lock.
   if (busted(bug::detach_ends)) count_end(index);
   // Not an end: groups and shutdown go on waiting, and T5 will count it for them.
-  sync_atomic<std::uint32_t>& detaches = registry_.cold(index).detaches;
+  sync_atomic<std::uint32_t>& detaches = registry_.rare(index).detaches;
   detaches.store(detaches.load(memory_order_relaxed) + 1, memory_order_release);  // Y1 -> Y2.
   bucket_of(index).notify();
 }
@@ -314,14 +310,15 @@ void core::continue_with(named target, timer_id continuation) noexcept {
   const held_share held(this);  // The continuation may free everything, handle and service included.
   const std::uint32_t next = continuation.index;
   bool queued = false;
+  registry_.rare(next).then_next = no_index;  // Nobody else knows of it yet.
   const bool by_handle = target.generation == 0;
   if (registry_.exists(target.index)) {
     lock_guard guard(registry_.lock_of(target.index));
     cold_part& c = registry_.cold(target.index);
     if ((by_handle || registry_.generation(target.index) == target.generation) && !c.ended) {
-      registry_.cold(next).then_next = no_index;
-      (c.then_last == no_index ? c.then_first : registry_.cold(c.then_last).then_next) = next;
-      c.then_last = next;
+      std::uint32_t& last = registry_.rare(target.index).then_last;
+      (c.then_first == no_index ? c.then_first : registry_.rare(last).then_next) = next;
+      last = next;
       queued = true;
     }
   }
@@ -336,11 +333,11 @@ void core::start_continuations(std::uint32_t first) noexcept {
   cold_part& c = registry_.cold(first);
   {
     lock_guard guard(registry_.lock_of(first));
-    c.then_first = std::exchange(c.then_next, no_index);
-    c.then_last = c.then_first;
-    while (c.then_last != no_index && registry_.cold(c.then_last).then_next != no_index) {
-      c.then_last = registry_.cold(c.then_last).then_next;
-    }
+    rare_part& of_first = registry_.rare(first);
+    c.then_first = std::exchange(of_first.then_next, no_index);
+    std::uint32_t last = c.then_first;
+    while (last != no_index && registry_.rare(last).then_next != no_index) last = registry_.rare(last).then_next;
+    of_first.then_last = last;
   }
   static_cast<void>(arm_word(first, to_instant_rounded_down(now_ns(c.clock)), 0));
   // After a shutdown nobody else would run it.

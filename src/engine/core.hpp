@@ -58,7 +58,7 @@ namespace detent::inline v0::detail {
 // One call in progress, on the stack of its thread; `firing` and `stop_token` are views of it.
 struct call_frame : call_node {
   call_frame(core* owner, std::uint32_t index, const group_record* group, std::uint32_t number) noexcept;
-  ~call_frame() { set_current_calls(outer); }
+  ~call_frame() { innermost = outer; }
   call_frame(const call_frame&) = delete;
   call_frame& operator=(const call_frame&) = delete;
 
@@ -70,6 +70,7 @@ struct call_frame : call_node {
   core* const owner;
   const void* const stack;     // where this frame is
   const std::uint32_t number;  // record::calls while this call is in progress; 0 for the end of a callable
+  call_node*& innermost;       // of this thread, looked up once
   firing current;
 
   // The watchdog's list; guarded by its lock.
@@ -217,7 +218,7 @@ class core {
     void soon(std::uint32_t index) const noexcept { __builtin_prefetch(&owner->registry_.hot(index), 1); }
   };
   using record_wheel = wheel<links>;
-  using record_registry = registry<record, cold_part, wheel_link>;
+  using record_registry = registry<record, cold_part, wheel_link, rare_part>;
 
   struct claim {
     bool won = false;
@@ -233,10 +234,7 @@ class core {
   core(service_options&& options, manual_state* manual) noexcept;
   ~core();
 
-  mail_words words(std::uint32_t index) noexcept {
-    record& r = registry_.hot(index);
-    return {r.state, r.hint, r.inbox_next, index};
-  }
+  static mail_words words(record& r, std::uint32_t index) noexcept { return {r.state, r.hint, r.inbox_next, index}; }
   eventcount& bucket_of(std::uint32_t index) noexcept { return buckets_[index % buckets_.size()].ended; }
 
   // `sharing::one_thread` is a promise of the user's; checked builds hold him to it.
@@ -246,7 +244,6 @@ class core {
 #endif
   }
   [[noreturn]] void fail_on_wrong_thread() const noexcept;
-
   // Runs `body` on the record of an id while its generation holds, or answers `gone`.
   template <class Answer, class Body>
   Answer with_record(named timer, Answer gone, Body body) noexcept;
@@ -270,22 +267,24 @@ class core {
   // calling.cpp
   std::uint32_t run_one(std::uint32_t index, group_record* turn) noexcept;
   void run_turn(std::uint32_t index, group_record* turn) noexcept;
-  claim claim_firing(std::uint32_t index, const group_record* turn) noexcept;
+  group_record* take_turn(std::uint32_t index) noexcept;
+  bool fire_without_entry(std::uint32_t index) noexcept;
+  claim claim_firing(record& r, std::uint32_t index, const group_record* turn) noexcept;
   claim claim_guarded(std::uint32_t index, const group_record* turn, std::int64_t start_ns) noexcept;
   std::uint64_t next_tick(const cold_part& c, series_state& series, std::int64_t at_ns, claim& won) const noexcept;
-  void call(std::uint32_t index, const claim& won) noexcept;
-  std::uint32_t call_and_finish(std::uint32_t index, const claim& won) noexcept;
+  void call(record& r, std::uint32_t index, const claim& won) noexcept;
+  std::uint32_t call_and_finish(record& r, std::uint32_t index, const claim& won) noexcept;
   void call_user(record& r, call_frame& frame) noexcept;
   void note_lateness(std::int64_t lateness_ns) noexcept;
   void note_throw(std::uint32_t index, std::exception_ptr error) noexcept;
   void resume_series(std::uint32_t index) noexcept;
   bool is_spent(std::uint32_t index, std::uint64_t s) const noexcept;
   void end_spent(std::uint32_t index, std::uint64_t* s) noexcept;
-  std::uint32_t finish(std::uint32_t index, bool detached) noexcept;
+  std::uint32_t finish(record& r, std::uint32_t index, bool detached) noexcept;
   bool finish_waited(std::uint32_t index, bool destroyed, std::uint64_t* found) noexcept;
   void count_end(std::uint32_t index) noexcept DETENT_REQUIRES(registry_.lock_of(index));
   static void number_call(record& r) noexcept;
-  void settle_entry(std::uint32_t index) noexcept;
+  void settle_entry(record& r, std::uint32_t index) noexcept;
   std::uint32_t pass_turn(group_record* group) noexcept;
   bool post_turn(std::uint32_t index) noexcept;
   void hand_over(std::uint32_t index) noexcept;
@@ -302,14 +301,14 @@ class core {
   void end_here_shared(std::uint32_t index) noexcept;
   void abandon(std::uint32_t index) noexcept;
   void release(std::uint32_t index) noexcept;
-  std::uint32_t end_callable(std::uint32_t index) noexcept;
+  std::uint32_t end_callable(record& r, std::uint32_t index) noexcept;
   void start_continuations(std::uint32_t first) noexcept;
   bool join_group(std::uint32_t index, group_record* group) noexcept DETENT_REQUIRES(group->tree->lock);
   void enter_list(std::uint32_t index, std::uint32_t* first) noexcept;
   void leave_list(std::uint32_t index, group_record* group) noexcept DETENT_REQUIRES(group->tree->lock);
   std::uint32_t close_members(group_record* group, std::size_t* withdrawn) noexcept DETENT_REQUIRES(group->tree->lock);
   std::uint32_t close_one_spent(group_record* group) noexcept DETENT_REQUIRES(group->tree->lock);
-  std::uint64_t publish(std::uint32_t index, std::uint64_t born, timer_id& id) noexcept;
+  std::uint64_t publish(record& r, cold_part& c, std::uint32_t index, std::uint64_t born, timer_id& id) noexcept;
 
   // waiting.cpp
   struct awaited;
@@ -332,7 +331,7 @@ class core {
   // driver.cpp; all of it driver role
   static void drive_main(void* self);
   void drive() noexcept;
-  void sleep_until_due() noexcept;
+  void sleep_until_due(std::size_t handed) noexcept;
   bool publish_sleep() noexcept;
   void spin_until(std::int64_t asked_ns, std::int64_t until_ns, eventcount::ticket seen) noexcept;
   void set_alarms() noexcept;
@@ -346,7 +345,11 @@ class core {
   record_wheel* wheel_of(clock_id clock) noexcept {
     return wheels_[static_cast<std::size_t>(clock)].load(memory_order_acquire);  // W1 <- W2.
   }
-  bool ensure_wheel(clock_id clock) noexcept DETENT_EXCLUDES(wheel_lock_);
+  bool ensure_wheel(clock_id clock) noexcept DETENT_EXCLUDES(wheel_lock_) {
+    // Only whether: who uses it does W1.
+    return wheels_[static_cast<std::size_t>(clock)].load(memory_order_relaxed) != nullptr || create_wheel(clock);
+  }
+  bool create_wheel(clock_id clock) noexcept DETENT_EXCLUDES(wheel_lock_);
   bool take_role() noexcept { return !driving_.exchange(true, memory_order_acquire); }  // D1 <- D2.
   void leave_role() noexcept { driving_.store(false, memory_order_release); }           // D2 -> D1.
 

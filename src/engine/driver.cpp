@@ -14,6 +14,18 @@ namespace {
 constexpr std::uint64_t key_of(instant at) noexcept { return at / resolution_ns; }
 constexpr instant instant_of(std::uint64_t key) noexcept { return key * resolution_ns; }
 
+// A look that handed out many firings lets the next sleep be longer by a microsecond for each but the first, up to what
+// the kernel rounds every ordinary thread's sleeps by: going to sleep and waking cost more than a firing, and what is
+// due so often is late by most of a wake-up anyway. Who is alone, further ahead than that, is met exactly
+// (docs/decisions/0066).
+constexpr std::size_t slack_per_firing_ns = 1'000;
+constexpr std::size_t slack_limit_ns = 50'000;
+
+constexpr std::int64_t slack_ns(std::size_t handed, std::uint64_t ahead_ns) noexcept {
+  if (handed < 2 || ahead_ns > slack_limit_ns) return 0;
+  return static_cast<std::int64_t>(std::min(handed - 1, slack_limit_ns / slack_per_firing_ns) * slack_per_firing_ns);
+}
+
 constexpr clock_id every_clock[] = {clock_id::steady, clock_id::boottime, clock_id::system};
 
 }  // namespace
@@ -28,9 +40,9 @@ void core::drive_main(void* self) {
 
 void core::drive() noexcept {
   for (;;) {
-    look(SIZE_MAX);
+    const std::size_t handed = look(SIZE_MAX);
     if (stopping_.load(memory_order_relaxed) || is_gone()) return;  // Q2 <- Q1, by S4.
-    sleep_until_due();
+    sleep_until_due(handed);
   }
 }
 
@@ -56,9 +68,11 @@ void core::file_inbox() noexcept {
 
 // Keeps exactly one token for the record, at the instant its hint promises.
 void core::file(std::uint32_t index, visited_from where) noexcept {
-  const visit_answer answer = visit_record(words(index), where, 0, access_);
+  record& r = registry_.hot(index);
+  const visit_answer answer = visit_record(words(r, index), where, 0, access_);
   if (answer.what != visit::filed) return;
-  record_wheel& tokens = *wheel_of(clock_of(index));
+  record_wheel& tokens =
+      *wheel_of(order_word::clock(r.order.load(memory_order_relaxed)));  // The same for every tenant.
   if (tokens.is_filed(index)) tokens.remove(index);
   if (answer.at == never) return;
   [[maybe_unused]] const auto is_far = [&] {
@@ -96,7 +110,8 @@ std::size_t core::hand_due(clock_id clock, std::size_t limit) noexcept {
         tokens->file(index, key_of(hint::look_at(registry_.hot(index).hint.load(memory_order_relaxed))));  // H7.
         continue;
       }
-      const visit_answer answer = visit_record(words(index), visited_from::wheel, reached, access_);
+      const visit_answer answer =
+          visit_record(words(registry_.hot(index), index), visited_from::wheel, reached, access_);
       if (answer.what == visit::due) {
         ++handed;
         hand(index);
@@ -125,7 +140,7 @@ void core::hand(std::uint32_t index) noexcept {
       const bool runs_here = options_.executor.which() == executor_choice::kind::driver;
       lock_guard guard(group->turn_lock);
       const bool queues = group->busy && !busted(bug::serial_overlap);
-      if (queues || !runs_here) c.handed_for = group;
+      if (queues || !runs_here) registry_.rare(index).handed_for = group;
       if (queues) {
         registry_.link(index).next = no_index;
         (group->turn_last == no_index ? group->turn_first : registry_.link(group->turn_last).next) = index;
@@ -172,7 +187,8 @@ void core::awake() noexcept {
   for (sleep_instant& s : sleepers_) s.until.store(sleep_instant::awake, memory_order_relaxed);  // S5: no partner.
 }
 
-void core::sleep_until_due() noexcept {
+// `handed`: by the look before.
+void core::sleep_until_due(std::size_t handed) noexcept {
   const bool in_poll = poll_ready_.load(memory_order_acquire);     // P2 <- P3.
   sleeps_in_poll_.store(in_poll, memory_order_release);            // P1: before S1.
   const eventcount::ticket ticket = driver_sleep_.prepare();       // S4 <- S3.
@@ -186,8 +202,11 @@ void core::sleep_until_due() noexcept {
       record_wheel* tokens = wheel_of(clock_id::steady);
       const std::uint64_t next = tokens == nullptr ? record_wheel::nothing : tokens->next();
       const std::int64_t until_ns = next == record_wheel::nothing ? platform::forever_ns : to_ns(instant_of(next));
-      std::int64_t lead_ns = 0;
-      if (options_.spin_percent != 0 && until_ns != platform::forever_ns) {
+      std::int64_t lead_ns = 0;  // Negative: slack.
+      if (options_.spin_percent == 0) {
+        // A deadline before what was reached is late already: the difference wraps, and nothing is added.
+        if (tokens != nullptr) lead_ns = -slack_ns(handed, instant_of(next) - instant_of(tokens->reached()));
+      } else if (until_ns != platform::forever_ns) {
         const std::int64_t now_ns = platform::read_clock_ns(clock_id::steady);
         if (now_ns < until_ns) lead_ns = spin_.lead_ns(now_ns);
       }
@@ -195,7 +214,7 @@ void core::sleep_until_due() noexcept {
       driver_sleep_.wait_watched(busted(bug::late_ticket) ? driver_sleep_.prepare() : ticket, until_ns - lead_ns,
                                  tallies_.rescues,
                                  [this] { return read_in_order(mail_.inbox, access_, memory_order_release) != 0; });
-      if (lead_ns != 0) spin_until(until_ns - lead_ns, until_ns, ticket);
+      if (lead_ns > 0) spin_until(until_ns - lead_ns, until_ns, ticket);
     }
     tallies_.wakeups.fetch_add(1, memory_order_relaxed);
   }
@@ -224,9 +243,8 @@ void core::set_alarms() noexcept {
 }
 
 // Creates the wheel of a clock with its first timer. A clock other than the steady one needs the poll's alarms.
-bool core::ensure_wheel(clock_id clock) noexcept {
+bool core::create_wheel(clock_id clock) noexcept {
   sync_atomic<record_wheel*>& place = wheels_[static_cast<std::size_t>(clock)];
-  if (place.load(memory_order_relaxed) != nullptr) return true;  // Only whether: who uses it does W1.
   lock_guard guard(wheel_lock_);
   if (place.load(memory_order_relaxed) != nullptr) return true;  // Written under this lock only.
   if (clock != clock_id::steady && own_thread_) {

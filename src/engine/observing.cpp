@@ -74,7 +74,7 @@ std::optional<timer_info> core::info(named timer) const {
     const std::int64_t at = to_ns(state::deadline(s));
     told.due_in = duration(__builtin_sub_overflow(at, now, &ahead) ? ns_max : ahead);
   }
-  if (state::is_guarded(s)) told.period = duration(c.series.period_ns);
+  if (state::is_guarded(s)) told.period = duration(registry_.rare(index).series.period_ns);
   told.calls = r.calls.load(memory_order_relaxed) - c.calls_before;  // K2: only how many.
   return told;
 }
@@ -112,7 +112,6 @@ std::vector<timer_id> core::active() const {
 service_counters core::counters() const {
   const auto read = [](const std::atomic<std::uint64_t>& n) { return n.load(memory_order_relaxed); };  // Counters.
   service_counters told;
-  told.fired = read(tallies_.fired);
   told.dropped = read(tallies_.dropped);
   told.missed = read(tallies_.missed);
   told.threw = read(tallies_.threw);
@@ -128,6 +127,7 @@ service_counters core::counters() const {
     told.lateness.buckets.push_back(read(count_of));
     told.lateness.count += told.lateness.buckets.back();
   }
+  told.fired = told.lateness.count;
   return told;
 }
 

@@ -28,7 +28,7 @@ void after_fork_in_child() DETENT_RELEASE(process.lock) {
   process.lock.unlock();
   forget_waits_in_child();
   forget_locks_in_child();
-  set_current_calls(nullptr);
+  innermost_call() = nullptr;
 }
 
 }  // namespace

@@ -1,8 +1,10 @@
-// record: what one timer owns. A hot line that arming and cancelling touch, a cold part, and a link.
+// record: what one timer owns. A hot line that arming and cancelling touch; a cold line for making and ending it; a
+// link; and a rare part, whose memory the operating system gives with its first use.
 #pragma once
 
 #include "lifetime/lifetime.hpp"
 #include "platform/platform.hpp"
+#include "registry/registry.hpp"
 #include "sync/sync.hpp"
 #include "wheel/wheel.hpp"
 
@@ -61,7 +63,8 @@ enum class tenure : std::uint8_t {
   continuation,  // id_only, for close_then: shutdown does not withdraw it
 };
 
-struct cold_part {
+// One cache line: what making and ending a timer touches.
+struct alignas(64) cold_part : registry_slot {
   // Immutable while the tenant lives, published by T8.
   const char* name = nullptr;  // heap, or null
   std::source_location place{};
@@ -78,26 +81,33 @@ struct cold_part {
   // Guarded by the record's registry lock.
   bool ended = true;      // the callable of this tenant is destroyed
   bool reported = false;  // an error of this tenant was printed
-  series_state series{};
-  std::uint32_t then_first = no_index;  // continuations of close_then, in order
-  std::uint32_t then_last = no_index;
-  std::uint32_t then_next = no_index;  // this record's place in such a list
-  bool joined = false;                 // counted as a member
+  bool joined = false;    // counted as a member of its group; by the lock of the group's tree, as the two below
   std::uint32_t group_prev = no_index;
   std::uint32_t group_next = no_index;
-
-  // Owned by the driver, then by the holder of the entry.
-  group_record* handed_for = nullptr;  // counted: the serial group whose turn this entry has
-
-  // Written under the record's registry lock: ends of calls that somebody waited for; never reset (words.hpp, WAITING).
-  sync_atomic<std::uint32_t> ends{0};
-  sync_atomic<std::uint32_t> detaches{0};  // as `ends`: moved by a call that detaches itself while somebody waits
-
-  // The number, as in `record::calls`, of the call that was asked to stop, and of the call that detached itself.
-  sync_atomic<std::uint32_t> stopped_call{0};
-  sync_atomic<std::uint32_t> detached_call{0};
+  std::uint32_t then_first = no_index;  // continuations of close_then, in order
 
   [[no_unique_address]] order_point lock_order;  // what a callback of this tenant holds, and who waits for it acquires
+};
+static_assert(explored || lock_order_seen || sizeof(cold_part) == 64);
+
+// What series, continuations, serial groups and waits need: most timers never use it, and nothing else may touch it.
+// Never constructed: zero bytes are its first value, and no tenant counts on finding that.
+struct rare_part {
+  // Guarded by the record's registry lock.
+  series_state series;      // meaningful while the state is guarded
+  std::uint32_t then_last;  // meaningful while there is a first
+  std::uint32_t then_next;  // of a record that stands in such a list
+
+  // Owned by the driver, then by the holder of the entry.
+  group_record* handed_for;  // counted: the serial group whose turn this entry has
+
+  // Written under the record's registry lock: ends of calls that somebody waited for; never reset (words.hpp, WAITING).
+  sync_atomic<std::uint32_t> ends;
+  sync_atomic<std::uint32_t> detaches;  // as `ends`: moved by a call that detaches itself while somebody waits
+
+  // The number, as in `record::calls`, of the call that was asked to stop, and of the call that detached itself.
+  sync_atomic<std::uint32_t> stopped_call;
+  sync_atomic<std::uint32_t> detached_call;
 };
 
 }  // namespace detent::inline v0::detail

@@ -99,17 +99,14 @@ void core::run_continuations() noexcept {
           static_cast<void>(arm_word(i, to_instant_rounded_down(now_ns(clock_id::steady)), 0));
         }
       }
-      const claim won = claim_firing(i, nullptr);
-      if (!won.won) continue;
-      call(i, won);
-      again = true;
+      if (fire_without_entry(i)) again = true;
     }
   }
 }
 
 void core::fill_report(shutdown_report& report, bool complete) const {
   report.complete = complete;
-  report.fired = tallies_.fired.load(memory_order_relaxed) - shutdown_fired_before_;
+  report.fired = tallies_.fired() - shutdown_fired_before_;
   report.dropped = tallies_.dropped.load(memory_order_relaxed) - shutdown_dropped_before_;
   report.cancelled = shutdown_cancelled_;
   report.detached_threads = threads_let_go_.load(memory_order_relaxed);
@@ -137,7 +134,7 @@ shutdown_report core::shutdown(shutdown_policy policy, std::int64_t limit_ns) {
     if (until_ns < shutdown_until_ns_) shutdown_until_ns_ = until_ns;
     first = !std::exchange(shutdown_begun_, true);
     if (first) {
-      shutdown_fired_before_ = tallies_.fired.load(memory_order_relaxed);
+      shutdown_fired_before_ = tallies_.fired();
       shutdown_dropped_before_ = tallies_.dropped.load(memory_order_relaxed);
     }
     work_on = shutdown_over_.load(memory_order_relaxed);  // The lock orders it.

@@ -19,12 +19,12 @@ struct core::awaited {
 
   // Under the record's registry lock, with T7 or a T2 that awaits.
   void note_counts() noexcept {
-    const cold_part& c = owner->registry_.cold(index);
+    const rare_part& c = owner->registry_.rare(index);
     ends = c.ends.load(memory_order_relaxed);          // The lock orders it.
     detaches = c.detaches.load(memory_order_relaxed);  // The lock orders it.
   }
   bool is_over() const noexcept {
-    const cold_part& c = owner->registry_.cold(index);
+    const rare_part& c = owner->registry_.rare(index);
     if (c.ends.load(memory_order_acquire) != ends) return true;                    // X2 <- X1.
     return !detached_counts && c.detaches.load(memory_order_acquire) != detaches;  // Y2 <- Y1.
   }
@@ -52,7 +52,7 @@ std::int64_t core::until(std::int64_t limit_ns) noexcept {
 }
 
 bool core::is_detached(std::uint32_t index) const noexcept {
-  const std::uint32_t detached = registry_.cold(index).detached_call.load(memory_order_relaxed);  // A2 <- A1: the lock.
+  const std::uint32_t detached = registry_.rare(index).detached_call.load(memory_order_relaxed);  // A2 <- A1: the lock.
   return detached != 0 && registry_.hot(index).calls.load(memory_order_relaxed) == detached;      // K2 <- K1: the lock.
 }
 

@@ -5,12 +5,10 @@ namespace detent::inline v0::detail {
 namespace {
 
 struct innermost;
-call_node*& innermost_call() noexcept { return of_this_thread<innermost, call_node*>(); }
 
 }  // namespace
 
-call_node* current_calls() noexcept { return innermost_call(); }
-void set_current_calls(call_node* call) noexcept { innermost_call() = call; }
+call_node*& innermost_call() noexcept { return of_this_thread<innermost, call_node*>(); }
 
 bool covers_own_call(wait_target target) noexcept {
   for (const call_node* c = innermost_call(); c != nullptr; c = c->outer) {

@@ -30,8 +30,8 @@ struct call_node {
 };
 
 // The calls of this thread, innermost first.
-call_node* current_calls() noexcept;
-void set_current_calls(call_node* innermost) noexcept;
+call_node*& innermost_call() noexcept;
+inline const call_node* current_calls() noexcept { return innermost_call(); }
 
 // What a thread waits for: a call that `covers` accepts. `is_over` says, also under the graph's lock, that the wait has
 // been answered although its thread has not woken yet: such a wait holds nobody up.

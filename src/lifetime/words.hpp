@@ -189,6 +189,9 @@ constexpr instant deadline(std::uint64_t s) noexcept { return s & ~flag_mask; }
 // A firing, or a live series between two of its ticks.
 constexpr bool is_pending(std::uint64_t s) noexcept { return !is_terminal(s) && (s & ~(calling | waited)) != 0; }
 
+// Between the claim of a tick of a fixed-delay series and the end of its call. No terminal value looks like it.
+constexpr bool is_held(std::uint64_t s) noexcept { return (s & ~(calling | waited)) == held; }
+
 // Where the engine has to look at the record for the sake of this word.
 constexpr instant look_at(std::uint64_t s) noexcept { return is_terminal(s) || deadline(s) == 0 ? never : deadline(s); }
 

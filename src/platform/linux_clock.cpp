@@ -28,11 +28,12 @@ std::int64_t read_clock_ns(clock_id clock) noexcept {
   return static_cast<std::int64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
 }
 
-void* allocate_pages(std::size_t bytes) noexcept {
+void* allocate_pages(std::size_t bytes, paging use) noexcept {
   void* pages = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (pages == MAP_FAILED) return nullptr;
   constexpr std::size_t huge_page = std::size_t{2} << 20;
-  if (bytes >= huge_page) madvise(pages, bytes, MADV_HUGEPAGE);  // Advice: an answer would change nothing.
+  if (use == paging::dense && bytes >= huge_page)
+    madvise(pages, bytes, MADV_HUGEPAGE);  // Advice: an answer would change nothing.
   return pages;
 }
 

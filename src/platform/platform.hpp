@@ -103,8 +103,11 @@ class poll_set {
 
 // --- Memory ---------------------------------------------------------------------------------------------------------
 
+// Whether nearly all of it will be used (the OS is asked for huge pages), or only here and there.
+enum class paging : bool { dense, sparse };
+
 // Zeroed pages, resident only where touched; null when the OS refuses.
-void* allocate_pages(std::size_t bytes) noexcept;
+void* allocate_pages(std::size_t bytes, paging use = paging::dense) noexcept;
 void free_pages(void* pages, std::size_t bytes) noexcept;
 
 // --- Stacks ---------------------------------------------------------------------------------------------------------

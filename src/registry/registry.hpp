@@ -2,13 +2,14 @@
 //
 // Chunk k holds 64 << k lines, so 26 chunks cover every index, a small service costs pages, and a line is found with a
 // shift and one load. `Parts` names what an index owns: types whose zero bytes are a valid value before construction.
-// Parts are constructed when an index is handed out for the first time, and live until the registry ends.
+// Parts are constructed when an index is handed out for the first time, and live until the registry ends; but `Rare` is
+// not, and takes no memory until somebody uses it.
 //
 // Free lists are kept by kind: an index given back as one kind is reused only as that kind (a kind is a clock).
 //
-// Threads: `hot`, `cold`, `link` any, without a lock, for an index that was handed out. The generation is guarded by
-// `lock_of(index)`, and changes when an index is given back; 0 is never used, and an index whose generation saturates
-// is retired.
+// Threads: `hot`, `cold`, `link`, `rare` any, without a lock, for an index that was handed out. The generation is
+// guarded by `lock_of(index)`, and changes when an index is given back; 0 is never used, and an index whose generation
+// saturates is retired.
 //
 //  G1 reach     anyone         load of the count handed out, or of a chunk         acquire   G2
 //  G2 hand out  creator, under the free lock: chunk, then count                    release   G1
@@ -29,10 +30,17 @@
 
 namespace detent::inline v0::detail {
 
-template <class Hot, class Cold, class Link>
+// What the registry itself keeps for an index; `Cold` begins with it, so that making and ending touch one line less.
+struct registry_slot {
+  static constexpr std::uint32_t none = ~std::uint32_t{0};
+  sync_atomic<std::uint32_t> generation{1};
+  std::uint32_t next_free = none;  // guarded by the registry's free_lock_
+};
+
+template <class Hot, class Cold, class Link, class Rare>
 class registry {
  public:
-  static constexpr std::uint32_t none = ~std::uint32_t{0};
+  static constexpr std::uint32_t none = registry_slot::none;
   static constexpr std::size_t first_bit = 6;
   static constexpr std::uint32_t first_chunk = 1 << first_bit;
   static constexpr std::size_t chunk_limit = 25;
@@ -56,7 +64,7 @@ class registry {
       platform::free_pages(hot, sizeof(Hot) * lines_in(k));
       platform::free_pages(c.cold, sizeof(Cold) * lines_in(k));
       platform::free_pages(c.link, sizeof(Link) * lines_in(k));
-      platform::free_pages(c.slot, sizeof(slot) * lines_in(k));
+      platform::free_pages(c.rare, sizeof(Rare) * lines_in(k));
     }
   }
 
@@ -72,6 +80,10 @@ class registry {
     const place p = place_of(index);
     return chunks_[p.chunk].link[p.offset];
   }
+  Rare& rare(std::uint32_t index) const noexcept {
+    const place p = place_of(index);
+    return chunks_[p.chunk].rare[p.offset];
+  }
 
   mutex& lock_of(std::uint32_t index) const noexcept { return locks_[index / 16 % lock_count].m; }
 
@@ -80,12 +92,12 @@ class registry {
 
   // Guarded by lock_of(index).
   std::uint32_t generation(std::uint32_t index) const noexcept {
-    return slot_of(index).generation.load(memory_order_relaxed);  // The lock orders it.
+    return cold(index).generation.load(memory_order_relaxed);  // The lock orders it.
   }
 
   // Without the lock: a hint that a generation has passed, for waiters who look again anyway.
   bool has_passed(std::uint32_t index, std::uint32_t generation) const noexcept {
-    return slot_of(index).generation.load(memory_order_acquire) != generation;  // G3 <- G4.
+    return cold(index).generation.load(memory_order_acquire) != generation;  // G3 <- G4.
   }
 
   // Whether an index may exist: ids come from users.
@@ -100,7 +112,7 @@ class registry {
     access_guard guard(free_lock_, access_);
     if (free_[kind] != none) {
       const std::uint32_t index = free_[kind];
-      free_[kind] = slot_of(index).next_free;
+      free_[kind] = cold(index).next_free;
       ++in_use_;
       return index;
     }
@@ -111,15 +123,15 @@ class registry {
     ::new (&hot_[p.chunk].load(memory_order_relaxed)[p.offset]) Hot();
     ::new (&c.cold[p.offset]) Cold();
     ::new (&c.link[p.offset]) Link();
-    ::new (&c.slot[p.offset]) slot();
-    handed_out_.store(index + 1, memory_order_release);  // G2 -> G1.
+    if constexpr (explored) ::new (&c.rare[p.offset]) Rare();  // An explorer has to be told of its words.
+    handed_out_.store(index + 1, memory_order_release);        // G2 -> G1.
     ++in_use_;
     return index;
   }
 
   // Ends this generation of an index. From then on no verb by id reaches it.
   void retire(std::uint32_t index) noexcept DETENT_REQUIRES(lock_of(index)) {
-    slot& s = slot_of(index);
+    registry_slot& s = cold(index);
     const std::uint32_t generation = s.generation.load(memory_order_relaxed);
     const std::uint32_t next = busted(bug::generation_wrap) ? generation % 2 + 1 : generation + 1;
     if (generation != generation_max) s.generation.store(next, memory_order_release);  // G4 -> G3.
@@ -129,8 +141,9 @@ class registry {
   void give_back(std::uint32_t index, std::size_t kind) noexcept DETENT_EXCLUDES(free_lock_) {
     access_guard guard(free_lock_, access_);
     --in_use_;
-    if (slot_of(index).generation.load(memory_order_relaxed) == 0) return;  // Saturated: never used again.
-    slot_of(index).next_free = free_[kind];
+    registry_slot& s = cold(index);
+    if (s.generation.load(memory_order_relaxed) == 0) return;  // Saturated: never used again.
+    s.next_free = free_[kind];
     free_[kind] = index;
   }
 
@@ -140,15 +153,10 @@ class registry {
   }
 
  private:
-  struct slot {
-    sync_atomic<std::uint32_t> generation{1};
-    std::uint32_t next_free = none;  // guarded by free_lock_
-  };
-
   struct chunk {
     Cold* cold = nullptr;
     Link* link = nullptr;
-    registry::slot* slot = nullptr;
+    Rare* rare = nullptr;
   };
 
   struct place {
@@ -170,28 +178,23 @@ class registry {
     return {highest - first_bit, moved ^ (std::uint64_t{1} << highest)};
   }
 
-  registry::slot& slot_of(std::uint32_t index) const noexcept {
-    const place p = place_of(index);
-    return chunks_[p.chunk].slot[p.offset];
-  }
-
   bool add_chunk(std::size_t k) noexcept {
     const std::size_t lines = lines_in(k);
     void* hot = platform::allocate_pages(sizeof(Hot) * lines);
     void* cold = platform::allocate_pages(sizeof(Cold) * lines);
     void* link = platform::allocate_pages(sizeof(Link) * lines);
-    void* slots = platform::allocate_pages(sizeof(slot) * lines);
-    if (hot == nullptr || cold == nullptr || link == nullptr || slots == nullptr) {
+    void* rare = platform::allocate_pages(sizeof(Rare) * lines, platform::paging::sparse);
+    if (hot == nullptr || cold == nullptr || link == nullptr || rare == nullptr) {
       if (hot != nullptr) platform::free_pages(hot, sizeof(Hot) * lines);
       if (cold != nullptr) platform::free_pages(cold, sizeof(Cold) * lines);
       if (link != nullptr) platform::free_pages(link, sizeof(Link) * lines);
-      if (slots != nullptr) platform::free_pages(slots, sizeof(slot) * lines);
+      if (rare != nullptr) platform::free_pages(rare, sizeof(Rare) * lines);
       return false;
     }
     chunk& c = chunks_[k];
     c.cold = static_cast<Cold*>(cold);
     c.link = static_cast<Link*>(link);
-    c.slot = static_cast<registry::slot*>(slots);
+    c.rare = static_cast<Rare*>(rare);
     hot_[k].store(static_cast<Hot*>(hot), memory_order_relaxed);  // Before G2, which publishes it.
     return true;
   }

@@ -6,7 +6,8 @@
 // one moves its tokens down to where they differ from the earliest of them, at most once per level.
 //
 // A slot keeps its tokens in four chains, by index: whoever opens one follows all four at once, so that their cache
-// misses overlap (docs/decisions/0061). Tokens of one slot have no order.
+// misses overlap (docs/decisions/0061). Tokens of one slot have no order. A token that is alone in its slot is taken
+// from there, whatever the level.
 //
 // Every slot keeps a lower bound of its keys, so the driver sleeps to the exact next deadline without opening anything.
 //
@@ -90,6 +91,15 @@ class wheel {
       if (due.earliest > now) {
         approach(now, at);
         return no_index;
+      }
+      if (const std::uint32_t alone = at.level == 0 ? no_index : due.only_token(); alone != no_index) {
+        const key_type key = links_(alone).key;
+        due.earliest = key;  // It may have been that of a token since removed.
+        if (key > now) continue;
+        occupied_[at.level] &= ~(std::uint64_t{1} << at.slot);
+        current_ = key;  // No other token is earlier, and none stands in this slot.
+        release(alone);
+        return alone;
       }
       occupied_[at.level] &= ~(std::uint64_t{1} << at.slot);
       if (at.level == 0) {
@@ -184,6 +194,16 @@ class wheel {
         if (c.first != no_index) return false;
       }
       return true;
+    }
+    // The token, when there is one and no other.
+    std::uint32_t only_token() const noexcept {
+      std::uint32_t found = no_index;
+      for (const chain_ends& c : chains) {
+        if (c.first == no_index) continue;
+        if (found != no_index || c.first != c.last) return no_index;
+        found = c.first;
+      }
+      return found;
     }
   };
 

@@ -25,10 +25,10 @@ struct one_call {
 struct in_call {
   explicit in_call(std::uint32_t index) {
     node.key.index = index;
-    node.outer = current_calls();
-    set_current_calls(&node);
+    node.outer = innermost_call();
+    innermost_call() = &node;
   }
-  ~in_call() { set_current_calls(node.outer); }
+  ~in_call() { innermost_call() = node.outer; }
   in_call(const in_call&) = delete;
   in_call& operator=(const in_call&) = delete;
   call_node node;

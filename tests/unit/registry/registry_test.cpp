@@ -15,13 +15,16 @@ namespace {
 struct hot {
   std::uint64_t word = 17;
 };
-struct cold {
+struct cold : detent::detail::registry_slot {
   std::uint32_t word = 23;
 };
 struct link {
   std::uint32_t word = 0;
 };
-using test_registry = detent::detail::registry<hot, cold, link>;
+struct rare {
+  std::uint32_t word;
+};
+using test_registry = detent::detail::registry<hot, cold, link, rare>;
 using detent::detail::lock_guard;
 
 std::uint32_t generation_of(test_registry& r, std::uint32_t index) {
