@@ -345,8 +345,7 @@ class core {
   record_wheel* wheel_of(clock_id clock) noexcept {
     return wheels_[static_cast<std::size_t>(clock)].load(memory_order_acquire);  // W1 <- W2.
   }
-  bool ensure_wheel(clock_id clock) noexcept DETENT_EXCLUDES(wheel_lock_) {
-    // Only whether: who uses it does W1.
+  bool ensure_wheel(clock_id clock) noexcept DETENT_EXCLUDES(wheel_lock_) {  // Only whether: who uses it does W1.
     return wheels_[static_cast<std::size_t>(clock)].load(memory_order_relaxed) != nullptr || create_wheel(clock);
   }
   bool create_wheel(clock_id clock) noexcept DETENT_EXCLUDES(wheel_lock_);
