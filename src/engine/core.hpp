@@ -168,11 +168,14 @@ class core {
   run_answer run_due() noexcept;
   std::int64_t next_deadline_ns() noexcept;
   int descriptor() noexcept;
-  // Driver role, for a manual clock.
+  // For a manual clock, between `await_role` and `leave_role`. `await_role` waits while another thread drives; it
+  // answers false when this thread does so already, further out, and in a fork child: then there is nothing to drive.
+  bool await_role() noexcept;
+  void leave_role() noexcept;
   std::size_t look(std::size_t limit) noexcept;
   std::int64_t until_next_ns(unsigned clock_set) noexcept;
-  bool has_deadline() const noexcept;
   void notice_clock_step(std::int64_t by_ns) noexcept;
+  bool has_deadline() const noexcept;  // without the role
   void wait_pool_idle() noexcept;
   std::string name_of_earliest();
 
@@ -350,8 +353,7 @@ class core {
     return wheels_[static_cast<std::size_t>(clock)].load(memory_order_relaxed) != nullptr || create_wheel(clock);
   }
   bool create_wheel(clock_id clock) noexcept DETENT_EXCLUDES(wheel_lock_);
-  bool take_role() noexcept { return !driving_.exchange(true, memory_order_acquire); }  // D1 <- D2.
-  void leave_role() noexcept { driving_.store(false, memory_order_release); }           // D2 -> D1.
+  bool take_role() noexcept;
 
   // shutdown.cpp
   class held_share;
@@ -413,6 +415,7 @@ class core {
   alignas(64) std::array<sync_atomic<record_wheel*>, platform::clock_count> wheels_{};  // W2 -> W1, then driver role
   sync_atomic<bool> driving_{false};              // D1, D2: who holds the driver role
   sync_atomic<std::uint64_t> driving_thread_{0};  // relaxed: compared with the asking thread's own only
+  sync_atomic<std::uint64_t> role_holder_{0};     // as above, while the role is held; 0 for the service's own thread
   std::int64_t wall_offset_ns_ = 0;               // before W2 the creator's, then driver role
   spin_budget spin_;                              // driver role
   std::uint32_t batch_first_ = no_index;          // driver role: entries to post to the pool together

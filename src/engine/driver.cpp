@@ -292,6 +292,28 @@ std::int64_t core::step_since_last_look() noexcept {
   return offset - std::exchange(wall_offset_ns_, offset);
 }
 
+// --- The driver role, where no thread of the service's own has it for ever -------------------------------------------
+
+bool core::take_role() noexcept {
+  if (driving_.exchange(true, memory_order_acquire)) return false;  // D1 <- D2.
+  role_holder_.store(platform::this_thread(), memory_order_relaxed);
+  return true;
+}
+
+void core::leave_role() noexcept {
+  role_holder_.store(0, memory_order_relaxed);
+  driving_.store(false, memory_order_release);  // D2 -> D1.
+}
+
+// Who has the role meanwhile is inside `next_deadline`, or inside the last look of a shutdown with the calls it makes.
+bool core::await_role() noexcept {
+  for (; !is_gone(); platform::yield()) {
+    if (take_role()) return true;
+    if (role_holder_.load(memory_order_relaxed) == platform::this_thread()) return false;
+  }
+  return false;
+}
+
 // --- Driven by the user ---------------------------------------------------------------------------------------------
 
 run_answer core::run_due() noexcept {

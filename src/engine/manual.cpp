@@ -35,10 +35,14 @@ void manual_state::shift(clock_set moving, std::int64_t by_ns) noexcept {
 }
 
 // Hands out what is due on every service, and waits for the pools: what the calls armed is filed before we answer.
+// The look is the driver role's: `next_deadline` or a shutdown in its callbacks, or on another thread, keeps out of it.
 std::size_t manual_state::look_everywhere(std::size_t limit) {
   std::size_t count = 0;
   for (core* service : services()) {
-    if (count < limit) count += service->look(limit - count);
+    if (count < limit && service->await_role()) {
+      count += service->look(limit - count);
+      service->leave_role();
+    }
     service->wait_pool_idle();
     service->unshare();
   }
@@ -48,8 +52,11 @@ std::size_t manual_state::look_everywhere(std::size_t limit) {
 std::int64_t manual_state::until_next(clock_set moving) {
   std::int64_t least = ns_max;
   for (core* service : services()) {
-    const std::int64_t wait = service->until_next_ns(moving);
-    if (wait < least) least = wait;
+    if (service->await_role()) {
+      const std::int64_t wait = service->until_next_ns(moving);
+      if (wait < least) least = wait;
+      service->leave_role();
+    }
     service->unshare();
   }
   return least;
@@ -136,7 +143,10 @@ std::size_t manual_state::step_system(std::int64_t by_ns) {
   if (!begin_move()) return 0;
   shift(1U << static_cast<unsigned>(clock_id::system), by_ns);
   for (core* service : services()) {
+    // Further out on this thread, in a shutdown's last look, nobody else can be in the wheel.
+    const bool took = service->await_role();
     service->notice_clock_step(by_ns);
+    if (took) service->leave_role();
     service->unshare();
   }
   const std::size_t fired = move(all_clocks, 0);

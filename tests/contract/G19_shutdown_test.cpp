@@ -107,6 +107,41 @@ TEST(G19, RunDueRunsWhatIsDueAndNothingEarly) {
   EXPECT_EQ(service.counters().early, 0U);
 }
 
+// Inside a callback of a manual clock's move this thread has the driver role: what would need it is withdrawn.
+TEST(G19, RunDueInsideACallbackOfAMove) {
+  detent::manual_clock clock;
+  detent::timer_service service(clock);
+  int calls = 0;
+  detent::shutdown_report report;
+  detent::timer first(service, [&] { report = service.shutdown(shutdown_policy::run_due); });
+  detent::timer second(service, [&] { ++calls; });
+  first.arm_after(1s);
+  second.arm_after(1s);
+  EXPECT_EQ(clock.advance(2s), 1U);
+  EXPECT_EQ(report.cancelled, 1U);
+  EXPECT_EQ(calls, 0);
+}
+
+// A move inside a callback of the last look moves the time and nothing else.
+TEST(G19, AMoveInsideRunDue) {
+  detent::manual_clock clock;
+  detent::timer_service service(clock);
+  std::string order;
+  detent::timer first(service, [&] {
+    order += 'a';
+    EXPECT_EQ(clock.advance(1s), 0U);
+    EXPECT_EQ(clock.step(), 0U);
+    EXPECT_EQ(clock.step_system(1s), 0U);
+  });
+  detent::timer second(service, [&] { order += 'b'; });
+  detent::timer third(service, [] { ADD_FAILURE(); });
+  first.arm_after(0ns);
+  second.arm_after(0ns);
+  third.arm_after(1h);
+  EXPECT_TRUE(service.shutdown(shutdown_policy::run_due).complete);
+  EXPECT_EQ(order, "ab");
+}
+
 TEST(G19, CancelPendingWithdrawsAlsoWhatIsDue) {
   detent::manual_clock clock;
   detent::timer_service service(clock);
