@@ -49,9 +49,13 @@ void core::drive() noexcept {
 // One look: what arrived is filed, then what is due by one reading of each clock is handed out in order. Answers how
 // many firings were handed out.
 std::size_t core::look(std::size_t limit) noexcept {
+  if (is_gone()) return 0;  // A hook forked.
   file_inbox();
   std::size_t handed = 0;
-  for (const clock_id clock : every_clock) handed += hand_due(clock, limit - handed);
+  for (const clock_id clock : every_clock) {
+    handed += hand_due(clock, limit - handed);
+    if (is_gone()) return handed;  // A callback, or an executor's post, forked: this is the child.
+  }
   flush_batch();
   return handed;
 }
@@ -328,9 +332,11 @@ run_answer core::run_due() noexcept {
   const bool polled = poll_ready_.load(memory_order_acquire);  // P2 <- P3.
   if (polled && poll_.drain()) notice_clock_step(step_since_last_look());
   const std::size_t count = look(SIZE_MAX);
-  const bool missed_none = publish_sleep();
-  if (polled && !missed_none) poll_.notify();
-  if (polled) set_alarms();
+  if (!is_gone()) {  // A fork child shares the descriptors with the parent, whose alarms they are.
+    const bool missed_none = publish_sleep();
+    if (polled && !missed_none) poll_.notify();
+    if (polled) set_alarms();
+  }
   leave_role();
   unshare();
   return {run_answer::kind::ran, count};

@@ -145,6 +145,10 @@ shutdown_report core::shutdown(shutdown_policy policy, std::int64_t limit_ns) {
   if (first) {
     refuse();
     if (policy == shutdown_policy::run_due) run_what_is_due(until_ns);
+    if (is_gone()) {  // In the fork child there is nothing left to end, and a lock's holder may not exist.
+      report.complete = true;
+      return report;
+    }
     const std::uint64_t withdrawn = resolve();
     {
       lock_guard guard(shutdown_lock_);
