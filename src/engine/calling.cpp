@@ -223,6 +223,7 @@ bool core::fire_without_entry(std::uint32_t index) noexcept {
 }
 
 void core::note_throw(std::uint32_t index, std::exception_ptr error) noexcept {
+  if (is_gone()) return;  // The callback forked, and this is the child: a lock's holder may not exist here.
   tallies_.threw.fetch_add(1, memory_order_relaxed);
   report_error(callback_error::what::threw, index, std::move(error));
   if (registry_.cold(index).throws == on_throw::end_series) static_cast<void>(cancel_word(index, false, false));
@@ -398,6 +399,7 @@ void core::hand_over(std::uint32_t index) noexcept {
 
 // T12. The executor refused: a firing that is due is over, and the driver may hand out the next one.
 void core::drop_entry(std::uint32_t index) noexcept {
+  if (is_gone()) return;  // A lock's holder may not exist here.
   cold_part& c = registry_.cold(index);
   group_record* turn = take_turn(index);
   record& r = registry_.hot(index);
@@ -409,7 +411,7 @@ void core::drop_entry(std::uint32_t index) noexcept {
     lock_guard guard(registry_.lock_of(index));
     const std::int64_t at_ns = now_ns(c.clock);
     std::uint64_t s = r.state.load(memory_order_relaxed);  // T12: a guess, the exchange decides.
-    while (state::is_due(s, to_instant_rounded_down(at_ns)) && !is_gone()) {
+    while (state::is_due(s, to_instant_rounded_down(at_ns))) {
       claim unused;
       series_state after = state::is_guarded(s) ? registry_.rare(index).series : series_state{};
       const bool goes_on = after.period_ns != 0;
