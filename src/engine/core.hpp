@@ -202,10 +202,6 @@ class core {
     // The handle keeps the generation still; a call in progress does too.
     return {index, registry_.generation(index)};
   }
-  std::uint32_t generation_of(std::uint32_t index) const noexcept {
-    lock_guard guard(registry_.lock_of(index));
-    return registry_.generation(index);
-  }
   const cold_part& cold(std::uint32_t index) const noexcept { return registry_.cold(index); }
 
   // In a fork child: every verb answers `shut_down`, nothing waits.
@@ -319,6 +315,7 @@ class core {
       DETENT_REQUIRES(registry_.lock_of(index));
   wait_result sleep_until_over(const awaited& call, std::int64_t until_ns, bool can_refuse) noexcept;
   wait_result await_call(named timer, std::int64_t until_ns, bool can_refuse) noexcept;
+  wait_result await_due(std::uint32_t index, std::int64_t until_ns) noexcept;
   bool is_detached(std::uint32_t index) const noexcept;
   bool is_driven_here() const noexcept;
   static std::int64_t until(std::int64_t limit_ns) noexcept;
@@ -359,6 +356,7 @@ class core {
   class held_share;
   void refuse() noexcept;
   void run_what_is_due(std::int64_t until_ns) noexcept;
+  bool may_serve_executor() const noexcept;
   std::uint64_t resolve() noexcept;
   bool await_calls(std::int64_t until_ns, bool can_refuse, bool* refused) noexcept;
   bool await_calls_shortened(std::int64_t until_ns, bool* refused) noexcept;

@@ -209,6 +209,18 @@ bool core::is_driven_here() const noexcept {
   return !clocks_.is_manual() && driving_thread_.load(memory_order_relaxed) == platform::this_thread();
 }
 
+// For a shutdown that runs what is due: waits until the call in progress or the pending firing of a record has ended.
+// It is the caller's affair whether anybody can run that firing.
+wait_result core::await_due(std::uint32_t index, std::int64_t until_ns) noexcept {
+  awaited call{this, index, true};
+  {
+    lock_guard guard(registry_.lock_of(index));
+    if (!is_open_locked(index) || !await_locked(index, true, true)) return wait_result::quiet;
+    call.note_counts();
+  }
+  return sleep_until_over(call, until_ns, true);
+}
+
 // Waits, one after the other, for the calls in progress of the whole service. A call that begins later in a record
 // already passed is not waited for: after `resolve` there are none.
 bool core::await_calls(std::int64_t until_ns, bool can_refuse, bool* refused) noexcept {
