@@ -209,6 +209,7 @@ class core {
 
   core* next_alive = nullptr;  // guarded by the process's list lock
   core* prev_alive = nullptr;
+  core* next_on_clock = nullptr;  // guarded by the lock of its manual clock
 
  private:
   struct links {

@@ -9,23 +9,29 @@ namespace detent::inline v0::detail {
 
 manual_state::~manual_state() {
   lock_guard guard(lock_);
-  DETENT_CHECK(services_.empty(), "a manual_clock was destroyed before a service that stands on it");
+  DETENT_CHECK(first_ == nullptr, "a manual_clock was destroyed before a service that stands on it");
 }
 
-void manual_state::join(core* service) {
+void manual_state::join(core* service) noexcept {
   lock_guard guard(lock_);
-  services_.push_back(service);
+  core** at = &first_;
+  while (*at != nullptr) at = &(*at)->next_on_clock;
+  *at = service;
 }
 
 void manual_state::leave(core* service) noexcept {
   lock_guard guard(lock_);
-  std::erase(services_, service);
+  core** at = &first_;
+  while (*at != service) at = &(*at)->next_on_clock;
+  *at = service->next_on_clock;
 }
 
 std::vector<core*> manual_state::services() {
+  std::vector<core*> all;
   lock_guard guard(lock_);
-  for (core* service : services_) service->share();
-  return services_;
+  for (core* service = first_; service != nullptr; service = service->next_on_clock) all.push_back(service);
+  for (core* service : all) service->share();
+  return all;
 }
 
 void manual_state::shift(clock_set moving, std::int64_t by_ns) noexcept {
