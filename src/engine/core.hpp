@@ -196,7 +196,8 @@ class core {
   std::vector<timer_info> snapshot() const;
   std::vector<timer_id> active() const;
   service_counters counters() const;
-  void report_deadlock(const cycle& found, bool refused) noexcept;
+  struct named_cycle;
+  void report_deadlock(const named_cycle& found, bool refused) noexcept;
 
   timer_id id_of(std::uint32_t index) const noexcept {
     // The handle keeps the generation still; a call in progress does too.
@@ -455,6 +456,14 @@ class core {
   std::atomic<std::uint64_t> threads_let_go_{0};  // relaxed: a counter
 
   [[no_unique_address]] order_point lock_order_;  // as of a record, for every callback of the service
+};
+
+// A cycle with the names of its timers, as they were while all of its calls lasted.
+struct core::named_cycle : cycle {
+  named_cycle() noexcept { note = &add_name; }
+  static void add_name(cycle& self, const call_key& call) noexcept;
+  std::size_t count = 0;
+  timer_name names[cycle_limit];
 };
 
 // Keeps the core while it lives.

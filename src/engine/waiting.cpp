@@ -74,7 +74,7 @@ bool core::await_locked(std::uint32_t index, bool pending_too, bool detached_cou
 // Sleeps until the call is over. Refuses a wait that would close a cycle.
 wait_result core::sleep_until_over(const awaited& call, std::int64_t until_ns, bool can_refuse) noexcept {
   if (call.is_over()) return wait_result::quiet;
-  cycle found;
+  named_cycle found;
   const registered_wait entered({&awaited::covers, &awaited::over, &call}, &found);
   if (entered.is_refused()) {
     report_deadlock(found, can_refuse);
