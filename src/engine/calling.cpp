@@ -237,8 +237,10 @@ void core::resume_series(std::uint32_t index) noexcept {
   const bool revives = busted(bug::series_revived) && series.phase == pace::fixed_delay;
   std::uint64_t s = r.state.load(memory_order_relaxed);  // T6: a guess, the exchange decides.
   while (state::is_held(s) || (revives && (s & ~(state::calling | state::waited)) == state::none)) {
-    const std::int64_t due_ns = add_ns(now_ns(registry_.cold(index).clock), series.period_ns);
-    const std::uint64_t next = to_instant_rounded_up(due_ns) | state::guarded | (s & (state::calling | state::waited));
+    const cold_part& c = registry_.cold(index);
+    const std::int64_t due_ns = add_ns(now_ns(c.clock), series.period_ns);
+    const instant at = tolerated(c, to_instant_rounded_up(due_ns));
+    const std::uint64_t next = at | state::guarded | (s & (state::calling | state::waited));
     if (compare_exchange(r.state, s, next, access_, memory_order_relaxed,
                          memory_order_relaxed)) {  // T6: settle looks (T9), on this thread.
       series.due_ns = due_ns;
@@ -419,7 +421,7 @@ void core::drop_entry(std::uint32_t index) noexcept {
       if (c.held_by == tenure::continuation) next = never;  // It has to run all the same: shutdown sees to it.
       if (next == state::held) {                            // No call will end: a fixed-delay series counts from now.
         after.due_ns = add_ns(at_ns, after.period_ns);
-        next = to_instant_rounded_up(after.due_ns) | state::guarded;
+        next = tolerated(c, to_instant_rounded_up(after.due_ns)) | state::guarded;
       }
       chaos(chaos_at::drop_T12);
       if (compare_exchange(r.state, s, next, access_, memory_order_relaxed,
