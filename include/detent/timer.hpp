@@ -71,6 +71,18 @@ timer_id open_with(creation& record, F&& f, bool owned) {
   return record.open(traits::ops, owned);
 }
 
+// Without memory for the callable `error` is set, and the id is that of no timer.
+template <class F>
+timer_id open_with(creation& record, F&& f, std::error_code& error) {
+  if (!record) return {};
+  using traits = callback_traits<std::decay_t<F>>;
+  if (!traits::construct_if_memory(record.storage(), std::forward<F>(f))) {
+    error = std::make_error_code(std::errc::not_enough_memory);
+    return {};
+  }
+  return record.open(traits::ops, true);
+}
+
 // The handle without its clock's type; instants are nanoseconds since the epoch of the timer's clock.
 class DETENT_EXPORT timer_base {
  public:
@@ -248,7 +260,7 @@ class basic_timer : public detail::timer_base {
     requires detail::timer_callback<std::decay_t<F>>
   basic_timer(detail::home where, const timer_options& options, F&& f, std::error_code& error,
               std::source_location place = detail::call_site::current())
-      : basic_timer(detail::creation(where, kind, options, place, error), std::forward<F>(f)) {}
+      : basic_timer(detail::creation(where, kind, options, place, error), std::forward<F>(f), error) {}
 
   basic_timer(basic_timer&&) noexcept = default;
   basic_timer& operator=(basic_timer&&) noexcept = default;
@@ -286,6 +298,10 @@ class basic_timer : public detail::timer_base {
   template <class F>
   basic_timer(detail::creation&& record, F&& f) {
     if (record) adopt(record.owner(), detail::open_with(record, std::forward<F>(f), true));
+  }
+  template <class F>
+  basic_timer(detail::creation&& record, F&& f, std::error_code& error) {
+    if (const timer_id made = detail::open_with(record, std::forward<F>(f), error)) adopt(record.owner(), made);
   }
 };
 

@@ -8,7 +8,8 @@ namespace detail {
 
 home::home(timer_service& service) noexcept : core_(service.core_), group_(nullptr) {}
 
-home::home(timer_group& group) noexcept : core_(group.record_->owner), group_(group.record_) {}
+home::home(timer_group& group) noexcept
+    : core_(group.record_ == nullptr ? nullptr : group.record_->owner), group_(group.record_) {}
 
 }  // namespace detail
 
@@ -20,7 +21,7 @@ timer_group::timer_group(timer_service& service, const group_options& options) {
 }
 
 timer_group::timer_group(timer_group& parent, const group_options& options)
-    : record_(parent.record_->owner->make_group(parent.record_, options)) {}
+    : record_(parent.record_ == nullptr ? nullptr : parent.record_->owner->make_group(parent.record_, options)) {}
 
 std::size_t timer_group::cancel() noexcept { return record_ == nullptr ? 0 : core::cancel_group(record_); }
 

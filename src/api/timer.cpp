@@ -29,7 +29,8 @@ namespace {
 
 void creation::reserve(const home& where, clock_kind clock, const timer_options& options, std::source_location place) {
   index_ = no_index;
-  if (where.core_->is_gone()) return;  // The handle stays empty and answers `closed`.
+  // In a fork child, or of a group moved from: the handle stays empty and answers `closed`.
+  if (where.core_ == nullptr || where.core_->is_gone()) return;
   std::error_code error;
   index_ = where.core_->reserve(static_cast<group_record*>(where.group_), clock, options, place, tenure::handle, error);
   if (index_ == no_index) refuse_creation(error);
@@ -43,7 +44,7 @@ creation::creation(const home& where, clock_kind clock, const timer_options& opt
 creation::creation(const home& where, clock_kind clock, const timer_options& options, std::source_location place,
                    std::error_code& error) noexcept
     : index_(no_index) {
-  if (where.core_->is_gone()) return;
+  if (where.core_ == nullptr || where.core_->is_gone()) return;
   index_ = where.core_->reserve(static_cast<group_record*>(where.group_), clock, options, place, tenure::handle, error);
   if (index_ != no_index) core_ = where.core_;
 }

@@ -223,6 +223,7 @@ bool core::fire_without_entry(std::uint32_t index) noexcept {
 }
 
 void core::note_throw(std::uint32_t index, std::exception_ptr error) noexcept {
+  if (is_gone()) return;  // The callback forked, and this is the child: a lock's holder may not exist here.
   tallies_.threw.fetch_add(1, memory_order_relaxed);
   report_error(callback_error::what::threw, index, std::move(error));
   if (registry_.cold(index).throws == on_throw::end_series) static_cast<void>(cancel_word(index, false, false));
@@ -236,8 +237,10 @@ void core::resume_series(std::uint32_t index) noexcept {
   const bool revives = busted(bug::series_revived) && series.phase == pace::fixed_delay;
   std::uint64_t s = r.state.load(memory_order_relaxed);  // T6: a guess, the exchange decides.
   while (state::is_held(s) || (revives && (s & ~(state::calling | state::waited)) == state::none)) {
-    const std::int64_t due_ns = add_ns(now_ns(registry_.cold(index).clock), series.period_ns);
-    const std::uint64_t next = to_instant_rounded_up(due_ns) | state::guarded | (s & (state::calling | state::waited));
+    const cold_part& c = registry_.cold(index);
+    const std::int64_t due_ns = add_ns(now_ns(c.clock), series.period_ns);
+    const instant at = tolerated(c, to_instant_rounded_up(due_ns));
+    const std::uint64_t next = at | state::guarded | (s & (state::calling | state::waited));
     if (compare_exchange(r.state, s, next, access_, memory_order_relaxed,
                          memory_order_relaxed)) {  // T6: settle looks (T9), on this thread.
       series.due_ns = due_ns;
@@ -398,6 +401,7 @@ void core::hand_over(std::uint32_t index) noexcept {
 
 // T12. The executor refused: a firing that is due is over, and the driver may hand out the next one.
 void core::drop_entry(std::uint32_t index) noexcept {
+  if (is_gone()) return;  // A lock's holder may not exist here.
   cold_part& c = registry_.cold(index);
   group_record* turn = take_turn(index);
   record& r = registry_.hot(index);
@@ -409,7 +413,7 @@ void core::drop_entry(std::uint32_t index) noexcept {
     lock_guard guard(registry_.lock_of(index));
     const std::int64_t at_ns = now_ns(c.clock);
     std::uint64_t s = r.state.load(memory_order_relaxed);  // T12: a guess, the exchange decides.
-    while (state::is_due(s, to_instant_rounded_down(at_ns)) && !is_gone()) {
+    while (state::is_due(s, to_instant_rounded_down(at_ns))) {
       claim unused;
       series_state after = state::is_guarded(s) ? registry_.rare(index).series : series_state{};
       const bool goes_on = after.period_ns != 0;
@@ -417,7 +421,7 @@ void core::drop_entry(std::uint32_t index) noexcept {
       if (c.held_by == tenure::continuation) next = never;  // It has to run all the same: shutdown sees to it.
       if (next == state::held) {                            // No call will end: a fixed-delay series counts from now.
         after.due_ns = add_ns(at_ns, after.period_ns);
-        next = to_instant_rounded_up(after.due_ns) | state::guarded;
+        next = tolerated(c, to_instant_rounded_up(after.due_ns)) | state::guarded;
       }
       chaos(chaos_at::drop_T12);
       if (compare_exchange(r.state, s, next, access_, memory_order_relaxed,

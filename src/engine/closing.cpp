@@ -235,7 +235,7 @@ void core::close_from_call(call_frame& frame) noexcept {
 }
 
 void core::detach_call(call_frame& frame) noexcept {
-  if (frame.key.detached) return;
+  if (frame.key.detached || is_gone()) return;  // In a fork child nobody waits.
   frame.key.detached = true;
   const std::uint32_t index = frame.key.index;
   lock_guard guard(registry_.lock_of(index));

@@ -168,11 +168,14 @@ class core {
   run_answer run_due() noexcept;
   std::int64_t next_deadline_ns() noexcept;
   int descriptor() noexcept;
-  // Driver role, for a manual clock.
+  // For a manual clock, between `await_role` and `leave_role`. `await_role` waits while another thread drives; it
+  // answers false when this thread does so already, further out, and in a fork child: then there is nothing to drive.
+  bool await_role() noexcept;
+  void leave_role() noexcept;
   std::size_t look(std::size_t limit) noexcept;
   std::int64_t until_next_ns(unsigned clock_set) noexcept;
-  bool has_deadline() const noexcept;
   void notice_clock_step(std::int64_t by_ns) noexcept;
+  bool has_deadline() const noexcept;  // without the role
   void wait_pool_idle() noexcept;
   std::string name_of_earliest();
 
@@ -193,15 +196,12 @@ class core {
   std::vector<timer_info> snapshot() const;
   std::vector<timer_id> active() const;
   service_counters counters() const;
-  void report_deadlock(const cycle& found, bool refused) noexcept;
+  struct named_cycle;
+  void report_deadlock(const named_cycle& found, bool refused) noexcept;
 
   timer_id id_of(std::uint32_t index) const noexcept {
     // The handle keeps the generation still; a call in progress does too.
     return {index, registry_.generation(index)};
-  }
-  std::uint32_t generation_of(std::uint32_t index) const noexcept {
-    lock_guard guard(registry_.lock_of(index));
-    return registry_.generation(index);
   }
   const cold_part& cold(std::uint32_t index) const noexcept { return registry_.cold(index); }
 
@@ -210,6 +210,7 @@ class core {
 
   core* next_alive = nullptr;  // guarded by the process's list lock
   core* prev_alive = nullptr;
+  core* next_on_clock = nullptr;  // guarded by the lock of its manual clock
 
  private:
   struct links {
@@ -316,6 +317,7 @@ class core {
       DETENT_REQUIRES(registry_.lock_of(index));
   wait_result sleep_until_over(const awaited& call, std::int64_t until_ns, bool can_refuse) noexcept;
   wait_result await_call(named timer, std::int64_t until_ns, bool can_refuse) noexcept;
+  wait_result await_due(std::uint32_t index, std::int64_t until_ns) noexcept;
   bool is_detached(std::uint32_t index) const noexcept;
   bool is_driven_here() const noexcept;
   static std::int64_t until(std::int64_t limit_ns) noexcept;
@@ -349,13 +351,13 @@ class core {
     return wheels_[static_cast<std::size_t>(clock)].load(memory_order_relaxed) != nullptr || create_wheel(clock);
   }
   bool create_wheel(clock_id clock) noexcept DETENT_EXCLUDES(wheel_lock_);
-  bool take_role() noexcept { return !driving_.exchange(true, memory_order_acquire); }  // D1 <- D2.
-  void leave_role() noexcept { driving_.store(false, memory_order_release); }           // D2 -> D1.
+  bool take_role() noexcept;
 
   // shutdown.cpp
   class held_share;
   void refuse() noexcept;
   void run_what_is_due(std::int64_t until_ns) noexcept;
+  bool may_serve_executor() const noexcept;
   std::uint64_t resolve() noexcept;
   bool await_calls(std::int64_t until_ns, bool can_refuse, bool* refused) noexcept;
   bool await_calls_shortened(std::int64_t until_ns, bool* refused) noexcept;
@@ -412,6 +414,7 @@ class core {
   alignas(64) std::array<sync_atomic<record_wheel*>, platform::clock_count> wheels_{};  // W2 -> W1, then driver role
   sync_atomic<bool> driving_{false};              // D1, D2: who holds the driver role
   sync_atomic<std::uint64_t> driving_thread_{0};  // relaxed: compared with the asking thread's own only
+  sync_atomic<std::uint64_t> role_holder_{0};     // as above, while the role is held; 0 for the service's own thread
   std::int64_t wall_offset_ns_ = 0;               // before W2 the creator's, then driver role
   spin_budget spin_;                              // driver role
   std::uint32_t batch_first_ = no_index;          // driver role: entries to post to the pool together
@@ -452,6 +455,14 @@ class core {
   std::atomic<std::uint64_t> threads_let_go_{0};  // relaxed: a counter
 
   [[no_unique_address]] order_point lock_order_;  // as of a record, for every callback of the service
+};
+
+// A cycle with the names of its timers, as they were while all of its calls lasted.
+struct core::named_cycle : cycle {
+  named_cycle() noexcept { note = &add_name; }
+  static void add_name(cycle& self, const call_key& call) noexcept;
+  std::size_t count = 0;
+  timer_name names[cycle_limit];
 };
 
 // Keeps the core while it lives.

@@ -49,9 +49,13 @@ void core::drive() noexcept {
 // One look: what arrived is filed, then what is due by one reading of each clock is handed out in order. Answers how
 // many firings were handed out.
 std::size_t core::look(std::size_t limit) noexcept {
+  if (is_gone()) return 0;  // A hook forked.
   file_inbox();
   std::size_t handed = 0;
-  for (const clock_id clock : every_clock) handed += hand_due(clock, limit - handed);
+  for (const clock_id clock : every_clock) {
+    handed += hand_due(clock, limit - handed);
+    if (is_gone()) return handed;  // A callback, or an executor's post, forked: this is the child.
+  }
   flush_batch();
   return handed;
 }
@@ -292,6 +296,28 @@ std::int64_t core::step_since_last_look() noexcept {
   return offset - std::exchange(wall_offset_ns_, offset);
 }
 
+// --- The driver role, where no thread of the service's own has it for ever -------------------------------------------
+
+bool core::take_role() noexcept {
+  if (driving_.exchange(true, memory_order_acquire)) return false;  // D1 <- D2.
+  role_holder_.store(platform::this_thread(), memory_order_relaxed);
+  return true;
+}
+
+void core::leave_role() noexcept {
+  role_holder_.store(0, memory_order_relaxed);
+  driving_.store(false, memory_order_release);  // D2 -> D1.
+}
+
+// Who has the role meanwhile is inside `next_deadline`, or inside the last look of a shutdown with the calls it makes.
+bool core::await_role() noexcept {
+  for (; !is_gone(); platform::yield()) {
+    if (take_role()) return true;
+    if (role_holder_.load(memory_order_relaxed) == platform::this_thread()) return false;
+  }
+  return false;
+}
+
 // --- Driven by the user ---------------------------------------------------------------------------------------------
 
 run_answer core::run_due() noexcept {
@@ -306,9 +332,11 @@ run_answer core::run_due() noexcept {
   const bool polled = poll_ready_.load(memory_order_acquire);  // P2 <- P3.
   if (polled && poll_.drain()) notice_clock_step(step_since_last_look());
   const std::size_t count = look(SIZE_MAX);
-  const bool missed_none = publish_sleep();
-  if (polled && !missed_none) poll_.notify();
-  if (polled) set_alarms();
+  if (!is_gone()) {  // A fork child shares the descriptors with the parent, whose alarms they are.
+    const bool missed_none = publish_sleep();
+    if (polled && !missed_none) poll_.notify();
+    if (polled) set_alarms();
+  }
   leave_role();
   unshare();
   return {run_answer::kind::ran, count};

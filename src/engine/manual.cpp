@@ -9,23 +9,29 @@ namespace detent::inline v0::detail {
 
 manual_state::~manual_state() {
   lock_guard guard(lock_);
-  DETENT_CHECK(services_.empty(), "a manual_clock was destroyed before a service that stands on it");
+  DETENT_CHECK(first_ == nullptr, "a manual_clock was destroyed before a service that stands on it");
 }
 
-void manual_state::join(core* service) {
+void manual_state::join(core* service) noexcept {
   lock_guard guard(lock_);
-  services_.push_back(service);
+  core** at = &first_;
+  while (*at != nullptr) at = &(*at)->next_on_clock;
+  *at = service;
 }
 
 void manual_state::leave(core* service) noexcept {
   lock_guard guard(lock_);
-  std::erase(services_, service);
+  core** at = &first_;
+  while (*at != service) at = &(*at)->next_on_clock;
+  *at = service->next_on_clock;
 }
 
 std::vector<core*> manual_state::services() {
+  std::vector<core*> all;
   lock_guard guard(lock_);
-  for (core* service : services_) service->share();
-  return services_;
+  for (core* service = first_; service != nullptr; service = service->next_on_clock) all.push_back(service);
+  for (core* service : all) service->share();
+  return all;
 }
 
 void manual_state::shift(clock_set moving, std::int64_t by_ns) noexcept {
@@ -35,10 +41,14 @@ void manual_state::shift(clock_set moving, std::int64_t by_ns) noexcept {
 }
 
 // Hands out what is due on every service, and waits for the pools: what the calls armed is filed before we answer.
+// The look is the driver role's: `next_deadline` or a shutdown in its callbacks, or on another thread, keeps out of it.
 std::size_t manual_state::look_everywhere(std::size_t limit) {
   std::size_t count = 0;
   for (core* service : services()) {
-    if (count < limit) count += service->look(limit - count);
+    if (count < limit && service->await_role()) {
+      count += service->look(limit - count);
+      service->leave_role();
+    }
     service->wait_pool_idle();
     service->unshare();
   }
@@ -48,8 +58,11 @@ std::size_t manual_state::look_everywhere(std::size_t limit) {
 std::int64_t manual_state::until_next(clock_set moving) {
   std::int64_t least = ns_max;
   for (core* service : services()) {
-    const std::int64_t wait = service->until_next_ns(moving);
-    if (wait < least) least = wait;
+    if (service->await_role()) {
+      const std::int64_t wait = service->until_next_ns(moving);
+      if (wait < least) least = wait;
+      service->leave_role();
+    }
     service->unshare();
   }
   return least;
@@ -136,7 +149,10 @@ std::size_t manual_state::step_system(std::int64_t by_ns) {
   if (!begin_move()) return 0;
   shift(1U << static_cast<unsigned>(clock_id::system), by_ns);
   for (core* service : services()) {
+    // Further out on this thread, in a shutdown's last look, nobody else can be in the wheel.
+    const bool took = service->await_role();
     service->notice_clock_step(by_ns);
+    if (took) service->leave_role();
     service->unshare();
   }
   const std::size_t fired = move(all_clocks, 0);

@@ -23,7 +23,8 @@ class manual_state {
 
   const std::shared_ptr<manual_readings>& readings() const noexcept { return readings_; }
 
-  void join(core* service) DETENT_EXCLUDES(lock_);
+  // Neither can fail: the list runs through the services.
+  void join(core* service) noexcept DETENT_EXCLUDES(lock_);
   void leave(core* service) noexcept DETENT_EXCLUDES(lock_);
 
   // What manual_clock's verbs do; each answers the firings handed out.
@@ -48,7 +49,7 @@ class manual_state {
 
   const std::shared_ptr<manual_readings> readings_;
   mutex lock_;
-  std::vector<core*> services_ DETENT_GUARDED_BY(lock_);
+  core* first_ DETENT_GUARDED_BY(lock_) = nullptr;
   sync_atomic<bool> moving_{false};  // V3 <- V3: one move at a time, none inside a callback.
 };
 

@@ -169,16 +169,31 @@ void core::report_error(callback_error::what kind, std::uint32_t index, std::exc
 #endif
 }
 
-void core::report_deadlock(const cycle& found, bool refused) noexcept {
+// A record's lock is taken under the graph's here; nobody takes them the other way round. Without its name when memory
+// is short. A call without a record is the post of a task to a user's executor: its timer's call is named beside it.
+void core::named_cycle::add_name(cycle& self, const call_key& call) noexcept {
+  auto& named = static_cast<named_cycle&>(self);
+  if (call.index == no_index || named.count == cycle_limit) return;
+  timer_name& name = named.names[named.count++];
+#if DETENT_EXCEPTIONS
+  try {
+    name = static_cast<const core*>(call.core)->describe(call.index);
+  } catch (...) {
+  }
+#else
+  name = static_cast<const core*>(call.core)->describe(call.index);
+#endif
+}
+
+void core::report_deadlock(const named_cycle& found, bool refused) noexcept {
 #if DETENT_EXCEPTIONS
   try {
 #endif
     deadlock_report told;
     told.refused = refused;
-    for (std::size_t i = 0; i < found.length && i < cycle_limit; ++i) {
-      const call_key& key = found.calls[i];
-      told.cycle.push_back(static_cast<const core*>(key.core)->describe(key.index));
-      const timer_name& n = told.cycle.back();
+    for (std::size_t i = 0; i < found.count; ++i) {
+      const timer_name& n = found.names[i];
+      told.cycle.push_back(n);
       told.text += (i == 0 ? "" : " <- ") + std::string("'") + n.name + "' (" + n.place.file_name() + ":" +
                    std::to_string(n.place.line()) + ")";
     }

@@ -13,6 +13,8 @@ namespace detent::inline v0::detail {
 
 namespace {
 constexpr std::int64_t look_again_ns = 5'000'000;
+// As long an executor that this thread may have to serve itself gets for its next call to begin or to end.
+constexpr std::int64_t patience_ns = 100'000'000;
 }  // namespace
 
 // U1, then every registry lock once: a creation that did not see U1 has published its timer (T8), and `resolve` finds
@@ -24,11 +26,28 @@ void core::refuse() noexcept {
   }
 }
 
-// Whatever is due at this moment still runs: where nobody else can run it, here.
+// Whether what a user's executor was given may be waiting for this very thread: nobody else has driven the service, and
+// no call of it is in progress.
+bool core::may_serve_executor() const noexcept {
+  if (own_thread_ || options_.executor.which() != executor_choice::kind::custom) return false;
+  const std::uint64_t driver = driving_thread_.load(memory_order_relaxed);
+  if (driver != 0 && driver != platform::this_thread()) return false;
+  const std::uint32_t count = registry_.handed_out();
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (state::is_calling(registry_.hot(i).state.load(memory_order_relaxed))) return false;  // T13: only whether.
+  }
+  return true;
+}
+
+// Whatever is due at this moment still runs: where nobody else can run it, here. What is queued at an executor is
+// waited for, unless that cannot end: inside a callback of this service, where the wait graph refuses, and where the
+// executor seems to be a loop of this very thread.
 void core::run_what_is_due(std::int64_t until_ns) noexcept {
   std::int64_t due_by[platform::clock_count];
   for (std::size_t i = 0; i < platform::clock_count; ++i) due_by[i] = now_ns(static_cast<clock_id>(i));
   const bool inside = inside_own_callback();
+  std::uint64_t fired = 0;
+  std::int64_t patient_until_ns = 0;
   const std::uint32_t count = registry_.handed_out();
   for (std::uint32_t i = 0; i < count; ++i) {
     record& r = registry_.hot(i);
@@ -41,18 +60,24 @@ void core::run_what_is_due(std::int64_t until_ns) noexcept {
     };
     while (is_due() && platform::read_clock_ns(clock_id::steady) < until_ns) {
       if (!own_thread_ && take_role()) {
-        look(SIZE_MAX);
+        const std::size_t handed = look(SIZE_MAX);
         leave_role();
-        if (pool_ != nullptr || options_.executor.which() == executor_choice::kind::custom) platform::yield();
-      } else if (inside) {
-        break;  // The executor may be this very thread: it runs after the callback, or is withdrawn.
-      } else {
-        // An arming may replace what is waited for by a far deadline, and tells no waiter: look again now and then.
-        const std::uint32_t generation = generation_of(i);
-        if (!is_due()) break;
-        const std::int64_t left_ns = until_ns - platform::read_clock_ns(clock_id::steady);
-        static_cast<void>(wait({i, generation}, left_ns < look_again_ns ? left_ns : look_again_ns));
+        if (is_gone()) return;  // A callback forked, and this is the child.
+        if (handed != 0) continue;
       }
+      if (inside) break;  // The executor may be this very thread: it runs after the callback, or is withdrawn.
+      const std::int64_t begin_ns = platform::read_clock_ns(clock_id::steady);
+      if (access_ == access::alone) return;  // Nobody else may call into this service.
+      const std::uint64_t fired_now = tallies_.fired.load(memory_order_relaxed);
+      if (patient_until_ns == 0 || fired_now != fired || !may_serve_executor()) {
+        fired = fired_now;
+        patient_until_ns = add_ns(begin_ns, patience_ns);
+      } else if (begin_ns >= patient_until_ns) {
+        return;
+      }
+      // An arming may replace what is waited for by a far deadline, and tells no waiter: look again now and then.
+      const std::int64_t slice_ns = add_ns(begin_ns, look_again_ns);
+      if (await_due(i, slice_ns < until_ns ? slice_ns : until_ns) == wait_result::would_deadlock) break;
     }
   }
 }
@@ -145,6 +170,10 @@ shutdown_report core::shutdown(shutdown_policy policy, std::int64_t limit_ns) {
   if (first) {
     refuse();
     if (policy == shutdown_policy::run_due) run_what_is_due(until_ns);
+    if (is_gone()) {  // In the fork child there is nothing left to end, and a lock's holder may not exist.
+      report.complete = true;
+      return report;
+    }
     const std::uint64_t withdrawn = resolve();
     {
       lock_guard guard(shutdown_lock_);

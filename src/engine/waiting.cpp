@@ -74,7 +74,7 @@ bool core::await_locked(std::uint32_t index, bool pending_too, bool detached_cou
 // Sleeps until the call is over. Refuses a wait that would close a cycle.
 wait_result core::sleep_until_over(const awaited& call, std::int64_t until_ns, bool can_refuse) noexcept {
   if (call.is_over()) return wait_result::quiet;
-  cycle found;
+  named_cycle found;
   const registered_wait entered({&awaited::covers, &awaited::over, &call}, &found);
   if (entered.is_refused()) {
     report_deadlock(found, can_refuse);
@@ -207,6 +207,18 @@ bool core::is_driven_here() const noexcept {
   if (own_thread_) return false;
   if (access_ == access::alone) return true;  // Nobody else may call into this service.
   return !clocks_.is_manual() && driving_thread_.load(memory_order_relaxed) == platform::this_thread();
+}
+
+// For a shutdown that runs what is due: waits until the call in progress or the pending firing of a record has ended.
+// It is the caller's affair whether anybody can run that firing.
+wait_result core::await_due(std::uint32_t index, std::int64_t until_ns) noexcept {
+  awaited call{this, index, true};
+  {
+    lock_guard guard(registry_.lock_of(index));
+    if (!is_open_locked(index) || !await_locked(index, true, true)) return wait_result::quiet;
+    call.note_counts();
+  }
+  return sleep_until_over(call, until_ns, true);
 }
 
 // Waits, one after the other, for the calls in progress of the whole service. A call that begins later in a record

@@ -53,6 +53,7 @@ struct wait_graph {
     if (found == nullptr) return;
     if (found->length < cycle_limit) found->calls[found->length] = call;
     ++found->length;
+    if (found->note != nullptr) found->note(*found, call);
   }
 
   void clear_marks() noexcept DETENT_REQUIRES(lock) {

@@ -43,9 +43,12 @@ struct wait_target {
 
 inline constexpr std::size_t cycle_limit = 16;
 
+// What a walk found. Once the graph's lock is free a wait with a limit may end, and the calls in the cycle with it: who
+// wants to know more of them than their keys asks in `note`, which is called for each under that lock.
 struct cycle {
   std::size_t length = 0;  // calls in the cycle; the first `cycle_limit` of them are in `calls`
   call_key calls[cycle_limit]{};
+  void (*note)(cycle& self, const call_key& call) noexcept = nullptr;
 };
 
 // Enters a wait in the graph for as long as it lives, unless it would close a cycle. Frames of detached calls block

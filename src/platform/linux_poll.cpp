@@ -8,6 +8,7 @@
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
+#include <utility>
 
 namespace detent::inline v0::detail::platform {
 
@@ -74,8 +75,14 @@ void poll_set::set_alarm(clock_id clock, std::int64_t at_ns) noexcept {
     when.it_value.tv_nsec = static_cast<long>(at % 1'000'000'000);
     if (clock == clock_id::system) flags |= TFD_TIMER_CANCEL_ON_SET;
   }
-  // A wall clock that was set before this call answers ECANCELED, with the alarm armed; the poll tells of it.
-  if (timerfd_settime(alarm_[i], flags, &when, nullptr) == 0 || errno == ECANCELED) return;
+  if (timerfd_settime(alarm_[i], flags, &when, nullptr) == 0) return;
+  // The wall clock was set since the last call. The alarm is armed all the same, but the kernel has told of the step
+  // with this answer, and no read will.
+  if (errno == ECANCELED) {
+    stepped_ = true;
+    notify();
+    return;
+  }
   // Without its alarm the driver must not go to sleep: it looks again and asks again.
   alarm_ns_[i] = not_in_kernel_ns;
   notify();
@@ -91,7 +98,7 @@ void poll_set::sleep(std::int64_t limit_ns) noexcept {
 bool poll_set::drain() noexcept {
   std::uint64_t count = 0;
   static_cast<void>(!read(event_, &count, sizeof count));
-  bool stepped = false;
+  bool stepped = std::exchange(stepped_, false);
   for (std::size_t i = 0; i < clock_count; ++i) {
     if (alarm_ns_[i] == forever_ns) continue;
     const ssize_t got = read(alarm_[i], &count, sizeof count);

@@ -99,6 +99,7 @@ class poll_set {
   int event_ = -1;
   int alarm_[clock_count] = {-1, -1, -1};
   std::int64_t alarm_ns_[clock_count] = {forever_ns, forever_ns, forever_ns};
+  bool stepped_ = false;  // the wall clock was, which `drain` has not told of yet
 };
 
 // --- Memory ---------------------------------------------------------------------------------------------------------

@@ -153,6 +153,20 @@ TEST(G01_never_early, tolerance_puts_off_and_never_brings_forward) {
   }
 }
 
+TEST(G01_never_early, every_tick_of_a_fixed_delay_series_has_the_timers_tolerance) {
+  constexpr auto grid = duration(std::int64_t{1} << 19);  // the largest power of two in a millisecond
+  manual_clock clock(duration(std::int64_t{1} << 40));
+  timer_service service(clock);
+  int fired = 0;
+  timer t(service, {.tolerance = 1ms}, [&] {
+    ++fired;
+    EXPECT_EQ(clock.now().time_since_epoch() % grid, 0ns) << "tick " << fired << " shares no wake-up";
+  });
+  t.arm_every(1500us, {.pace = detent::pace::fixed_delay});
+  clock.advance(10ms);
+  EXPECT_GE(fired, 4);
+}
+
 TEST(G01_never_early, random_timers_fire_exactly_when_asked_over_ten_orders_of_magnitude) {
   std::mt19937_64 random(11);
   manual_clock clock;

@@ -218,6 +218,23 @@ TEST(G02_one_end, an_id_of_no_timer_answers_closed) {
   }
 }
 
+// As any handle moved from, a group moved from is empty: so is what is made in it.
+TEST(G02_one_end, a_group_moved_from_is_a_home_of_nothing) {
+  detent::manual_clock clock;
+  timer_service service(clock);
+  detent::timer_group from(service);
+  detent::timer_group group(std::move(from));
+  timer t(from, [] { ADD_FAILURE(); });  // NOLINT(bugprone-use-after-move): it is what this is about
+  EXPECT_FALSE(t);
+  EXPECT_EQ(t.arm_after(0ns), arm_result::closed);
+  EXPECT_EQ(t.status(), timer_state::closed);
+  detent::timer_group child(from);
+  EXPECT_EQ(child.size(), 0U);
+  timer of_child(child, [] { ADD_FAILURE(); });
+  EXPECT_EQ(of_child.arm_after(0ns), arm_result::closed);
+  clock.advance(1s);
+}
+
 // Born closed: nothing throws, every verb answers.
 TEST(G02_one_end, born_closed_in_a_closed_group_and_in_a_shut_down_service) {
   detent::manual_clock clock;

@@ -18,6 +18,7 @@
 #include <optional>
 #include <string>
 #include <support/canary.hpp>
+#include <support/executors.hpp>
 #include <support/gate.hpp>
 #include <vector>
 
@@ -233,6 +234,66 @@ TEST(G08, two_callbacks_that_shut_down_each_others_service) {
   EXPECT_GE(incomplete, 1) << "one of them cannot wait for the other";
   EXPECT_TRUE(first.shutdown().complete);
   EXPECT_TRUE(second.shutdown().complete);
+}
+
+// An executor whose post waits, called to pass on the turn of a serial group: that call is in the cycle, and has no
+// timer to be named.
+struct waiting_executor {
+  support::held_executor keeps;
+  std::function<void()> before_post;
+  void post(detent::task t) {
+    if (before_post) before_post();
+    keeps.post(std::move(t));
+  }
+};
+
+TEST(G08, a_post_that_waits_in_a_cycle_has_no_name) {
+  heard h;
+  waiting_executor executor;
+  service_options options;
+  options.executor = executor;
+  timer_service serial(std::move(options));
+  timer_service other(with(h, 1));
+  timer_group group(serial, {.name = "serial", .order = detent::group_order::serial});
+  support::gate inside;
+  support::gate leave;
+  support::gate shuts_down;
+  timer held(serial, [&] {
+    inside.open();
+    leave.pass();
+  });
+  timer first(group, [] {});
+  timer second(group, [] {});
+  timer named(other, {.name = "named"}, [&] {
+    shuts_down.open();
+    static_cast<void>(serial.shutdown());  // Waits for the first caller, who waits for `held`.
+  });
+  held.arm_after(0ns);
+  ASSERT_TRUE(support::eventually([&] { return executor.keeps.size() == 1; }));
+  support::background runs_held([&] { executor.keeps.run_first(); });
+  ASSERT_TRUE(inside.pass());
+  first.arm_after(0ns);
+  second.arm_after(0ns);
+  ASSERT_TRUE(support::eventually([&] { return second.status() == detent::timer_state::queued; }));
+  ASSERT_EQ(executor.keeps.size(), 1U) << "the second one waits for its turn";
+  support::background shutter([&] { static_cast<void>(serial.shutdown()); });
+  ASSERT_TRUE(support::eventually([&] { return second.status() == detent::timer_state::shut_down; }));
+  named.arm_after(0ns);
+  ASSERT_TRUE(shuts_down.pass());
+  support::never([] { return false; });  // Time for it to come to its wait.
+  wait_result answer = wait_result::quiet;
+  executor.before_post = [&] { answer = named.close_and_wait().wait; };
+  executor.keeps.run_first();
+  executor.before_post = nullptr;
+  leave.open();
+  runs_held.join();
+  shutter.join();
+  EXPECT_EQ(h.count(), answer == wait_result::would_deadlock ? 1U : 0U);
+  for (const deadlock_report& r : h.reports) {
+    ASSERT_EQ(r.cycle.size(), 1U);
+    EXPECT_EQ(r.cycle[0].name, "named");
+  }
+  executor.keeps.run_all();
 }
 
 // A destroys B while B destroys A: the destructor that closes the cycle calls the handler; when that returns, so does

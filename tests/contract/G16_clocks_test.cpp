@@ -281,6 +281,70 @@ TEST(G16, SingleStepsFireOneTimerEach) {
   EXPECT_EQ(clock.now() - start, 9s) << "nothing is pending: time stands still";
 }
 
+// A move hands out in order what is due at one instant. What a callback, or another thread, asks of the service
+// meanwhile stays out of that.
+TEST(G16, TheNextDeadlineMayBeAskedForInsideAMove) {
+  detent::manual_clock clock;
+  detent::timer_service service(clock);
+  std::string order;
+  detent::timer second(service, [&] { order += 'b'; });
+  detent::timer first(service, [&] {
+    order += 'a';
+    second.arm_at(clock.now() - 100ms);  // It stands in the row of what is due now, and moves forward.
+    EXPECT_LE(service.next_deadline(), clock.now());
+  });
+  detent::timer third(service, [&] { order += 'c'; });
+  detent::timer fourth(service, [&] { order += 'd'; });
+  for (detent::timer* t : {&first, &second, &third, &fourth}) t->arm_after(1s);
+  EXPECT_EQ(clock.advance(1s), 4U);
+  EXPECT_EQ(order, "abcd");
+}
+
+TEST(G16, TheNextDeadlineMayBeAskedForBesideAMove) {
+  detent::manual_clock clock;
+  detent::timer_service service(clock);
+  std::uint64_t calls = 0;
+  std::vector<detent::timer> timers;
+  std::uint64_t expected = 0;
+  for (int i = 1; i <= 50; ++i) {
+    timers.emplace_back(service, [&] { ++calls; });
+    timers.back().arm_every(1ms * i);
+    expected += static_cast<std::uint64_t>(300 / i);
+  }
+  std::atomic<bool> stopping{false};
+  const support::background asker([&] {
+    while (!stopping) static_cast<void>(service.next_deadline());
+  });
+  clock.advance(300ms);
+  stopping = true;
+  EXPECT_EQ(calls, expected);
+}
+
+// The move waits while another thread works off what is due in a shutdown, with its callbacks.
+TEST(G16, AMoveBesideAShutdownThatRunsWhatIsDue) {
+  detent::manual_clock clock;
+  detent::timer_service service(clock);
+  support::gate inside;
+  support::gate leave;
+  std::atomic<bool> over{false};
+  detent::timer held(service, [&] {
+    inside.open();
+    leave.pass();
+    over = true;
+  });
+  held.arm_after(0ns);
+  {
+    const support::background shutter([&] { service.shutdown(detent::shutdown_policy::run_due); });
+    ASSERT_TRUE(inside.pass());
+    const support::background opener([&] {
+      support::never([&] { return over.load(); });
+      leave.open();
+    });
+    clock.advance(1s);
+    EXPECT_TRUE(over);
+  }
+}
+
 // --- The clocks of this machine. ------------------------------------------------------------------------------------
 
 template <class Clock>

@@ -107,6 +107,116 @@ TEST(G19, RunDueRunsWhatIsDueAndNothingEarly) {
   EXPECT_EQ(service.counters().early, 0U);
 }
 
+// Inside a callback of a manual clock's move this thread has the driver role: what would need it is withdrawn.
+TEST(G19, RunDueInsideACallbackOfAMove) {
+  detent::manual_clock clock;
+  detent::timer_service service(clock);
+  int calls = 0;
+  detent::shutdown_report report;
+  detent::timer first(service, [&] { report = service.shutdown(shutdown_policy::run_due); });
+  detent::timer second(service, [&] { ++calls; });
+  first.arm_after(1s);
+  second.arm_after(1s);
+  EXPECT_EQ(clock.advance(2s), 1U);
+  EXPECT_EQ(report.cancelled, 1U);
+  EXPECT_EQ(calls, 0);
+}
+
+// A move inside a callback of the last look moves the time and nothing else.
+TEST(G19, AMoveInsideRunDue) {
+  detent::manual_clock clock;
+  detent::timer_service service(clock);
+  std::string order;
+  detent::timer first(service, [&] {
+    order += 'a';
+    EXPECT_EQ(clock.advance(1s), 0U);
+    EXPECT_EQ(clock.step(), 0U);
+    EXPECT_EQ(clock.step_system(1s), 0U);
+  });
+  detent::timer second(service, [&] { order += 'b'; });
+  detent::timer third(service, [] { ADD_FAILURE(); });
+  first.arm_after(0ns);
+  second.arm_after(0ns);
+  third.arm_after(1h);
+  EXPECT_TRUE(service.shutdown(shutdown_policy::run_due).complete);
+  EXPECT_EQ(order, "ab");
+}
+
+// The user's loop drives the service and runs its tasks, and this is the loop's thread: the last tasks would wait for
+// the very call that waits for them.
+TEST(G19, RunDueOnTheThreadOfTheUsersLoop) {
+  for (const bool has_driven : {false, true}) {
+    support::held_executor loop;
+    detent::service_options options;
+    options.drive = detent::drive::by_user;
+    options.executor = loop;
+    detent::timer_service service(std::move(options));
+    if (has_driven) service.run_due();
+    detent::timer t(service, [] { ADD_FAILURE(); });
+    t.arm_after(0ns);
+    const detent::shutdown_report report = service.shutdown(shutdown_policy::run_due);
+    EXPECT_EQ(report.cancelled, 1U);
+    EXPECT_TRUE(report.complete);
+    loop.run_all();
+  }
+}
+
+// The user drives the service, but its executor has threads of its own: what is due is waited for.
+TEST(G19, RunDueOnTheDrivingThreadWithAnExecutorElsewhere) {
+  support::foreign_executor elsewhere(2);
+  detent::service_options options;
+  options.drive = detent::drive::by_user;
+  options.executor = elsewhere;
+  detent::timer_service service(std::move(options));
+  service.run_due();
+  std::atomic<int> calls{0};
+  std::vector<detent::timer> timers;
+  for (int i = 0; i < 20; ++i) {
+    timers.emplace_back(service, [&] {
+      support::never([] { return false; });  // Long enough for several looks.
+      ++calls;
+    });
+    timers.back().arm_after(0ns);
+  }
+  EXPECT_TRUE(service.shutdown(shutdown_policy::run_due).complete);
+  EXPECT_EQ(calls, 20);
+}
+
+// Inside a callback of another service that a call of this one waits for: the refusal is told, and that is all.
+TEST(G19, RunDueInsideACallbackThatIsWaitedFor) {
+  std::atomic<int> told{0};
+  const auto options = [&] {
+    detent::service_options made;
+    made.on_deadlock = [&](const detent::deadlock_report&) { ++told; };
+    return made;
+  };
+  detent::timer_service ending(options());
+  detent::timer_service other(options());
+  gate inside;
+  gate back;
+  detent::timer waited;
+  detent::timer waits;
+  std::atomic<int> calls{0};
+  waits = detent::timer(ending, [&] {
+    if (++calls != 1) return;
+    waits.arm_after(0ns);
+    inside.open();
+    waited.close_and_wait();
+  });
+  waited = detent::timer(other, [&] {
+    inside.pass();
+    support::eventually([&] { return waited.status() != detent::timer_state::running; });
+    support::never([] { return false; });  // Time for the other to come to its wait.
+    static_cast<void>(ending.shutdown(shutdown_policy::run_due));
+    back.open();
+  });
+  waited.arm_after(0ns);
+  waits.arm_after(0ns);
+  EXPECT_TRUE(back.pass());
+  EXPECT_TRUE(ending.shutdown().complete);
+  EXPECT_LE(told, 4);
+}
+
 TEST(G19, CancelPendingWithdrawsAlsoWhatIsDue) {
   detent::manual_clock clock;
   detent::timer_service service(clock);

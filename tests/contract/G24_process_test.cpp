@@ -17,6 +17,7 @@
 #include <support/child.hpp>
 #include <support/effort.hpp>
 #include <support/gate.hpp>
+#include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
 
@@ -201,6 +202,80 @@ TEST(G24, ForkOfAUserDrivenService) {
             }),
             exited(0));
   EXPECT_EQ(service.run_due().count, 1U);
+}
+
+// The alarm behind the descriptor is one for both processes: the child, which comes back from the callback and out of
+// `run_due` after the parent has set it, leaves it alone. Nor does it fire what else was due.
+TEST(G24, ForkInsideACallbackOfRunDue) {
+  detent::service_options options;
+  options.drive = detent::drive::by_user;
+  options.executor = detent::on_driver{};
+  detent::timer_service service(std::move(options));
+  ASSERT_GE(service.fd(), 0);
+  int from_parent[2];
+  ASSERT_EQ(::pipe(from_parent), 0);
+  pid_t child = -1;
+  int calls = 0;
+  int others = 0;
+  detent::timer t;
+  t = detent::timer(service, [&] {
+    if (++calls != 1) return;
+    child = support::fork_patiently();
+    char told = 0;
+    if (child == 0) static_cast<void>(!::read(from_parent[0], &told, 1));
+    else t.arm_after(100ms);
+  });
+  detent::boottime_timer other(service, [&] { ++others; });
+  t.arm_after(0ns);
+  other.arm_after(0ns);
+  service.run_due();
+  if (child == 0) ::_exit(others == 0 ? 0 : 1);
+  ASSERT_GT(child, 0);
+  EXPECT_EQ(others, 1);
+  EXPECT_EQ(::write(from_parent[1], "x", 1), 1);
+  int status = -1;
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "the child fired a timer of its parent's";
+  while (calls == 1) {
+    pollfd due{service.fd(), POLLIN, 0};
+    const int ready = ::poll(&due, 1, static_cast<int>(std::chrono::milliseconds(support::patience).count()));
+    ASSERT_EQ(ready, 1) << "nobody tells that the timer is due";
+    service.run_due();
+  }
+  ::close(from_parent[0]);
+  ::close(from_parent[1]);
+}
+
+// The same on a manual clock, and in the last look of a shutdown.
+TEST(G24, ForkInsideACallbackOfAMoveAndOfAShutdown) {
+  for (const bool shuts_down : {false, true}) {
+    detent::manual_clock clock;
+    detent::timer_service service(clock);
+    detent::timer_service beside(clock);
+    bool is_child = false;
+    int others = 0;
+    const auto plays = [&] {
+      detent::timer t(service, [&] { is_child = true; });
+      detent::boottime_timer other(service, [&] { ++others; });
+      detent::timer third(beside, [&] { ++others; });
+      t = detent::timer(service, [&] {
+        const pid_t child = support::fork_patiently();
+        is_child = child == 0;
+        int status = -1;
+        if (is_child) return;
+        EXPECT_EQ(::waitpid(child, &status, 0), child);
+        EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+      });
+      t.arm_after(0ns);
+      other.arm_after(0ns);
+      third.arm_after(0ns);
+      if (shuts_down) service.shutdown(detent::shutdown_policy::run_due);
+      else clock.advance(1s);
+      if (is_child) ::_exit(others == 0 ? 0 : 1);
+    };
+    plays();
+    EXPECT_EQ(others, shuts_down ? 1 : 2);
+  }
 }
 
 TEST(G24, ForkOfAManualClock) {

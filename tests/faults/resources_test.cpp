@@ -234,6 +234,51 @@ TEST_P(Resources, TheFormWithAnErrorCodeSetsIt) {
   });
 }
 
+TEST(ResourcesOfAManualClock, AServiceOnItIsMadeOrRefused) {
+  for_every_failure([](int k) {
+    manual_clock clock;
+    service_options options;
+    options.clock = &clock;
+    options.executor = on_driver{};
+    std::error_code error;
+    std::optional<timer_service> service;
+    EXPECT_EQ(with_failure(k, [&] { service.emplace(std::move(options), error); }), answer::done);
+    EXPECT_EQ(static_cast<bool>(error), has_failed);
+    EXPECT_EQ(static_cast<bool>(*service), !has_failed);
+    if (!*service) return;
+    int calls = 0;
+    timer t(*service, [&] { ++calls; });
+    t.arm_after(1s);
+    EXPECT_EQ(clock.advance(1s), 1U);
+    EXPECT_EQ(calls, 1);
+  });
+}
+
+// A callable too large for the record is on the heap.
+TEST(ResourcesOfATimer, TheFormWithAnErrorCodeSetsIt) {
+  timer_service service;
+  int failures = 0;
+  for_every_failure([&](int k) {
+    const auto witness = std::make_shared<int>(0);
+    {
+      std::array<std::byte, 500> large{};
+      std::error_code error;
+      timer t;
+      EXPECT_EQ(with_failure(k,
+                             [&] {
+                               t = timer(
+                                   service, {.name = "large"}, [large, witness] { (void)large; }, error);
+                             }),
+                answer::done);
+      EXPECT_EQ(error == std::errc::not_enough_memory, has_failed);
+      EXPECT_EQ(static_cast<bool>(t), !has_failed);
+      if (has_failed) ++failures;
+    }
+    EXPECT_EQ(witness.use_count(), 1);
+  });
+  EXPECT_GE(failures, 2) << "the name and the callable at least";
+}
+
 // Everything that creates, in a service of its own for each failure, so that its first records and clocks fail too.
 struct creating_operation {
   const char* name;

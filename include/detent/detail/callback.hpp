@@ -63,6 +63,18 @@ struct callback_traits {
       ::new (storage) F*(new F(std::forward<Source>(source)));
     }
   }
+  // The same, but answers false when there is no memory. What the callable's own construction throws goes through.
+  template <class Source>
+  static bool construct_if_memory(void* storage, Source&& source) {
+    if constexpr (fits_inline<F>) {
+      ::new (storage) F(std::forward<Source>(source));
+    } else {
+      F* made = new (std::nothrow) F(std::forward<Source>(source));
+      if (made == nullptr) return false;
+      ::new (storage) F*(made);
+    }
+    return true;
+  }
   static constexpr callback_ops ops{&call, &destroy};
 };
 

@@ -2,10 +2,30 @@
 // join, the poll set becomes readable when told and when an alarm goes off.
 #include "platform/platform.hpp"
 
+#include <cerrno>
 #include <cstring>
 #include <string>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
+
+namespace {
+
+// The next alarm is set, and answers as if the wall clock had been set before.
+bool answer_cancelled = false;
+
+}  // namespace
+
+// In place of the C library's.
+extern "C" int timerfd_settime(int fd, int flags, const itimerspec* when, itimerspec* before) noexcept {
+  const long answer = ::syscall(SYS_timerfd_settime, fd, flags, when, before);
+  if (answer != 0 || !answer_cancelled) return static_cast<int>(answer);
+  answer_cancelled = false;
+  errno = ECANCELED;
+  return -1;
+}
 
 namespace {
 
@@ -91,6 +111,21 @@ TEST(poll_set, a_notify_and_an_alarm_end_the_sleep) {
     EXPECT_FALSE(poll.drain());
   }
   poll.sleep(1'000'000);  // allow(sleep): it ends by the event.
+}
+
+// The kernel answers ECANCELED to whoever sets the alarm after the wall clock was set, and tells of that step no more.
+TEST(poll_set, a_step_that_an_alarm_finds_is_told_by_the_next_drain) {
+  platform::poll_set poll;
+  ASSERT_EQ(poll.open(), 0);
+  const std::int64_t far_ns = platform::read_clock_ns(clock_id::system) + 3'600'000'000'000;
+  poll.set_alarm(clock_id::system, far_ns);
+  EXPECT_FALSE(poll.drain());
+  answer_cancelled = true;
+  poll.set_alarm(clock_id::system, far_ns + 1);
+  EXPECT_FALSE(answer_cancelled) << "the test's own timerfd_settime was not called";
+  poll.sleep(-1);  // allow(sleep): it ends by the notification.
+  EXPECT_TRUE(poll.drain());
+  EXPECT_FALSE(poll.drain());
 }
 
 TEST(pages, come_zeroed_and_go) {
