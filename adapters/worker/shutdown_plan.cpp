@@ -101,9 +101,12 @@ class plan_core {
     for (std::thread& t : enders_) t.join();
   }
 
-  plan_part add(std::string name, hook<bool(duration)> function, detent::worker* of) {
+  plan_part add(std::string name, hook<bool(plan_time&)> function, detent::worker* of) {
     const std::lock_guard locked(lock_);
-    parts_.push_back({std::move(name), std::move(function), of, {}, {}, false});
+    part& added = parts_.emplace_back();
+    added.name = std::move(name);
+    added.function = std::move(function);
+    added.of = of;
     return {parts_.size() - 1};
   }
 
@@ -146,6 +149,7 @@ class plan_core {
 
   void stop(int signal) noexcept {
     std::vector<detent::worker*> hurried;
+    std::vector<std::pair<part*, hook<void()>>> told;
     duration share{0};
     {
       const std::lock_guard locked(lock_);
@@ -156,13 +160,45 @@ class plan_core {
         deadline_ = std::min(deadline_, deadline_after(now, options_.after_second_signal));
         share = share_of(deadline_ - now);
         turn_deadline_ = std::min(turn_deadline_, deadline_after(now, share));
-        for (const part& p : parts_) {
-          if (p.of != nullptr && p.running) hurried.push_back(p.of);
+        for (part& p : parts_) {
+          if (!p.running) continue;
+          p.deadline = std::min(p.deadline, deadline_after(now, told_of(share)));
+          p.shortened = true;
+          if (p.of != nullptr) hurried.push_back(p.of);
+          if (p.on_shortened) {
+            p.telling = true;
+            told.emplace_back(&p, std::exchange(p.on_shortened, {}));
+          }
         }
       }
       changed_.notify_all();
     }
     for (detent::worker* of : hurried) of->stop(told_of(share));
+    for (auto& [to, function] : told) {
+      tell(function);
+      function = {};
+      const std::lock_guard locked(lock_);
+      to->telling = false;
+      changed_.notify_all();
+    }
+  }
+
+  duration left_of(std::size_t at) noexcept {
+    const std::lock_guard locked(lock_);
+    return std::max(duration(0), parts_[at].deadline - steady_clock::now());
+  }
+
+  void set_hook(std::size_t at, hook<void()> f) {
+    hook<void()> old;  // Ends outside the lock.
+    {
+      const std::lock_guard locked(lock_);
+      part& p = parts_[at];
+      if (!p.shortened) {
+        old = std::exchange(p.on_shortened, std::move(f));
+        return;
+      }
+    }
+    f();
   }
 
   int wait() {
@@ -221,11 +257,15 @@ class plan_core {
  private:
   struct part {
     std::string name;
-    hook<bool(duration)> function;
-    detent::worker* of;             // null for services and functions
+    hook<bool(plan_time&)> function;
+    detent::worker* of = nullptr;   // null for services and functions
     std::vector<std::size_t> used;  // what it posts to
     part_report report;
-    bool running;
+    bool running = false;
+    instant deadline{};         // what a function is told
+    hook<void()> on_shortened;  // of a function that runs
+    bool shortened = false;     // by a stop while it ran
+    bool telling = false;       // its on_shortened is being called
   };
 
   [[noreturn]] static void refuse(int error, const char* what) {
@@ -274,6 +314,7 @@ class plan_core {
     notify_manager("EXTEND_TIMEOUT_USEC=" + std::to_string(share.count() / 500 + 1'000'000));
     for (const std::size_t at : turn) {
       parts_[at].running = true;
+      parts_[at].deadline = deadline_after(begin, told_of(share));
       parts_[at].report = {.name = parts_[at].name,
                            .state = part_state::abandoned,
                            .turn = number,
@@ -307,7 +348,7 @@ class plan_core {
   void end_part(std::size_t at, duration limit) {
     const instant begin = steady_clock::now();
     part_report told;
-    hook<bool(duration)>* function = nullptr;
+    hook<bool(plan_time&)>* function = nullptr;
     detent::worker* of = nullptr;
     {
       const std::lock_guard locked(lock_);
@@ -322,8 +363,9 @@ class plan_core {
                    : whole                ? part_state::finished
                                           : part_state::cancelled;
     } else {
+      plan_time time(*this, at);
       try {
-        told.state = (*function)(limit) ? part_state::finished : part_state::cancelled;
+        told.state = (*function)(time) ? part_state::finished : part_state::cancelled;
       } catch (const std::exception& thrown) {
         told.state = part_state::cancelled;
         told.error = thrown.what();
@@ -333,10 +375,22 @@ class plan_core {
       }
     }
     told.took = steady_clock::now() - begin;
-    const std::lock_guard locked(lock_);
-    parts_[at].report = std::move(told);
-    parts_[at].running = false;
+    hook<void()> not_told;  // Ends outside the lock.
+    std::unique_lock locked(lock_);
+    part& ended = parts_[at];
+    while (ended.telling) changed_.wait(locked);
+    not_told = std::exchange(ended.on_shortened, {});
+    ended.report = std::move(told);
+    ended.running = false;
     changed_.notify_all();
+    locked.unlock();
+  }
+
+  static void tell(hook<void()>& function) noexcept {
+    try {
+      function();
+    } catch (...) {  // NOLINT(bugprone-empty-catch): the part hears by its limit.
+    }
   }
 
   // Joins every ender if none was abandoned; else the destructor does.
@@ -415,7 +469,10 @@ plan_part shutdown_plan::add(timer_service& part, std::string name) {
   });
 }
 
-plan_part shutdown_plan::add_function(std::string name, detail::hook<bool(duration)> end) {
+duration plan_time::left() const noexcept { return core_->left_of(index_); }
+void plan_time::set_hook(detail::hook<void()> f) { core_->set_hook(index_, std::move(f)); }
+
+plan_part shutdown_plan::add_function(std::string name, detail::hook<bool(plan_time&)> end) {
   return core_->add(std::move(name), std::move(end), nullptr);
 }
 

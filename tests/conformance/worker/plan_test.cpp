@@ -171,6 +171,44 @@ TEST(shutdown_plan, signals_ask_and_shorten) {
   ASSERT_EQ(::pthread_sigmask(SIG_SETMASK, &before, nullptr), 0);
 }
 
+// A function that takes `plan_time&` hears of the second request, once, and of none that comes after its end; one that
+// asks afterwards is told at once.
+TEST(shutdown_plan, tells_a_function_that_its_time_was_shortened) {
+  detent::shutdown_plan plan({.name = "hurried", .after_second_signal = support::patience});
+  support::gate begun;
+  support::gate shortened;
+  std::atomic<int> told{0};
+  bool asked_late = false;
+  const detent::plan_part hurried = plan.add("hurried", [&](detent::plan_time& time) {
+    EXPECT_GT(time.left(), 10min);
+    time.on_shortened([&] {
+      told.fetch_add(1);
+      plan.stop();  // No lock is held here; it is not told again.
+      shortened.open();
+    });
+    begun.open();
+    shortened.pass();
+    EXPECT_LE(time.left(), support::patience);
+    time.on_shortened([&] { asked_late = true; });
+    return true;
+  });
+  const detent::plan_part before = plan.add("before", [&](detent::plan_time& time) {
+    time.on_shortened([&] { told.fetch_add(100); });
+    return true;
+  });
+  plan.uses(before, hurried);
+  plan.stop();
+  support::background second([&] {
+    begun.pass();
+    plan.stop();
+  });
+  const detent::plan_report report = plan.shutdown(1h);
+  EXPECT_TRUE(report.complete) << report.text();
+  EXPECT_EQ(told.load(), 1);
+  EXPECT_TRUE(asked_late);
+  for (const detent::part_report& p : report.parts) EXPECT_EQ(p.state, part_state::finished) << report.text();
+}
+
 // The messages that a service manager gets, over a socket of the test.
 TEST(shutdown_plan, tells_systemd) {
   std::string path = testing::TempDir() + "detent-notify-" + std::to_string(::getpid());

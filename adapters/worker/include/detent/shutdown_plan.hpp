@@ -75,6 +75,33 @@ struct plan_report {
   DETENT_EXPORT std::string json() const;
 };
 
+// The time that a function of a plan has.
+//
+//   Blocks:      nothing here blocks.
+//   Threads:     any, while the function runs.
+class DETENT_EXPORT plan_time {
+ public:
+  plan_time(const plan_time&) = delete;
+  plan_time& operator=(const plan_time&) = delete;
+  // What is left of it by now; 0 when it is over.
+  duration left() const noexcept;
+  // Calls `f` once when a further signal, or stop(), has shortened the time, on the thread that asks, or here if that
+  // has happened: to wake whatever the function waits in. `f` does not block. It is not called after the function has
+  // returned, which waits for it if it runs.
+  template <class F>
+    requires std::is_invocable_v<std::decay_t<F>&>
+  void on_shortened(F&& f) {
+    set_hook(detail::hook<void()>(std::forward<F>(f)));
+  }
+
+ private:
+  friend class detail::plan_core;
+  plan_time(detail::plan_core& core, std::size_t index) noexcept : core_(&core), index_(index) {}
+  void set_hook(detail::hook<void()> f);
+  detail::plan_core* core_;
+  std::size_t index_;
+};
+
 struct plan_options {
   std::string name = "program";
   duration after_second_signal = std::chrono::seconds(1);  // what a second request leaves of the time
@@ -103,11 +130,18 @@ class DETENT_EXPORT shutdown_plan {
 
   plan_part add(worker& part);
   plan_part add(timer_service& part, std::string name);
-  // `end` gets the time it has, and answers whether everything was done.
+  // `end` gets the time it has, and answers whether everything was done. One that takes `plan_time&` can be told that a
+  // second signal has shortened it.
   template <class F>
     requires std::is_invocable_r_v<bool, std::decay_t<F>&, duration>
   plan_part add(std::string name, F&& end) {
-    return add_function(std::move(name), detail::hook<bool(duration)>(std::forward<F>(end)));
+    return add(std::move(name),
+               [f = std::decay_t<F>(std::forward<F>(end))](plan_time& time) mutable -> bool { return f(time.left()); });
+  }
+  template <class F>
+    requires std::is_invocable_r_v<bool, std::decay_t<F>&, plan_time&>
+  plan_part add(std::string name, F&& end) {
+    return add_function(std::move(name), detail::hook<bool(plan_time&)>(std::forward<F>(end)));
   }
   declare_answer uses(plan_part user, plan_part used);
   // The names in the order of their stops, one list for each turn.
@@ -131,7 +165,7 @@ class DETENT_EXPORT shutdown_plan {
   bool feed_watchdog(timer_service& service);
 
  private:
-  plan_part add_function(std::string name, detail::hook<bool(duration)> end);
+  plan_part add_function(std::string name, detail::hook<bool(plan_time&)> end);
   std::unique_ptr<detail::plan_core> core_;
 };
 
