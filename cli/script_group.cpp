@@ -16,15 +16,14 @@
 namespace detent::cli {
 namespace {
 
-/// Tells the main thread, which waits for signals, that the last script has ended.
-constexpr int ended_signal = SIGUSR2;
+// `timeout` and terminals that pass a signal on send it to the process and to its group: the same request, twice within
+// microseconds. A person's second Ctrl-C comes later than this.
+constexpr auto same_request = std::chrono::milliseconds(200);
 
-sigset_t signals_of_main() {
-  sigset_t made;
-  sigemptyset(&made);
-  for (const int number : {SIGINT, SIGTERM, SIGUSR1, ended_signal}) sigaddset(&made, number);
-  return made;
-}
+// After this time it is said who does not return.
+constexpr auto patience = std::chrono::milliseconds(2000);
+
+constexpr std::chrono::milliseconds for_ever(-1);
 
 /// A second line of defence behind the engines' own limits: beyond it the process gets no memory.
 void limit_address_space(double more_bytes) {
@@ -55,6 +54,7 @@ scripting::engine_options script_group::engine_options(const std::string& name) 
   made.timers.name = name.substr(name.rfind('/') + 1).substr(0, 8);
   made.timers.live_limit = options_.live_limit;
   if (options_.has_virtual_time) made.timers.clock = &clock_;
+  made.timers.under_clock = script_pass::posted;
   made.call_limit = std::chrono::nanoseconds(static_cast<std::int64_t>(options_.call_limit_ms * 1e6));
   made.memory_limit_bytes = static_cast<std::size_t>(options_.memory_limit_mb * 1e6);
   made.shared_modes = &modes_;
@@ -70,12 +70,14 @@ void script_group::tell_error(const std::string& error) {
 }
 
 void script_group::print(const std::string& line) const {
+  std::string whole = line + '\n';  // written at once: other scripts print too
   if (options_.has_timestamps) {
     const double ms = std::chrono::duration<double, std::milli>(service_.now() - begin_).count();
-    std::fprintf(stdout, "%12.3f ms  %s\n", ms, line.c_str());
-  } else {
-    std::fprintf(stdout, "%s\n", line.c_str());
+    char stamp[64];
+    std::snprintf(stamp, sizeof stamp, "%12.3f ms  ", ms);
+    whole.insert(0, stamp);
   }
+  std::fwrite(whole.data(), 1, whole.size(), stdout);
 }
 
 void script_group::list(const script& one) const {
@@ -94,18 +96,52 @@ void script_group::list(const script& one) const {
   std::fprintf(stderr, "%s: %zu live timers\n", name, count);
 }
 
-/// Nobody has work, and no timer that could bring any. A timer suspended by a mode counts as long as somebody could set
-/// the mode.
-bool script_group::has_all_ended() {
-  const std::lock_guard guard(lock_);
-  return begun_ == scripts_.size() && std::all_of(scripts_.begin(), scripts_.end(), [](const auto& one) {
-           return one->loop.is_resting() && (one->engine == nullptr || one->engine->timers().kept_count() == 0);
-         });
+/// Whether nobody has work. `begun` is how much work each loop has begun: filled if empty, else it has to be the same.
+bool script_group::are_resting_locked(std::vector<std::uint64_t>& begun) const {
+  const bool is_first = begun.empty();
+  for (const auto& one : scripts_) {
+    const std::uint64_t count = one->loop.begun_count();
+    if (is_first) begun.push_back(count);
+    if (begun[one->index] != count || !one->loop.is_resting()) return false;
+  }
+  return true;
+}
+
+/// Asked by each script that rests. It is all over when nobody has work, and no timer that could bring any: one that a
+/// mode has suspended could not, when nobody is left to set the mode. One script after the other is looked at, and one
+/// at work may give work to another meanwhile: so nobody may have begun any between the first look and the second.
+/// Virtual time goes on to the next timer when all rest.
+bool script_group::goes_on() {
+  bool is_over = false;
+  {
+    const std::lock_guard guard(lock_);
+    std::vector<std::uint64_t> begun;
+    if (begun_ != scripts_.size() || !are_resting_locked(begun)) return true;
+    is_over = std::none_of(scripts_.begin(), scripts_.end(), [](const auto& one) {
+      return one->engine != nullptr && one->engine->timers().keeps_program();
+    });
+    if (!are_resting_locked(begun)) return true;
+    // Under the lock: who looks next finds the work that this step has handed out.
+    if (!is_over && options_.has_virtual_time) is_over = clock_.step() == 0;
+  }
+  if (is_over) stop_all();
+  return !is_over;
 }
 
 void script_group::stop_all() {
-  is_stopping_.store(true, std::memory_order_relaxed);
+  {
+    const std::lock_guard guard(lock_);
+    is_stopping_ = true;
+  }
+  begun_changed_.notify_all();
   for (const auto& one : scripts_) one->loop.stop();
+}
+
+/// In virtual time scripts begin one after the other, so that each run is like the one before. False: there is none.
+bool script_group::await_turn(const script& one) {
+  std::unique_lock guard(lock_);
+  if (options_.has_virtual_time) begun_changed_.wait(guard, [&] { return is_stopping_ || begun_ == one.index; });
+  return !is_stopping_;
 }
 
 // Makes the engine and runs the script itself.
@@ -117,13 +153,15 @@ void script_group::begin(script& one) {
   } catch (const std::exception& reason) {
     return tell_error(one.source.name + ": no engine: " + reason.what());
   }
-  const auto outcome = one.engine->run(one.source.text, one.source.name);
-  if (outcome.ended != script_outcome::kind::returned) tell_error(outcome.error);
+  const std::string& name = one.source.name;
+  const auto outcome = one.engine->run(one.source.text, name);
+  if (outcome.ended == script_outcome::kind::returned) return;
+  tell_error(outcome.error.starts_with(name) ? outcome.error : name + ": " + outcome.error);
 }
 
 void script_group::live(script& one) {
   one.loop.adopt();
-  begin(one);
+  if (await_turn(one)) begin(one);
   {
     const std::lock_guard guard(lock_);
     if (++begun_ == scripts_.size() && options_.memory_limit_mb > 0) {
@@ -131,47 +169,51 @@ void script_group::live(script& one) {
       limit_address_space((4 * options_.memory_limit_mb * static_cast<double>(scripts_.size()) + spare_mb) * 1e6);
     }
   }
-  if (options_.has_virtual_time) {
-    live_in_virtual_time(one);
-  } else {
-    one.loop.run([this] {
-      if (!has_all_ended()) return true;
-      stop_all();
-      return false;
-    });
-  }
-  bool is_last = false;
+  begun_changed_.notify_all();
+  one.loop.run([this] { return goes_on(); });
   {
     const std::lock_guard guard(lock_);
-    is_last = --living_ == 0;
+    one.is_over = true;
+    --living_;
   }
-  if (is_last) pthread_kill(main_, ended_signal);
+  signals_.tell();
 }
 
-void script_group::live_in_virtual_time(script& one) {
-  one.loop.run_posted();
-  if (one.engine == nullptr) return;
-  while (!is_stopping_.load(std::memory_order_relaxed) && one.engine->timers().kept_count() != 0 && clock_.step() != 0)
-    one.loop.run_posted();
+void script_group::list_all() {
+  const std::lock_guard guard(lock_);
+  for (const auto& one : scripts_) {
+    if (one->engine) list(*one);
+  }
+}
+
+void script_group::tell_who_is_at_work() {
+  const std::lock_guard guard(lock_);
+  for (const auto& one : scripts_) {
+    if (one->is_over) continue;
+    std::fprintf(stderr, "%s: a call of it does not return; it is waited for, and another signal ends all at once\n",
+                 one->source.name.c_str());
+  }
 }
 
 void script_group::wait_for_signals() {
-  const sigset_t awaited = signals_of_main();
-  for (;;) {
-    int number = 0;
-    sigwait(&awaited, &number);
-    if (number == ended_signal) return;
-    if (number == SIGUSR1) {
-      if (!options_.lists) continue;
+  steady_clock::time_point stopped_at{};
+  for (bool was_told = false;;) {
+    const auto heard = signals_.wait(was_stopped_ && !was_told ? patience : for_ever);
+    if (!heard) {
+      was_told = true;
+      tell_who_is_at_work();
+    } else if (heard->number == signals_heard::nudge) {
       const std::lock_guard guard(lock_);
-      for (const auto& one : scripts_) {
-        if (one->engine) list(*one);
-      }
-      continue;
+      if (living_ == 0) return;
+    } else if (heard->number == SIGUSR1) {
+      if (options_.lists) list_all();
+    } else if (!was_stopped_) {
+      was_stopped_ = true;
+      stopped_at = heard->at;
+      stop_all();
+    } else if (heard->at - stopped_at >= same_request) {
+      _exit(128 + heard->number);  // a script that does not return is not waited for twice
     }
-    // A script that does not return is not waited for twice.
-    if (std::exchange(was_stopped_, true)) _exit(128 + number);
-    stop_all();
   }
 }
 
@@ -187,22 +229,18 @@ void script_group::end(script& one) {
 }
 
 exit_status script_group::run(std::vector<script_source> sources) {
-  // Inherited by all threads: signals are the main thread's.
-  const sigset_t blocked = signals_of_main();
-  sigset_t former;
-  pthread_sigmask(SIG_BLOCK, &blocked, &former);
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // what a script prints is seen when it happens, in a pipe too
   living_ = sources.size();
   for (script_source& source : sources) {
     scripts_.push_back(std::make_unique<script>());
     scripts_.back()->source = std::move(source);
+    scripts_.back()->index = scripts_.size() - 1;
   }
   std::vector<std::thread> threads;
   for (const auto& one : scripts_) threads.emplace_back([this, &one] { live(*one); });
   wait_for_signals();
   for (std::thread& thread : threads) thread.join();
   for (const auto& one : scripts_) end(*one);
-  pthread_sigmask(SIG_SETMASK, &former, nullptr);
   return had_error_.load(std::memory_order_relaxed) ? exit_status::violation : exit_status::in_order;
 }
 

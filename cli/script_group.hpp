@@ -2,6 +2,7 @@
 #pragma once
 
 #include "command_line.hpp"
+#include "signals_heard.hpp"
 
 #include <detent/detent.hpp>
 #include <detent/modes.hpp>
@@ -9,9 +10,9 @@
 
 #include <atomic>
 #include <bindings/engine/script_engine.hpp>
+#include <condition_variable>
 #include <memory>
 #include <mutex>
-#include <pthread.h>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,8 @@ class script_group {
  private:
   struct script {
     script_source source;
+    std::size_t index = 0;
+    bool is_over = false;  // guarded by lock_: its thread is at its end
     script_loop loop;
     std::unique_ptr<scripting::script_engine> engine;  // made on its thread, destroyed when that has ended
   };
@@ -41,11 +44,14 @@ class script_group {
   scripting::engine_options engine_options(const std::string& name);
   void live(script& one);
   void begin(script& one);
-  void live_in_virtual_time(script& one);
-  bool has_all_ended();
+  bool await_turn(const script& one);
+  bool goes_on();
+  bool are_resting_locked(std::vector<std::uint64_t>& begun) const;
   void stop_all();
   void list(const script& one) const;
+  void list_all();
   void wait_for_signals();
+  void tell_who_is_at_work();
   void end(script& one);
   void tell_error(const std::string& error);
   void print(const std::string& line) const;
@@ -56,14 +62,15 @@ class script_group {
   timer_service service_;  // its clock is the modes'
   modes modes_;
   const steady_clock::time_point begin_ = service_.now();
-  const pthread_t main_ = pthread_self();
+  signals_heard signals_;
   std::vector<std::unique_ptr<script>> scripts_;
-  std::mutex lock_;                       // of which engines there are
-  std::size_t living_ = 0;                // guarded by lock_: scripts whose thread is at work
-  std::size_t begun_ = 0;                 // guarded by lock_: scripts that have been run to their end, or first sleep
-  bool was_stopped_ = false;              // the main thread's
-  std::atomic<bool> is_stopping_{false};  // set by the main thread, asked by scripts' threads
-  std::atomic<bool> had_error_{false};    // set by scripts' threads; the main thread reads it when they are joined
+  std::mutex lock_;         // of which engines there are
+  std::size_t living_ = 0;  // guarded by lock_: scripts whose thread is at work
+  std::size_t begun_ = 0;   // guarded by lock_: scripts that have been run to their end, or first sleep
+  std::condition_variable begun_changed_;
+  bool is_stopping_ = false;            // guarded by lock_
+  bool was_stopped_ = false;            // the main thread's
+  std::atomic<bool> had_error_{false};  // set by scripts' threads; the main thread reads it when they are joined
 };
 
 }  // namespace detent::cli

@@ -48,9 +48,6 @@ exit_status run_scripts(const run_options& options) {
     if (!text) return refuse(words[at], errno != 0 ? std::strerror(errno) : "it is a directory");
     sources.push_back({words[at], std::move(*text)});
   }
-  if (options.has_virtual_time && sources.size() > 1) {
-    return refuse("--clock manual", "it runs one script: two would disagree about the time");
-  }
   return script_group(options, {words.begin() + static_cast<std::ptrdiff_t>(at), words.end()}).run(std::move(sources));
 }
 

@@ -8,13 +8,26 @@
 
 DETENT_BEGIN_NAMESPACE
 
+namespace {
+
+// What stands where a function should be.
+std::string words_for(script_argument what) {
+  if (what.what == script_argument::kind::missing) return "is missing";
+  return what.what == script_argument::kind::number ? "is a number, not a function" : "is not a function";
+}
+
+}  // namespace
+
 script_arrangement arrange_arguments(script_rules rules, const std::string& verb, script_argument first,
                                      script_argument second) {
   using kind = script_argument::kind;
   script_arrangement arranged;
   if (rules == script_rules::web) {
     if (first.what != kind::function && !planted("no type check")) {
-      arranged.refusal = "TypeError: " + verb + "(function, milliseconds, ...arguments): the first is not a function";
+      arranged.refusal = verb + "(function, milliseconds, ...arguments): the first " + words_for(first);
+      if (first.what == kind::number && second.what == kind::function) {
+        arranged.refusal += "; only the rules of Havel take both orders";
+      }
     }
     arranged.delay_ms = second.what == kind::missing ? 0 : second.number;
     if (second.what == kind::function) arranged.delay_ms = std::numeric_limits<double>::quiet_NaN();

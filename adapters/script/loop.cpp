@@ -16,6 +16,7 @@ struct script_loop::body {
     if (queue.empty()) return std::nullopt;
     std::optional<script_task> first(std::move(queue.front()));
     queue.pop_front();
+    ++begun_count;
     return first;
   }
 
@@ -25,6 +26,7 @@ struct script_loop::body {
   std::deque<script_task> queue;    // guarded by `lock`
   bool stopped = false;             // guarded by `lock`
   bool resting = false;             // guarded by `lock`
+  std::uint64_t begun_count = 0;    // guarded by `lock`
 };
 
 script_loop::script_loop() : body_(std::make_unique<body>()) {}
@@ -71,6 +73,11 @@ void script_loop::run(const detail::hook<bool()>& goes_on) {
 bool script_loop::is_resting() const {
   const std::lock_guard guard(body_->lock);
   return body_->resting && body_->queue.empty();
+}
+
+std::uint64_t script_loop::begun_count() const {
+  const std::lock_guard guard(body_->lock);
+  return body_->begun_count;
 }
 
 void script_loop::run_posted() {

@@ -49,6 +49,25 @@ code_point first_of(std::string_view text) {
   return is_too_long || is_surrogate || value > 0x10FFFF ? code_point{} : code_point{value, bytes};
 }
 
+void append(std::string& text, char32_t value) {
+  const auto tail = [&](unsigned shift) { text += static_cast<char>(0x80 | ((value >> shift) & 0x3F)); };
+  if (value < 0x80) {
+    text += static_cast<char>(value);
+  } else if (value < 0x800) {
+    text += static_cast<char>(0xC0 | (value >> 6));
+    tail(0);
+  } else if (value < 0x10000) {
+    text += static_cast<char>(0xE0 | (value >> 12));
+    tail(6);
+    tail(0);
+  } else {
+    text += static_cast<char>(0xF0 | (value >> 18));
+    tail(12);
+    tail(6);
+    tail(0);
+  }
+}
+
 void choose_collector_signal() {
   static std::once_flag once;
   std::call_once(once, [] {
@@ -81,10 +100,22 @@ text::text(const std::string& of) {
   value_ = JSStringCreateWithCharacters(reinterpret_cast<const JSChar*>(wide.data()), wide.size());
 }
 
+// Half of a pair without the other becomes the replacement character; JavaScriptCore's own conversion ends at one.
 std::string text::utf8() const {
-  std::string made(JSStringGetMaximumUTF8CStringSize(value_), '\0');
-  const std::size_t bytes = JSStringGetUTF8CString(value_, made.data(), made.size());
-  made.resize(bytes == 0 ? 0 : bytes - 1);  // without the zero at its end
+  const JSChar* const wide = JSStringGetCharactersPtr(value_);
+  const std::size_t count = JSStringGetLength(value_);
+  std::string made;
+  made.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    char32_t value = wide[i];
+    const bool is_half = value >= 0xD800 && value < 0xE000;
+    if (is_half && value < 0xDC00 && i + 1 < count && wide[i + 1] >= 0xDC00 && wide[i + 1] < 0xE000) {
+      value = 0x10000 + ((value - 0xD800) << 10) + (wide[++i] - 0xDC00);
+    } else if (is_half) {
+      value = 0xFFFD;
+    }
+    append(made, value);
+  }
   return made;
 }
 
@@ -116,7 +147,7 @@ javascript_context::~javascript_context() {
 JSObjectRef javascript_context::run_prelude() {
   JSValueRef error = nullptr;
   const text source{std::string(prelude)};
-  const text name{std::string("prelude.js")};
+  const text name{std::string("[detent]")};  // `ownName` there
   const JSValueRef function = JSEvaluateScript(context_, source.get(), nullptr, name.get(), 1, &error);
   std::vector<JSValueRef> arguments;
   for (const std::string& argument : options_.arguments) {

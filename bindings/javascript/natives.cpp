@@ -64,12 +64,12 @@ script_argument argument_of(const native_call& call, std::size_t index) {
   }
 }
 
-// arrange(verb, first, second): {delay, isTurned}; turned: the function is the second.
+// arrange(verb, first, second): {delay, isTurned} or {refusal}; turned: the function is the second.
 JSValueRef arrange(const native_call& call) {
   const script_arrangement arranged =
       arrange_arguments(call.of.options().timers.rules, call.string(0), argument_of(call, 1), argument_of(call, 2));
-  if (!arranged.refusal.empty()) throw std::invalid_argument(arranged.refusal);
   const JSObjectRef made = JSObjectMake(call.in, nullptr, nullptr);
+  if (!arranged.refusal.empty()) call.set(made, "refusal", call.value(arranged.refusal));
   call.set(made, "delay", call.value(arranged.delay_ms));
   call.set(made, "isTurned", call.value(arranged.function_index == 1));
   return made;
@@ -92,11 +92,13 @@ JSValueRef bind(const native_call& call) {
   const JSObjectRef names = JSValueToObject(call.in, call.at(1), nullptr);
   const JSValueRef length = JSObjectGetProperty(call.in, names, text(std::string("length")).get(), nullptr);
   const auto count = static_cast<unsigned>(JSValueToNumber(call.in, length, nullptr));
-  for (unsigned i = 0; i < count; ++i) {
-    made.modes.push_back(call.of.string_of(JSObjectGetPropertyAtIndex(call.in, names, i, nullptr)));
-  }
   std::string wrong;
-  if (!JSValueIsUndefined(call.in, call.at(2))) wrong = made.take_leave(call.string(2));
+  for (unsigned i = 0; i < count; ++i) {
+    const JSValueRef name = JSObjectGetPropertyAtIndex(call.in, names, i, nullptr);
+    if (!JSValueIsString(call.in, name)) wrong = "modes: a list of names is needed";
+    made.modes.push_back(call.of.string_of(name));
+  }
+  if (wrong.empty() && !JSValueIsUndefined(call.in, call.at(2))) wrong = made.take_leave(call.string(2));
   if (!JSValueIsUndefined(call.in, call.at(3)) && wrong.empty()) wrong = made.take_return(call.string(3));
   if (!wrong.empty()) {
     call.of.timers().clear(call.id(0));

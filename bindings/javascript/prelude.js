@@ -8,6 +8,10 @@
   const { isArray } = Array;
   const { stringify } = JSON;
   const then = Promise.prototype.then;
+  const { split, includes } = String.prototype;
+  const { exec } = RegExp.prototype;
+  const atEnd = /([^@]*:[0-9]+):[0-9]+$/;
+  const ownName = '[detent]';
 
   // What clear and the others are given: an id, a timer object, or anything else, which is no timer.
   function idOf(value) {
@@ -20,8 +24,11 @@
 
   function create(verb, isInterval, first, second, rest) {
     const arranged = native.arrange(verb, first, second);
+    if (arranged.refusal !== undefined) throw new TypeError(arranged.refusal);
     const callback = arranged.isTurned ? second : first;
-    const binding = hasModes && rest.length > 0 && rest[0] && isArray(rest[0].modes) ? rest[0] : null;
+    const options = hasModes && rest.length > 0 && rest[0] ? rest[0] : {};
+    if (typeof options.modes === 'string') throw new TypeError(verb + ': modes: a list of names is needed');
+    const binding = isArray(options.modes) ? options : null;
     const given = [];
     for (let i = binding ? 1 : 0; i < rest.length; ++i) given[given.length] = rest[i];
     const id = native.set(verb, isInterval, arranged.delay, () => { apply(callback, undefined, given); });
@@ -134,12 +141,20 @@
   global.console = { log: print, info: print, debug: print, warn: printError, error: printError };
   global.scriptArguments = scriptArguments;
 
-  // FILE:LINE: Kind: message, and the stack.
+  // FILE:LINE: Kind: message, and the stack. The frames of this file are not the script's: an error thrown here has the
+  // place of its call.
   function describe(error) {
     try {
       if (!(error instanceof Error)) return 'uncaught ' + show(error);
-      const place = error.sourceURL ? error.sourceURL + ':' + error.line + ': ' : '';
-      return place + String(error) + (error.stack ? '\nstack:\n  ' + error.stack.replaceAll('\n', '\n  ') : '');
+      let place = error.sourceURL && error.sourceURL !== ownName ? error.sourceURL + ':' + error.line + ': ' : '';
+      let stack = '';
+      for (const frame of apply(split, String(error.stack || ''), ['\n'])) {
+        if (frame === '' || apply(includes, frame, ['@' + ownName + ':'])) continue;
+        stack += '\n  ' + frame;
+        const found = place === '' ? apply(exec, atEnd, [frame]) : null;
+        if (found) place = found[1] + ': ';
+      }
+      return place + String(error) + (stack === '' ? '' : '\nstack:' + stack);
     } catch {
       return 'an error that cannot be shown';
     }

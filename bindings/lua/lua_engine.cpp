@@ -14,8 +14,8 @@ namespace {
 
 constexpr int steps_between_looks = 10'000;
 
-// Without the mark of byte order and a first line for the shell, as Lua's own program reads files. The line's end stays:
-// lines are counted.
+// Without the mark of byte order and a first line for the shell, as Lua's own program reads files. The line's end
+// stays: lines are counted.
 std::string_view program_of(std::string_view text) {
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   if (text.starts_with('#')) text.remove_prefix(std::min(text.find('\n'), text.size()));
@@ -184,7 +184,8 @@ script_outcome lua_state::run(const std::string& text, const std::string& name) 
   script_outcome outcome;
   const std::string_view program = program_of(text);
   if (luaL_loadbufferx(fresh, program.data(), program.size(), ("@" + name).c_str(), "t") != LUA_OK) {
-    outcome = {script_outcome::kind::threw, lua_tostring(fresh, -1)};
+    const char* wrong = lua_tostring(fresh, -1);
+    outcome = {script_outcome::kind::threw, wrong != nullptr ? wrong : "it cannot be read"};
   } else {
     outcome = resume(fresh, 0);
   }

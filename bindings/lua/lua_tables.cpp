@@ -54,7 +54,9 @@ std::optional<std::string> text_of(lua_State* in, int table, const char* key) {
 // argument.
 std::optional<mode_binding> binding_at(lua_State* in, int index) {
   if (lua_type(in, index) != LUA_TTABLE) return std::nullopt;
-  if (lua_getfield(in, index, "modes") != LUA_TTABLE) {
+  const int type = lua_getfield(in, index, "modes");
+  if (type == LUA_TSTRING) fail(in, "modes: a list of names is needed");
+  if (type != LUA_TTABLE) {
     lua_pop(in, 1);
     return std::nullopt;
   }
@@ -272,9 +274,26 @@ constexpr luaL_Reg timer_verbs[] = {{"setTimeout", set<script_timer_kind::timeou
                                     {"wait", wait_for},
                                     {nullptr, nullptr}};
 
-constexpr luaL_Reg object_verbs[] = {{"pause", pause},     {"resume", resume}, {"stop", clear},   {"cancel", clear},
-                                     {"refresh", refresh}, {"ref", keep},      {"unref", unkeep}, {"hasRef", is_kept},
-                                     {"status", status},   {"wait", wait_for}, {nullptr, nullptr}};
+// A verb of what `interval` and `timeout` answer.
+template <lua_CFunction Verb>
+int on_object(lua_State* in) {
+  if (lua_type(in, 1) != LUA_TTABLE || id_at(in, 1) == 0) {
+    return fail(in, "a timer is needed before the name, with a colon: t:stop()");
+  }
+  return Verb(in);
+}
+
+constexpr luaL_Reg object_verbs[] = {{"pause", on_object<pause>},
+                                     {"resume", on_object<resume>},
+                                     {"stop", on_object<clear>},
+                                     {"cancel", on_object<clear>},
+                                     {"refresh", on_object<refresh>},
+                                     {"ref", on_object<keep>},
+                                     {"unref", on_object<unkeep>},
+                                     {"hasRef", on_object<is_kept>},
+                                     {"status", on_object<status>},
+                                     {"wait", on_object<wait_for>},
+                                     {nullptr, nullptr}};
 
 constexpr luaL_Reg mode_verbs[] = {{"set", mode_set},
                                    {"is", mode_is},

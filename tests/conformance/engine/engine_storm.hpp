@@ -112,7 +112,11 @@ inline void eight_scripts(const make_engine& make, const std::string& script, st
                   "; for (let i = 0; i < n; ++i) { const ms = 2000 + i % 1000, due = performance.now() + ms; "
                   "setTimeout(() => { late.push(performance.now() - due); if (late.length === n) "
                   "console.log(late.sort((a, b) => a - b)[Math.floor(n * 0.99)]) }, ms) }\" 2>/dev/null");
-    if (node_ms >= 0) std::printf("; one script with as many in Node: %.2f ms", node_ms);
+    if (node_ms >= 0) {
+      std::printf("; one script with as many in Node: %.2f ms", node_ms);
+    } else {
+      std::printf("; there is no `node` here to compare with");
+    }
   }
   std::printf("\n");
 }

@@ -64,7 +64,7 @@ TEST_F(javascript, ArgumentsAndOrderUnderBothRules) {
   const auto wrong = run("setTimeout(5, () => {})");
   EXPECT_EQ(wrong.ended, kind::threw);
   EXPECT_NE(wrong.error.find("TypeError: setTimeout(function"), std::string::npos) << wrong.error;
-  EXPECT_NE(wrong.error.find("test.js:2"), std::string::npos) << wrong.error;
+  EXPECT_EQ(wrong.error.find("test.js:2: TypeError: setTimeout(function"), 0U) << wrong.error;
 }
 
 TEST_F(javascript, WrongArgumentsAreRefusedWithTheSignature) {
@@ -81,6 +81,29 @@ TEST_F(javascript, WrongArgumentsAreRefusedWithTheSignature) {
       "+clearTimeout(id)");
   EXPECT_EQ(out(), "00000000");
   EXPECT_NE(run("setTimeout(1, print, {modes: ['x'], onLeave: 'vanish'})").error.find("onLeave is"), std::string::npos);
+  EXPECT_TRUE(engine->timers().active().empty());
+}
+
+// Each wrong use is told with the script's own place, and with what is needed.
+TEST_F(javascript, WrongUsesAreToldInWords) {
+  begin(detent::script_rules::web);
+  const std::pair<const char*, const char*> wrongs[] = {
+      {"setTimeout(5, print)", "the first is a number, not a function; only the rules of Havel take both orders"},
+      {"setTimeout()", "the first is missing"},
+      {"setTimeout('x', 5)", "the first is not a function"},
+      {"setInterval(print, 5, {modes: 'work'})", "modes: a list of names is needed"},
+      {"setInterval(print, 5, {modes: [5]})", "modes: a list of names is needed"},
+      {"setInterval(print, 5, {modes: ['x'], onLeave: 'go'})", "\"suspend\" or \"skip\", not \"go\""},
+      {"sleep('x')", "sleep(milliseconds): a number is needed"},
+      {"mode.set(5)", "mode.set(name): a string is needed"},
+      {"mode.onEnter('x')", "mode.onEnter(name, function)"}};
+  for (const auto& [wrong, words] : wrongs) {
+    const auto told = run(wrong);
+    EXPECT_EQ(told.ended, kind::threw) << wrong;
+    EXPECT_NE(told.error.find(words), std::string::npos) << told.error;
+    EXPECT_EQ(told.error.find("test.js:2: "), 0U) << told.error;
+    EXPECT_EQ(told.error.find("[detent]"), std::string::npos) << told.error;
+  }
   EXPECT_TRUE(engine->timers().active().empty());
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <stdexcept>
 #include <support/effort.hpp>
 
 namespace {
@@ -343,6 +344,32 @@ TEST(havel_arguments, BothOrdersAndNothingElse) {
 }
 
 // `<- timer`: whoever waits is told of the tick, or that there will be none.
+// A waiter that is told of the end may throw: it is told as any other, and the next one is called.
+TEST_F(havel, AWaiterOfAnEndedTimerThrows) {
+  const auto id = every(10, write("t"));
+  for (int i = 0; i < 2; ++i) {
+    timers->next_tick(id, host.hold(std::function<void()>([&] {
+      written += "w";
+      throw std::runtime_error("waited");
+    })));
+  }
+  timers->clear(id);
+  pass_ms(0);
+  EXPECT_EQ(written, "ww");
+  ASSERT_EQ(host.reports.size(), 2U);
+  EXPECT_EQ(host.reports[0], std::pair(id, std::string("waited")));
+  EXPECT_EQ(host.held(), 0U);
+}
+
+// The host lets an exception of its own pass: it does not reach the loop.
+TEST_F(havel, AnExceptionOfTheHostIsTheWaiters) {
+  timers->next_tick(99, host.hold(std::function<void()>([] { throw 7; })));
+  EXPECT_NO_THROW(pass_ms(0));
+  ASSERT_EQ(host.reports.size(), 1U);
+  EXPECT_EQ(host.reports[0].second, "an exception that is no std::exception");
+  EXPECT_EQ(host.held(), 0U);
+}
+
 TEST_F(havel, WaitingForTheNextTick) {
   using reason = detent::script_occasion::reason;
   const auto waiter = [&] {

@@ -138,8 +138,9 @@ class engine_thread {
     ready_.pass();
   }
   ~engine_thread() { end(); }
-  // The engine's end, on another thread: first its timers, then its loop.
+  // The engine's end, on another thread: first its timers, then its loop. Again, it does nothing.
   void end() {
+    if (std::exchange(is_over_, true)) return;
     timers.reset();
     host.loop.stop();
     thread_.join();
@@ -158,6 +159,7 @@ class engine_thread {
   std::unique_ptr<detent::script_timers> timers;
 
  private:
+  bool is_over_ = false;
   support::gate ready_;
   support::background thread_;
 };

@@ -262,6 +262,43 @@ TEST(scope_threads, AnEngineEndsInsideItsOwnCallback) {
   }
 }
 
+// Two engines with threads of their own on one manual clock: each step of it is one alarm, worked off on its engine's
+// thread before the next, so that time stands still inside every call.
+TEST(scope_threads, TwoEnginesOnOneManualClock) {
+  detent::manual_clock clock;
+  detent::script_options options;
+  options.clock = &clock;
+  options.under_clock = detent::script_pass::posted;
+  const auto begin = clock.now();
+  std::vector<std::int64_t> at_ms[2];  // written by the engines' threads, read here when both rest
+  {
+    script_test::engine_thread engines[2] = {script_test::engine_thread(options), script_test::engine_thread(options)};
+    for (int i = 0; i < 2; ++i) {
+      auto& engine = engines[i];
+      engine.on_thread([&, i] {
+        engine.timers->set_interval(10.0 * (i + 1), engine.host.hold(std::function<void()>([&, i] {
+          at_ms[i].push_back((clock.now() - begin) / std::chrono::milliseconds(1));
+        })));
+      });
+    }
+    for (std::uint64_t step = 1; step <= 30; ++step) {
+      support::eventually([&] {
+        return engines[0].host.loop.is_resting() && engines[1].host.loop.is_resting() &&
+               engines[0].host.loop.begun_count() + engines[1].host.loop.begun_count() == step + 1;
+      });
+      EXPECT_EQ(clock.step(), 1U);
+    }
+    for (auto& engine : engines) engine.end();
+  }
+  ASSERT_EQ(at_ms[0].size() + at_ms[1].size(), 30U);
+  EXPECT_EQ(at_ms[1].size(), 10U);
+  for (int i = 0; i < 2; ++i) {
+    for (std::size_t tick = 0; tick < at_ms[i].size(); ++tick) {
+      EXPECT_EQ(at_ms[i][tick], static_cast<std::int64_t>((tick + 1) * 10 * static_cast<std::size_t>(i + 1)));
+    }
+  }
+}
+
 // Eight engines at once, each with many timers: no call off its thread (the host checks), and none lost.
 TEST(scope_threads, EightEnginesAtOnce) {
   const std::size_t count = support::times(10'000, 300);

@@ -405,7 +405,7 @@ TEST(web_arguments, OneOrder) {
   EXPECT_EQ(arrange({kind::function}, {}).delay_ms, 0);
   EXPECT_EQ(arrange({kind::function}, {kind::other, 7}).delay_ms, 7);
   for (const auto& wrong : {detent::script_argument{kind::number, 1}, {kind::other}, {}}) {
-    EXPECT_NE(arrange(wrong, {kind::number, 5}).refusal.find("TypeError: setTimeout(function"), std::string::npos);
+    EXPECT_NE(arrange(wrong, {kind::number, 5}).refusal.find("setTimeout(function"), std::string::npos);
   }
 }
 

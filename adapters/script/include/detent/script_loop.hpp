@@ -4,6 +4,7 @@
 #include <detent/script.hpp>
 #include <detent/version.hpp>
 
+#include <cstdint>
 #include <memory>
 
 DETENT_BEGIN_NAMESPACE
@@ -34,6 +35,9 @@ class script_loop {
   void run_posted();
   /// Any thread: `run` has nothing to run. The question to it, whether it goes on, counts as rest.
   bool is_resting() const;
+  /// Any thread: how much work has been taken from the queue so far. Between two looks that find it resting, with the
+  /// same number before the first and at the second, nothing ran.
+  std::uint64_t begun_count() const;
 
  private:
   struct body;

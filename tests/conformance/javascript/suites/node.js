@@ -387,7 +387,7 @@
       if (signal && signal.aborted) throw aborted(signal);
       let due = 0;
       let wake = () => {};
-      const stop = () => wake();
+      const stop = () => { handle.close(); wake(); }; // what has ticked until now is still handed out
       const handle = timers.setInterval(() => { ++due; wake(); }, delay);
       if (!ref) handle.unref();
       if (signal) signal.addEventListener('abort', stop);
