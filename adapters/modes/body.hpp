@@ -1,6 +1,7 @@
 // body: what `modes` is. One lock for the gate; the hooks are a queue of their own that one thread at a time works off.
 #pragma once
 
+#include <detent/detail/series_place.hpp>
 #include <detent/modes.hpp>
 
 #include <cstdint>
@@ -18,10 +19,10 @@ struct modes::body {
   using listener = detail::hook<void(const std::string&, const std::string&)>;
 
   struct mode {
-    mode_options options;
+    explicit mode(mode_options made) : options(std::move(made)) {}
+    const mode_options options;  // read without the lock
     std::int64_t total_ns = 0;
     std::uint64_t entered = 0;
-    bool has_hooks = false;
   };
   struct binding {
     std::vector<std::string> in;
@@ -42,9 +43,10 @@ struct modes::body {
   mode_change set(const std::string& name);
   void pass_gate_locked(const std::shared_ptr<mode>& to);
   void run_hooks();
-  void run_step(const step& change);
+  void run_step(const step& change) noexcept;
   template <class Hook, class... Args>
-  void run(const Hook& hook, const Args&... arguments);
+  void run(const Hook& hook, const Args&... arguments) noexcept;
+  void tell(const char* what) noexcept;
 
   timer_service& service;
   const modes_options options;
@@ -60,6 +62,7 @@ struct modes::body {
   std::uint64_t next_listener = 1;
   std::deque<step> steps;   // whose hooks have not begun
   bool is_running = false;  // a thread is at the hooks
+  bool has_hooks = false;   // the initial mode was given them
 };
 
 DETENT_END_NAMESPACE

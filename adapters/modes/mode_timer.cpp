@@ -16,17 +16,20 @@ struct mode_timer::body : mode_bound {
 
   std::int64_t now_ns() const { return service.now().time_since_epoch().count(); }
 
-  // Series are armed tick by tick, so that their phase is known here.
+  // The alarm has the series itself: it goes on behind a tick that the executor dropped. Its phase is known here.
   void arm_locked(std::int64_t at_ns) {
     deadline_ns = at_ns;
-    result = alarm.arm_at(steady_clock::time_point(std::chrono::nanoseconds(at_ns)));
+    const steady_clock::time_point at{std::chrono::nanoseconds(at_ns)};
+    result = period_ns > 0 ? alarm.arm_every(at, std::chrono::nanoseconds(period_ns)) : alarm.arm_at(at);
   }
 
   void leave() noexcept override {
     away = true;
     if (options.left == on_leave::skip || !deadline_ns) return;
     // What is cancelled keeps nothing; `restart` knows the whole delay.
-    if (options.left == on_leave::suspend) remaining_ns = std::max<std::int64_t>(0, *deadline_ns - now_ns());
+    if (options.left == on_leave::suspend) {
+      remaining_ns = std::max<std::int64_t>(0, detail::subtract_ns(*deadline_ns, now_ns()));
+    }
     was_pending = true;
     deadline_ns.reset();
     alarm.cancel();
@@ -44,13 +47,12 @@ struct mode_timer::body : mode_bound {
     }
   }
 
-  // Whether this tick is called. Arms the next one of a series.
+  // Whether this tick is called. Says when the next one of a series is.
   bool pass_gate() {
     const std::lock_guard guard(shared->lock);
     if (!deadline_ns || now_ns() < *deadline_ns) return false;  // withdrawn, or armed anew, since it was claimed
     if (period_ns > 0) {
-      const std::int64_t passed = (now_ns() - *deadline_ns) / period_ns + 1;
-      arm_locked(*deadline_ns + passed * period_ns);
+      deadline_ns = detail::place_in_series(*deadline_ns, period_ns, now_ns()).next_ns;
     } else {
       deadline_ns.reset();
     }

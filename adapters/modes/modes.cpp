@@ -16,8 +16,9 @@ bool is_among(const std::vector<std::string>& names, const std::string& name) {
 }  // namespace
 
 modes::body::body(timer_service& clock, modes_options made) : service(clock), options(std::move(made)) {
-  auto first = std::make_shared<mode>();
-  first->options.name = options.initial;
+  mode_options unnamed;
+  unnamed.name = options.initial;
+  auto first = std::make_shared<mode>(std::move(unnamed));
   first->entered = 1;
   all.push_back(first);
   current = first;
@@ -29,17 +30,27 @@ std::shared_ptr<modes::body::mode> modes::body::find_locked(const std::string& n
   return found == all.end() ? nullptr : *found;
 }
 
-// Requires: `to` is not current.
+// Requires: `to` is not current. Throws std::bad_alloc before anything has changed.
 void modes::body::pass_gate_locked(const std::shared_ptr<mode>& to) {
   step change{current, to, {}, {}, {}};
+  const std::string& name = to->options.name;
+  std::string before = current->options.name;
+  for (const auto& group : groups) {
+    const bool was_in = is_among(group->modes, before);
+    const bool is_in = is_among(group->modes, name);
+    if (was_in && !is_in) change.left.push_back(group);
+    if (!was_in && is_in) change.entered.push_back(group);
+  }
+  for (const auto& [number, told] : listeners) change.listeners.push_back(told);
+  steps.push_back(std::move(change));
+  // From here on nothing throws.
   const std::int64_t now = now_ns();
-  current->total_ns += now - since_ns;
+  current->total_ns = detail::add_ns(current->total_ns, detail::subtract_ns(now, since_ns));
   since_ns = now;
-  previous = current->options.name;
+  previous = std::move(before);
   current = to;
   ++to->entered;
   ++transitions;
-  const std::string& name = to->options.name;
   for (auto& [what, tied] : bound) {
     const bool is_away = !is_among(tied.in, name);
     if (is_away == std::exchange(tied.away, is_away)) continue;
@@ -49,14 +60,6 @@ void modes::body::pass_gate_locked(const std::shared_ptr<mode>& to) {
       what->come_back();
     }
   }
-  for (const auto& group : groups) {
-    const bool was_in = is_among(group->modes, previous);
-    const bool is_in = is_among(group->modes, name);
-    if (was_in && !is_in) change.left.push_back(group);
-    if (!was_in && is_in) change.entered.push_back(group);
-  }
-  for (const auto& [number, told] : listeners) change.listeners.push_back(told);
-  steps.push_back(std::move(change));
 }
 
 mode_change modes::body::set(const std::string& name) {
@@ -89,24 +92,28 @@ void modes::body::run_hooks() {
   }
 }
 
+// Nothing leaves a hook: else `is_running` would stay, and no hook would ever run again.
 template <class Hook, class... Args>
-void modes::body::run(const Hook& hook, const Args&... arguments) {
+void modes::body::run(const Hook& hook, const Args&... arguments) noexcept {
   if (!hook) return;
-  std::string what = "an exception that is no std::exception";
   try {
-    return hook(arguments...);
+    hook(arguments...);
   } catch (const std::exception& thrown) {
-    what = thrown.what();
-  } catch (...) {  // NOLINT(bugprone-empty-catch): told below
+    tell(thrown.what());
+  } catch (...) {
+    tell("an exception that is no std::exception");
   }
+}
+
+void modes::body::tell(const char* what) noexcept {
   try {
     if (options.on_error) return options.on_error(what);
-    std::fprintf(stderr, "detent: a hook of a mode threw: %s\n", what.c_str());
+    std::fprintf(stderr, "detent: a hook of a mode threw: %s\n", what);
   } catch (...) {  // NOLINT(bugprone-empty-catch): nobody is left to be told
   }
 }
 
-void modes::body::run_step(const step& change) {
+void modes::body::run_step(const step& change) noexcept {
   const mode_options& from = change.from->options;
   const mode_options& to = change.to->options;
   run(from.on_exit);
@@ -126,21 +133,20 @@ modes::modes(timer_service& service, modes_options options)
 modes::~modes() = default;
 
 mode_change modes::add(mode_options mode) {
+  const auto made = std::make_shared<body::mode>(std::move(mode));
+  const std::string& name = made->options.name;
   const std::lock_guard guard(body_->lock);
-  const auto known = body_->find_locked(mode.name);
-  const bool is_initial = mode.name == body_->options.initial;
-  if (known != nullptr && (!is_initial || known->has_hooks || body_->transitions != 0)) return mode_change::unchanged;
-  auto made = std::make_shared<body::mode>();
-  made->options = std::move(mode);
-  made->has_hooks = true;
+  const auto known = body_->find_locked(name);
   if (known == nullptr) {
-    body_->all.push_back(std::move(made));
+    body_->all.push_back(made);
     return mode_change::changed;
   }
+  const bool is_initial = name == body_->options.initial;
+  if (!is_initial || body_->transitions != 0 || std::exchange(body_->has_hooks, true)) return mode_change::unchanged;
   // In place of the one without hooks, which an `update` on another thread may be looking at.
   made->entered = known->entered;
+  body_->current = made;
   *std::find(body_->all.begin(), body_->all.end(), known) = made;
-  body_->current = std::move(made);
   return mode_change::changed;
 }
 
@@ -193,8 +199,8 @@ mode_times modes::times(const std::string& name) const {
   const std::lock_guard guard(body_->lock);
   const auto found = body_->find_locked(name);
   if (found == nullptr) return {};
-  const std::int64_t running_ns = found == body_->current ? body_->now_ns() - body_->since_ns : 0;
-  return {duration(found->total_ns + running_ns), found->entered};
+  const std::int64_t running_ns = found == body_->current ? detail::subtract_ns(body_->now_ns(), body_->since_ns) : 0;
+  return {duration(detail::add_ns(found->total_ns, running_ns)), found->entered};
 }
 std::uint64_t modes::transitions() const {
   const std::lock_guard guard(body_->lock);

@@ -1,6 +1,7 @@
 // body: what a `script_timers` is: its live timers, the ordered set of the armed ones, its scopes, and the alarm.
 #pragma once
 
+#include <detent/detail/series_place.hpp>
 #include <detent/script.hpp>
 #include <detent/service.hpp>
 #include <detent/timer.hpp>
@@ -9,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -16,22 +18,52 @@
 
 DETENT_BEGIN_NAMESPACE
 
-// Posts the alarm's task to the engine's thread.
+// Posts the alarm's task to the engine's thread. Hears of one that was let go uncalled: the host threw, was short of
+// memory, or has ended. Without that the alarm would be waited for that nobody sets again.
 class host_executor {
  public:
-  explicit host_executor(script_host& host) : host_(&host) {}
-  void post(task due) { host_->post(movable(std::move(due))); }
+  host_executor(script_host& host, detail::hook<void()> on_dropped) : host_(&host) {
+    door_->on_dropped = std::move(on_dropped);
+  }
+  void post(task due) { host_->post(movable(std::move(due), door_)); }
+  // From now on nobody is told.
+  void shut() noexcept {
+    const std::lock_guard guard(door_->lock);
+    door_->on_dropped = {};
+  }
 
  private:
+  // Tasks may outlive all else here.
+  struct door {
+    std::mutex lock;                  // above that of the timers
+    detail::hook<void()> on_dropped;  // guarded by `lock`; never throws
+  };
   struct movable {
-    explicit movable(task due) : due_(std::move(due)) {}
-    void operator()() { due_(); }
-    task due_;
+    movable(task due, std::shared_ptr<door> to) : due_(std::move(due)), door_(std::move(to)) {}
+    movable(movable&&) noexcept = default;
+    movable& operator=(movable&&) = delete;
+    ~movable() {
+      if (door_ == nullptr) return;  // called, or moved from
+      due_.reset();                  // first its firing is over: what is armed afterwards stays
+      const std::lock_guard guard(door_->lock);
+      if (door_->on_dropped) door_->on_dropped();
+    }
+    void operator()() {
+      door_.reset();
+      (*due_)();
+    }
+    std::optional<task> due_;
+    std::shared_ptr<door> door_;
   };
   script_host* host_;
+  const std::shared_ptr<door> door_ = std::make_shared<door>();
 };
 
 // Every member is guarded by `lock_`, unless its comment says more. References are released outside of it.
+//
+// Nothing here throws once a timer exists, and nothing needs memory: timers change places in maps and chains together
+// with the nodes they were made with. What the host throws is contained in `call`, `report` and `post`. Otherwise one
+// failure half-way would end all timers, or lose a reference.
 class script_timers::body : public std::enable_shared_from_this<body> {
  public:
   body(script_host& host, script_options options);
@@ -68,6 +100,9 @@ class script_timers::body : public std::enable_shared_from_this<body> {
     friend auto operator<=>(const place&, const place&) = default;
   };
 
+  struct entry;
+  using order = std::map<place, std::shared_ptr<entry>>;
+
   struct entry {
     std::int64_t id = 0;
     script_timer_kind kind{};
@@ -82,9 +117,11 @@ class script_timers::body : public std::enable_shared_from_this<body> {
     std::uint32_t nesting = 0;
     script_scope scope;
     script_keeping keeping = script_keeping::kept;
-    script_reference what;
+    script_reference what;  // the pass has it while running
     std::vector<script_reference> waiters;
-    std::vector<script_reference> called;  // waiters of the tick in progress
+    std::vector<script_reference> called;  // waiters of the tick in progress; the pass's alone
+    order::node_type slot;                 // its node of the order, while it is not in it
+    std::shared_ptr<entry> next_ended;     // owned by the list it is in
     std::uint64_t fires = 0;
     std::uint64_t missed = 0;
     std::int64_t lateness_ns = 0;
@@ -96,49 +133,91 @@ class script_timers::body : public std::enable_shared_from_this<body> {
     bool open = true;
   };
 
-  // What is to be done once the lock is released.
-  struct afterwards {
-    std::vector<script_reference> released;
-    std::vector<std::pair<std::int64_t, script_reference>> ended;  // waiters that are told so
-    bool is_empty() const { return released.empty() && ended.empty(); }
+  // Timers that are over, whose functions are still to be released, and whose waiters are to be told. Whoever holds
+  // the list has them to himself.
+  class ended_list {
+   public:
+    ended_list() = default;
+    ended_list(ended_list&& other) noexcept { swap(other); }
+    ended_list& operator=(ended_list&& other) noexcept {
+      ended_list(std::move(other)).swap(*this);
+      return *this;
+    }
+    ~ended_list() { clear(); }
+    void add(std::shared_ptr<entry> done) noexcept;  // nothing, if there is nothing to be done for it
+    void add(ended_list&& others) noexcept;
+    std::shared_ptr<entry> take() noexcept;  // the first, or null
+    bool is_empty() const noexcept { return first_ == nullptr; }
+    bool has_waiters() const noexcept { return has_waiters_; }
+
+   private:
+    void swap(ended_list& other) noexcept {
+      std::swap(first_, other.first_);
+      std::swap(last_, other.last_);
+      std::swap(has_waiters_, other.has_waiters_);
+    }
+    void clear() noexcept {
+      while (take() != nullptr) {  // one by one: a long chain would need a deep stack
+      }
+    }
+    std::shared_ptr<entry> first_;
+    entry* last_ = nullptr;
+    bool has_waiters_ = false;
   };
 
-  void pass();
+  static std::shared_ptr<entry> make_entry(script_reference what) noexcept;
+  static script_outcome call(script_host& host, script_reference what, const script_occasion& occasion) noexcept;
+  static void report(script_host& host, std::int64_t id, const script_outcome& outcome) noexcept;
+  static void settle(script_host& host, ended_list& work) noexcept;
+
+  void pass() noexcept;
   std::shared_ptr<entry> take_due_locked(std::int64_t now_ns, std::uint64_t before);
-  static script_outcome call(script_host& host, script_reference what, const script_occasion& occasion);
-  void finish(const std::shared_ptr<entry>& done, const script_outcome& outcome, std::int64_t started_ns,
-              afterwards& then);
+  void finish(const std::shared_ptr<entry>& done, script_reference& what, const script_outcome& outcome,
+              std::int64_t started_ns, ended_list& then);
   void call_waiters(const std::shared_ptr<entry>& done);
   std::int64_t next_deadline_locked(entry& of, std::int64_t started_ns) const;
+  bool add_locked(const std::shared_ptr<entry>& made);
   void arm_locked(entry& which, std::int64_t deadline_ns);
+  void disarm_locked(entry& which);
   void hold_locked(entry& which);
+  std::int64_t left_ns(std::int64_t deadline_ns) const;
   void go_on_locked(entry& which, std::int64_t after_ns);
-  void end_locked(const std::shared_ptr<entry>& which, afterwards& then);
+  void end_locked(const std::shared_ptr<entry>& which, ended_list& then);
   void set_alarm_locked();
-  void perform(afterwards& then);
-  void perform_later(afterwards& then);
+  void back_off_locked();
+  void alarm_dropped();
+  void perform(ended_list then) noexcept;
+  void perform_later(ended_list then) noexcept;
   static bool is_keeping(const entry& of);
+  bool post(ended_list& work) noexcept;
+  void let_go(script_reference what) noexcept;
   std::shared_ptr<entry> find_locked(std::int64_t id) const;
   bool is_inside_locked(script_scope inner, script_scope outer) const;
   std::int64_t delay_ns(double delay_ms, script_timer_kind kind, std::uint32_t nesting) const;
   std::int64_t least_delay_ns(std::uint32_t nesting) const;
-  bool is_in_own_call_locked() const;
+  void forget_closed_scopes_locked();
 
   script_host& host_;             // set once
   const script_options options_;  // set once
   host_executor executor_;        // used by the driver
   std::mutex lock_;
   std::unordered_map<std::int64_t, std::shared_ptr<entry>> live_;
-  std::map<place, std::shared_ptr<entry>> armed_;
+  order armed_;
   std::map<std::uint32_t, scope_record> scopes_;
+  bool has_closed_ = false;  // some of the scopes are
   std::uint32_t next_scope_ = 1;
   std::int64_t next_id_ = 1;
   std::uint64_t next_arming_ = 1;
   std::shared_ptr<entry> running_;  // whose callback is on the engine's stack
+  std::shared_ptr<entry> calling_;  // the same, until the functions that waited for the tick have returned too
   bool in_pass_ = false;            // the end of the pass sets the alarm
   std::uint32_t leaving_ = 0;       // closers that wait for the pass: it ends behind the present call
+  bool closed_ = false;             // there will be no pass any more
+  ended_list owed_;                 // what could not be posted: the next pass does it
   std::int64_t alarm_ns_ = detail::ns_max;
-  timer_service service_;  // has locks of its own, taken inside `lock_`
+  std::int64_t not_before_ns_ = detail::ns_min;  // of the alarm, after the host has failed
+  std::int64_t retry_ns_ = 0;                    // the latest such delay; none since the latest pass
+  timer_service service_;                        // has locks of its own, taken inside `lock_`
   timer alarm_;
 };
 

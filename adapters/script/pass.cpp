@@ -8,40 +8,51 @@
 DETENT_BEGIN_NAMESPACE
 
 // The alarm's callback. A pass reads the clock once, and takes only what was armed before it began.
-void script_timers::body::pass() {
+void script_timers::body::pass() noexcept {
   if (planted("timers never fire")) return;
   std::uint64_t before = 0;
   const std::int64_t now = now_ns();
+  ended_list owed;
   {
     const std::lock_guard guard(lock_);
     alarm_ns_ = detail::ns_max;
+    not_before_ns_ = detail::ns_min;
+    retry_ns_ = 0;
     in_pass_ = true;
+    owed = std::move(owed_);
     before =
         planted("nested timers in the same pass") || planted("last in, first out") ? ~std::uint64_t{0} : next_arming_;
   }
+  settle(host_, owed);
   for (;;) {
-    afterwards then;
     std::shared_ptr<entry> due;
+    script_reference what;
+    script_occasion occasion;
     bool is_away = false;
     {
       const std::lock_guard guard(lock_);
       due = take_due_locked(planted("nested timers in the same pass") ? now_ns() : now, before);
       running_ = due;
+      calling_ = due;
+      forget_closed_scopes_locked();
       if (due == nullptr) {
         in_pass_ = false;
         set_alarm_locked();
-      } else {
-        is_away = due->away;
+        return;
       }
+      what = std::exchange(due->what, {});
+      occasion = {script_occasion::reason::tick, due->id, due->missed};
+      is_away = due->away;
     }
-    if (due == nullptr) return perform(then);
     script_outcome outcome;
     const std::int64_t started = planted("an interval counts from its end") ? -1 : now_ns();
-    if (!is_away) outcome = call(host_, due->what, {script_occasion::reason::tick, due->id, due->missed});
-    finish(due, outcome, started < 0 ? now_ns() : started, then);
-    if (outcome.ended != script_outcome::kind::returned) host_.report(due->id, outcome.error);
+    if (!is_away) outcome = call(host_, what, occasion);
+    ended_list then;
+    finish(due, what, outcome, started < 0 ? now_ns() : started, then);
+    report(host_, due->id, outcome);
     call_waiters(due);
-    perform(then);
+    perform(std::move(then));
+    if (what) host_.release(what);
     if (planted("the loop stops after a throw") && outcome.ended != script_outcome::kind::returned) return;
   }
 }
@@ -54,12 +65,12 @@ std::shared_ptr<script_timers::body::entry> script_timers::body::take_due_locked
   const auto first = armed_.begin();
   if (first->first.deadline_ns > now_ns || first->first.arming >= before) return nullptr;
   auto due = first->second;
-  armed_.erase(first);
+  disarm_locked(*due);
   due->now = stage::running;
   due->rearmed = false;
   due->called = std::move(due->waiters);
   due->waiters.clear();
-  due->lateness_ns = this->now_ns() - due->at.deadline_ns;
+  due->lateness_ns = detail::subtract_ns(this->now_ns(), due->at.deadline_ns);
   if (due->away) {
     ++due->missed;
   } else {
@@ -68,37 +79,74 @@ std::shared_ptr<script_timers::body::entry> script_timers::body::take_due_locked
   return due;
 }
 
-script_outcome script_timers::body::call(script_host& host, script_reference what, const script_occasion& occasion) {
+namespace {
+
+// Short of memory, the words are given up before the outcome is.
+script_outcome threw(const char* error) noexcept {
+  script_outcome made{script_outcome::kind::threw, {}};
+  try {
+    made.error = error;
+  } catch (...) {  // NOLINT(bugprone-empty-catch): told without words
+  }
+  return made;
+}
+
+}  // namespace
+
+script_outcome script_timers::body::call(script_host& host, script_reference what,
+                                         const script_occasion& occasion) noexcept {
   try {
     return host.call(what, occasion);
   } catch (const std::exception& thrown) {
-    return {script_outcome::kind::threw, thrown.what()};
+    return threw(thrown.what());
   } catch (...) {
-    return {script_outcome::kind::threw, "an exception that is no std::exception"};
+    return threw("an exception that is no std::exception");
+  }
+}
+
+void script_timers::body::report(script_host& host, std::int64_t id, const script_outcome& outcome) noexcept {
+  if (outcome.ended == script_outcome::kind::returned) return;
+  try {
+    host.report(id, outcome.error);
+  } catch (...) {  // NOLINT(bugprone-empty-catch): nobody is left to be told
+  }
+}
+
+// Requires: the engine's thread, no lock is held.
+void script_timers::body::settle(script_host& host, ended_list& work) noexcept {
+  while (const auto done = work.take()) {
+    for (const script_reference waiter : std::exchange(done->waiters, {})) {
+      const script_outcome outcome = call(host, waiter, {script_occasion::reason::ended, done->id, 0});
+      if (!planted("a late waiter's throw is lost")) report(host, done->id, outcome);
+      host.release(waiter);
+    }
+    if (done->what) host.release(std::exchange(done->what, {}));
   }
 }
 
 // Havel keeps the phase and skips what was missed; the web counts from the start of the call.
 std::int64_t script_timers::body::next_deadline_locked(entry& of, std::int64_t started_ns) const {
   if (options_.rules == script_rules::web) return detail::add_ns(started_ns, of.delay_ns);
-  const std::int64_t next = detail::add_ns(of.at.deadline_ns, of.delay_ns);
-  const std::int64_t now = now_ns();
-  if (next > now) return next;
-  const std::int64_t passed = (now - next) / of.delay_ns + 1;
-  of.missed += static_cast<std::uint64_t>(passed);
-  return next + passed * of.delay_ns;
+  const auto place = detail::place_in_series(detail::add_ns(of.at.deadline_ns, of.delay_ns), of.delay_ns, now_ns());
+  of.missed += place.passed;
+  return place.next_ns;
 }
 
-void script_timers::body::finish(const std::shared_ptr<entry>& done, const script_outcome& outcome,
-                                 std::int64_t started_ns, afterwards& then) {
+// Gives the function back to the timer, but for one that ended during its call: whoever ended it has the rest of it.
+void script_timers::body::finish(const std::shared_ptr<entry>& done, script_reference& what,
+                                 const script_outcome& outcome, std::int64_t started_ns, ended_list& then) {
   const std::lock_guard guard(lock_);
   running_ = nullptr;
   const bool threw = outcome.ended != script_outcome::kind::returned;
-  if (threw) done->last_error = outcome.error;
-  if (done->now == stage::over) {  // ended during its call, which is over now
-    if (done->what) then.released.push_back(std::exchange(done->what, {}));
-    return;
+  if (threw) {
+    try {
+      done->last_error = outcome.error;
+    } catch (...) {
+      done->last_error.clear();
+    }
   }
+  if (done->now == stage::over) return;
+  done->what = std::exchange(what, {});
   done->now = stage::still;
   bool goes_on = done->kind == script_timer_kind::interval || done->rearmed;
   if (planted("a throw ends the interval") && threw) goes_on = false;
@@ -114,8 +162,7 @@ void script_timers::body::finish(const std::shared_ptr<entry>& done, const scrip
   const std::int64_t next =
       done->rearmed ? detail::add_ns(now_ns(), done->delay_ns) : next_deadline_locked(*done, started_ns);
   if (done->paused || (done->away && !done->skipping)) {
-    done->remaining_ns = next - now_ns();
-    if (done->remaining_ns < 0) done->remaining_ns = 0;
+    done->remaining_ns = left_ns(next);
   } else {
     arm_locked(*done, next);
   }
@@ -123,8 +170,7 @@ void script_timers::body::finish(const std::shared_ptr<entry>& done, const scrip
 
 void script_timers::body::call_waiters(const std::shared_ptr<entry>& done) {
   for (const script_reference what : std::exchange(done->called, {})) {
-    const script_outcome outcome = call(host_, what, {script_occasion::reason::tick, done->id, 0});
-    if (outcome.ended != script_outcome::kind::returned) host_.report(done->id, outcome.error);
+    report(host_, done->id, call(host_, what, {script_occasion::reason::tick, done->id, 0}));
     host_.release(what);
   }
 }

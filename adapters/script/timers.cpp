@@ -26,7 +26,10 @@ service_options options_of(const script_options& options, host_executor& executo
 }  // namespace
 
 script_timers::body::body(script_host& host, script_options options)
-    : host_(host), options_(std::move(options)), executor_(host), service_(options_of(options_, executor_)) {
+    : host_(host),
+      options_(std::move(options)),
+      executor_(host, [this] { alarm_dropped(); }),
+      service_(options_of(options_, executor_)) {
   scopes_[0] = {};
 }
 
@@ -58,43 +61,67 @@ std::int64_t script_timers::body::least_delay_ns(std::uint32_t nesting) const {
   return options_.rules == script_rules::web ? 4'000'000 : 1'000'000;
 }
 
-bool script_timers::body::is_in_own_call_locked() const { return running_ != nullptr && host_.is_own_thread(); }
+// All the memory that a timer needs until its end, or null.
+std::shared_ptr<script_timers::body::entry> script_timers::body::make_entry(script_reference what) noexcept {
+  try {
+    auto made = std::make_shared<entry>();
+    order alone;
+    alone.emplace(place{}, nullptr);
+    made->slot = alone.extract(alone.begin());
+    made->what = what;
+    return made;
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
 
 script_created script_timers::body::create(script_timer_kind kind, double delay_ms, script_reference what,
                                            std::optional<script_scope> where) {
-  afterwards then;
+  const bool is_own = host_.is_own_thread();
+  auto created = make_entry(what);
+  ended_list then;
   script_created made;
   {
     const std::lock_guard guard(lock_);
-    const bool nested = is_in_own_call_locked();
+    const bool nested = is_own && running_ != nullptr;
     const script_scope scope = where ? *where : nested ? running_->scope : script_scope{};
     const auto found = scopes_.find(scope.index);
     if (found == scopes_.end() || !found->second.open) {
       made.outcome = script_creation::closed;
     } else if (live_.size() >= options_.live_limit) {
       made.outcome = script_creation::too_many;
+    } else if (created == nullptr || !add_locked(created)) {
+      made.outcome = script_creation::no_memory;
     } else {
-      const auto created = std::make_shared<entry>();
-      created->id = next_id_++;
       created->kind = kind;
-      created->what = what;
       created->scope = scope;
       created->nesting = nested ? running_->nesting + 1 : 0;
       created->delay_ns = delay_ns(delay_ms, kind, created->nesting);
-      try {
-        live_.emplace(created->id, created);
-        arm_locked(*created, detail::add_ns(now_ns(), created->delay_ns));
-        made = {created->id, script_creation::created};
-      } catch (const std::bad_alloc&) {
-        live_.erase(created->id);
-        made.outcome = script_creation::no_memory;
-      }
+      arm_locked(*created, detail::add_ns(now_ns(), created->delay_ns));
+      made = {created->id, script_creation::created};
     }
-    if (made.outcome != script_creation::created && what) then.released.push_back(what);
   }
-  perform(then);
+  if (made.outcome != script_creation::created) {
+    if (created == nullptr) {
+      let_go(what);
+    } else {
+      then.add(std::move(created));
+    }
+  }
+  perform(std::move(then));
   if (planted("a short delay runs at once") && made.id != 0 && delay_ms <= 1) host_.call(what, {{}, made.id, 0});
   return made;
+}
+
+// Whether it is live now: memory may be short.
+bool script_timers::body::add_locked(const std::shared_ptr<entry>& made) {
+  try {
+    live_.emplace(next_id_, made);
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  made->id = next_id_++;
+  return true;
 }
 
 std::shared_ptr<script_timers::body::entry> script_timers::body::find_locked(std::int64_t id) const {
@@ -107,17 +134,29 @@ void script_timers::body::arm_locked(entry& which, std::int64_t deadline_ns) {
   const auto self = find_locked(which.id);
   which.at = {deadline_ns, planted("last in, first out") ? ~next_arming_++ : next_arming_++};
   which.now = stage::armed;
-  armed_.emplace(which.at, self);
+  which.slot.key() = which.at;
+  which.slot.mapped() = self;
+  armed_.insert(std::move(which.slot));
   set_alarm_locked();
+}
+
+// Requires: `which` is armed. Says the order only, its stage is the caller's.
+void script_timers::body::disarm_locked(entry& which) {
+  which.slot = armed_.extract(which.at);
+  which.slot.mapped() = nullptr;  // else it would own itself
+}
+
+// What is left until then: nothing of an instant that has passed, and all time of one that never comes.
+std::int64_t script_timers::body::left_ns(std::int64_t deadline_ns) const {
+  if (deadline_ns == detail::ns_max) return detail::ns_max;
+  return std::max<std::int64_t>(0, detail::subtract_ns(deadline_ns, now_ns()));
 }
 
 // Takes an armed timer out of the order and keeps what is left of its delay.
 void script_timers::body::hold_locked(entry& which) {
   if (which.now != stage::armed) return;
-  armed_.erase(which.at);
-  which.remaining_ns = which.at.deadline_ns == detail::ns_max
-                           ? detail::ns_max
-                           : std::max<std::int64_t>(0, which.at.deadline_ns - now_ns());
+  disarm_locked(which);
+  which.remaining_ns = left_ns(which.at.deadline_ns);
   which.now = stage::still;
   set_alarm_locked();
 }
@@ -126,24 +165,22 @@ void script_timers::body::go_on_locked(entry& which, std::int64_t after_ns) {
   if (which.now == stage::still) arm_locked(which, detail::add_ns(now_ns(), after_ns));
 }
 
-void script_timers::body::end_locked(const std::shared_ptr<entry>& which, afterwards& then) {
-  if (which->now == stage::armed) armed_.erase(which->at);
-  const bool in_call = which->now == stage::running;
+void script_timers::body::end_locked(const std::shared_ptr<entry>& which, ended_list& then) {
+  if (which->now == stage::armed) disarm_locked(*which);
   which->now = stage::over;
   live_.erase(which->id);
-  for (const script_reference waiter : which->waiters) then.ended.emplace_back(which->id, waiter);
-  which->waiters.clear();
-  // Who runs the call releases the function behind it.
-  if (!in_call && which->what && !planted("a function is never released")) {
-    then.released.push_back(std::exchange(which->what, {}));
-  }
+  // The function of a call in progress is not here: who runs the call releases it behind it.
+  if (!planted("a function is never released") || !which->waiters.empty()) then.add(which);
   set_alarm_locked();
 }
 
-// The alarm is for the earliest armed timer. Arming it runs nothing of the user's, so it may be done under the lock.
+// The alarm is for the earliest armed timer, or for what is owed. Arming it runs nothing of the user's, so it may be
+// done under the lock.
 void script_timers::body::set_alarm_locked() {
   if (in_pass_) return;
-  const std::int64_t earliest = armed_.empty() ? detail::ns_max : armed_.begin()->first.deadline_ns;
+  std::int64_t earliest = armed_.empty() ? detail::ns_max : armed_.begin()->first.deadline_ns;
+  if (!owed_.is_empty()) earliest = detail::ns_min;
+  if (earliest != detail::ns_max) earliest = std::max(earliest, not_before_ns_);
   if (earliest == alarm_ns_) return;
   alarm_ns_ = earliest;
   if (earliest == detail::ns_max) {
@@ -153,31 +190,97 @@ void script_timers::body::set_alarm_locked() {
   }
 }
 
+// The host has failed. It is asked again, ever more seldom, until a pass says that it works.
+void script_timers::body::back_off_locked() {
+  retry_ns_ = std::clamp<std::int64_t>(2 * retry_ns_, 1'000'000, 1'000'000'000);
+  not_before_ns_ = detail::add_ns(now_ns(), retry_ns_);
+  set_alarm_locked();
+}
+
+// Any thread: the alarm's task was let go uncalled.
+void script_timers::body::alarm_dropped() {
+  const std::lock_guard guard(lock_);
+  alarm_ns_ = detail::ns_max;
+  back_off_locked();
+}
+
 // Requires: no lock is held.
-void script_timers::body::perform(afterwards& then) {
-  if (!then.ended.empty() || !host_.is_own_thread()) return perform_later(then);
-  for (const script_reference what : then.released) host_.release(what);
-  then = {};
+void script_timers::body::perform(ended_list then) noexcept {
+  if (then.has_waiters() || !host_.is_own_thread()) return perform_later(std::move(then));
+  settle(host_, then);
 }
 
 // Waiters are functions too: they are not called inside whichever verb ended their timer.
-void script_timers::body::perform_later(afterwards& then) {
-  if (then.is_empty()) return;
-  host_.post([host = &host_, work = std::move(then)] {
-    for (const auto& [id, what] : work.ended) {
-      const script_outcome outcome = call(*host, what, {script_occasion::reason::ended, id, 0});
-      const bool threw = outcome.ended != script_outcome::kind::returned && !planted("a late waiter's throw is lost");
-      if (threw) host->report(id, outcome.error);
-      host->release(what);
+void script_timers::body::perform_later(ended_list then) noexcept {
+  if (then.is_empty() || post(then)) return;
+  const bool is_own = host_.is_own_thread();
+  {
+    const std::lock_guard guard(lock_);
+    if (!closed_) {
+      owed_.add(std::move(then));
+      return back_off_locked();
     }
-    for (const script_reference what : work.released) host->release(what);
-  });
-  then = {};
+  }
+  // Nobody comes any more who could call. Elsewhere than here the references end with their engine.
+  while (const auto done = is_own ? then.take() : nullptr) {
+    for (const script_reference waiter : done->waiters) host_.release(waiter);
+    if (done->what) host_.release(done->what);
+  }
+}
+
+// Whether the host took it. Otherwise `work` is as it was.
+bool script_timers::body::post(ended_list& work) noexcept {
+  std::shared_ptr<ended_list> sent;
+  try {
+    sent = std::make_shared<ended_list>(std::move(work));
+    host_.post([host = &host_, sent] { settle(*host, *sent); });
+    return true;
+  } catch (...) {
+    if (sent != nullptr) work = std::move(*sent);
+    return false;
+  }
+}
+
+// Releases a function for which there was not even the memory of a timer. When on another thread the host cannot post
+// it either, the function stays until the end of its engine.
+void script_timers::body::let_go(script_reference what) noexcept {
+  if (!what) return;
+  if (host_.is_own_thread()) return host_.release(what);
+  try {
+    host_.post([host = &host_, what] { host->release(what); });
+  } catch (...) {  // NOLINT(bugprone-empty-catch): as the comment says
+  }
+}
+
+void script_timers::body::ended_list::add(std::shared_ptr<entry> done) noexcept {
+  if (!done->what && done->waiters.empty()) return;
+  has_waiters_ = has_waiters_ || !done->waiters.empty();
+  entry* const added = done.get();
+  (last_ == nullptr ? first_ : last_->next_ended) = std::move(done);
+  last_ = added;
+}
+
+void script_timers::body::ended_list::add(ended_list&& others) noexcept {
+  if (others.is_empty()) return;
+  (last_ == nullptr ? first_ : last_->next_ended) = std::move(others.first_);
+  last_ = std::exchange(others.last_, nullptr);
+  has_waiters_ = has_waiters_ || std::exchange(others.has_waiters_, false);
+}
+
+std::shared_ptr<script_timers::body::entry> script_timers::body::ended_list::take() noexcept {
+  auto taken = std::move(first_);
+  if (taken == nullptr) return nullptr;
+  first_ = std::move(taken->next_ended);
+  if (first_ == nullptr) {
+    last_ = nullptr;
+    has_waiters_ = false;
+  }
+  return taken;
 }
 
 script_change script_timers::body::clear(std::int64_t id) {
   if (planted("clear does nothing")) return script_change::changed;
-  afterwards then;
+  ended_list then;
   script_change answer = script_change::unknown;
   {
     const std::lock_guard guard(lock_);
@@ -191,7 +294,7 @@ script_change script_timers::body::clear(std::int64_t id) {
       answer = script_change::changed;
     }
   }
-  perform(then);
+  perform(std::move(then));
   return answer;
 }
 
@@ -232,7 +335,7 @@ script_change script_timers::body::refresh(std::int64_t id) {
 }
 
 script_change script_timers::body::keep(std::int64_t id, script_keeping keeping) {
-  afterwards then;
+  ended_list then;
   script_change answer = script_change::unknown;
   {
     const std::lock_guard guard(lock_);
@@ -243,7 +346,7 @@ script_change script_timers::body::keep(std::int64_t id, script_keeping keeping)
       if (planted("unref cancels") && keeping == script_keeping::unkept) end_locked(found, then);
     }
   }
-  perform(then);
+  perform(std::move(then));
   return answer;
 }
 
@@ -254,19 +357,26 @@ std::optional<script_keeping> script_timers::body::keeping(std::int64_t id) {
 }
 
 script_change script_timers::body::next_tick(std::int64_t id, script_reference what) {
-  afterwards then;
+  ended_list then;
   script_change answer = script_change::unknown;
-  {
+  try {
+    std::vector<script_reference> alone{what};
+    const auto over = std::make_shared<entry>();  // stands for a timer that is over
     const std::lock_guard guard(lock_);
     const auto found = find_locked(id);
     if (found != nullptr) {
       found->waiters.push_back(what);
       answer = script_change::changed;
     } else {
-      then.ended.emplace_back(id, what);
+      over->id = id;
+      over->waiters.swap(alone);
+      then.add(over);
     }
+  } catch (...) {
+    let_go(what);
+    throw;
   }
-  perform(then);
+  perform(std::move(then));
   return answer;
 }
 
@@ -280,7 +390,7 @@ std::optional<script_timer_status> script_timers::body::status(std::int64_t id) 
   std::int64_t remaining_ns = 0;
   switch (found->now) {
     case stage::running: told.state = script_timer_state::running; break;
-    case stage::armed: remaining_ns = found->at.deadline_ns - now_ns(); break;
+    case stage::armed: remaining_ns = detail::subtract_ns(found->at.deadline_ns, now_ns()); break;
     default:
       told.state = found->paused ? script_timer_state::paused : script_timer_state::suspended;
       remaining_ns = found->remaining_ns;
@@ -306,13 +416,13 @@ std::vector<std::int64_t> script_timers::body::active() {
 }
 
 std::size_t script_timers::body::cleanup() {
-  afterwards then;
+  ended_list then;
   std::size_t ended = 0;
   {
     const std::lock_guard guard(lock_);
     for (ended = live_.size(); !live_.empty();) end_locked(std::shared_ptr(live_.begin()->second), then);
   }
-  perform(then);
+  perform(std::move(then));
   return ended;
 }
 
@@ -332,8 +442,10 @@ bool script_timers::body::keeps_program() {
 }
 
 script_scope script_timers::body::open_scope(std::optional<script_scope> parent) {
+  const bool is_own = host_.is_own_thread();
   const std::lock_guard guard(lock_);
-  const script_scope inside = parent ? *parent : is_in_own_call_locked() ? running_->scope : script_scope{};
+  const bool nested = is_own && running_ != nullptr;
+  const script_scope inside = parent ? *parent : nested ? running_->scope : script_scope{};
   const auto found = scopes_.find(inside.index);
   const script_scope made{next_scope_++};
   // A scope inside a closed one is born closed: nobody has to look.
@@ -351,29 +463,21 @@ bool script_timers::body::is_inside_locked(script_scope inner, script_scope oute
 }
 
 script_closed script_timers::body::close_scope(script_scope scope) {
-  afterwards then;
+  ended_list then;
   script_closed answer;
   bool has_call = false;
   {
     const std::lock_guard guard(lock_);
-    std::vector<std::shared_ptr<entry>> members;
-    for (const auto& [id, of] : live_) {
-      if (is_inside_locked(of->scope, scope)) members.push_back(of);
+    for (auto at = live_.begin(); at != live_.end();) {
+      const auto of = (at++)->second;
+      if (!is_inside_locked(of->scope, scope)) continue;
+      ++answer.ended;
+      end_locked(of, then);
     }
-    has_call = running_ != nullptr && is_inside_locked(running_->scope, scope);
-    answer.ended = members.size();
-    for (const auto& of : members) end_locked(of, then);
-    std::vector<std::uint32_t> closed;
-    for (const auto& [index, unused] : scopes_) {
-      if (is_inside_locked({index}, scope)) closed.push_back(index);
-    }
-    for (const std::uint32_t index : closed) {
-      if (index == 0) {
-        scopes_[0].open = false;
-      } else {
-        scopes_.erase(index);
-      }
-    }
+    has_call = calling_ != nullptr && is_inside_locked(calling_->scope, scope);
+    for (auto& [index, of] : scopes_) of.open = of.open && !is_inside_locked({index}, scope);
+    has_closed_ = true;
+    forget_closed_scopes_locked();
     if (has_call) ++leaving_;
   }
   if (has_call) {
@@ -383,8 +487,15 @@ script_closed script_timers::body::close_scope(script_scope scope) {
     alarm_ns_ = detail::ns_max;
     set_alarm_locked();
   }
-  perform(then);
+  perform(std::move(then));
   return answer;
+}
+
+// A call in progress stays where its scope was, for whoever closes a scope around it.
+void script_timers::body::forget_closed_scopes_locked() {
+  if (calling_ != nullptr || !has_closed_) return;
+  has_closed_ = false;
+  std::erase_if(scopes_, [](const auto& one) { return one.first != 0 && !one.second.open; });
 }
 
 void script_timers::body::end() {
@@ -394,10 +505,18 @@ void script_timers::body::end() {
   }
   close_scope({});
   alarm_.close_and_wait();
+  executor_.shut();
+  ended_list last;
+  {
+    const std::lock_guard guard(lock_);
+    closed_ = true;
+    last = std::move(owed_);
+  }
+  perform(std::move(last));
 }
 
 script_change script_timers::body::leave(std::int64_t id, script_leave how) {
-  afterwards then;
+  ended_list then;
   script_change answer = script_change::unknown;
   {
     const std::lock_guard guard(lock_);
@@ -413,7 +532,8 @@ script_change script_timers::body::leave(std::int64_t id, script_leave how) {
       }
     }
   }
-  perform_later(then);  // the caller holds the lock of the modes, and a release may run destructors of captures
+  // The caller holds the lock of the modes, and a release may run destructors of captures.
+  perform_later(std::move(then));
   return answer;
 }
 

@@ -259,6 +259,60 @@ TEST_F(in_modes, ATickMayDestroyItsTimer) {
   modes.set("b");
 }
 
+// The tick behind the next one is beyond what the clock can say: it never comes, instead of at once and without end.
+TEST_F(in_modes, APeriodOfCenturies) {
+  constexpr std::chrono::hours year{24 * 365};
+  modes.set("a");
+  const auto timer = every(180 * year, on_leave::suspend, on_return::resume);
+  clock.advance(181 * year);
+  EXPECT_EQ(ticks, 1);
+}
+
+TEST(ends_of_time, AClockBeforeItsEpoch) {
+  constexpr std::chrono::hours year{24 * 365};
+  detent::manual_clock clock(-290 * year);
+  detent::timer_service service{clock};
+  detent::modes modes{service};
+  detent::mode_options mode;
+  mode.name = "a";
+  modes.add(std::move(mode));
+  for (int i = 0; i < 2; ++i) clock.advance(200 * year);
+  EXPECT_EQ(modes.times("default").total, detent::duration::max());
+  modes.set("a");
+  modes.set("default");
+  EXPECT_EQ(modes.times("default").total, detent::duration::max());
+}
+
+// Runs its tasks at once, but for some that it lets go.
+struct refusing_executor {
+  void post(detent::task due) {
+    if (refused > 0 && refused-- > 0) return;
+    due();
+  }
+  int refused = 0;
+};
+
+TEST(dropped_ticks, ASeriesGoesOn) {
+  refusing_executor executor;
+  detent::manual_clock clock;
+  detent::service_options options;
+  options.clock = &clock;
+  options.executor = executor;
+  options.on_error = [](const detent::callback_error&) {};
+  detent::timer_service service(std::move(options));
+  detent::modes modes(service);
+  int ticks = 0;
+  detent::mode_timer timer(service, modes, {.modes = {"default"}}, [&](detent::firing&) { ++ticks; });
+  timer.arm_every(10ms);
+  clock.advance(10ms);
+  EXPECT_EQ(ticks, 1);
+  executor.refused = 2;
+  clock.advance(20ms);
+  EXPECT_EQ(ticks, 1);
+  clock.advance(20ms);
+  EXPECT_EQ(ticks, 3);
+}
+
 // --- Threads.
 // -----------------------------------------------------------------------------------------------------------
 
@@ -299,6 +353,32 @@ TEST(mode_threads, AfterSetNoTickOfAnotherModeStarts) {
   }
   timers.clear();
   EXPECT_EQ(inside.load(), 0);
+}
+
+// The initial mode is given its condition while others ask for it.
+TEST(mode_threads, UpdateWhileTheInitialModeGetsItsHooks) {
+  detent::timer_service service;
+  const std::size_t rounds = support::times(300, 100);
+  for (std::size_t round = 0; round < rounds; ++round) {
+    detent::modes modes(service);
+    std::atomic<int> asked{0};
+    support::background asks([&] {
+      for (int i = 0; i < 20; ++i) modes.update();
+    });
+    support::background adds([&] {
+      detent::mode_options mode;
+      mode.name = "default";
+      mode.priority = 1;
+      mode.condition = [&asked, text = std::string(100, 'x')] { return asked.fetch_add(1) >= 0 && text.empty(); };
+      EXPECT_EQ(modes.add(std::move(mode)), mode_change::changed);
+    });
+    asks.join();
+    adds.join();
+    const int before = asked.load();
+    EXPECT_EQ(modes.update(), mode_change::unchanged);
+    EXPECT_EQ(asked.load(), before + 1);
+    EXPECT_EQ(modes.times("default").entered, 1U);
+  }
 }
 
 // Hooks of changes from four threads never overlap, each exit is behind its enter, and none is lost.

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <support/gate.hpp>
@@ -36,7 +37,11 @@ class test_host : public detent::script_host {
     return hold(function([what = std::move(what)](const detent::script_occasion&) { what(); }));
   }
 
-  void post(detent::script_task work) override { loop.post(std::move(work)); }
+  void post(detent::script_task work) override {
+    if (takes(failing_posts)) throw std::bad_alloc();
+    if (takes(dropped_posts)) return;
+    loop.post(std::move(work));
+  }
   bool is_own_thread() const noexcept override { return loop.is_own_thread(); }
 
   detent::script_outcome call(detent::script_reference what, const detent::script_occasion& occasion) override {
@@ -50,6 +55,7 @@ class test_host : public detent::script_host {
       found = place->second;
     }
     calls.fetch_add(1);
+    if (takes(failing_calls)) throw std::runtime_error("call");
     try {
       (*found)(occasion);
     } catch (const std::exception& thrown) {
@@ -71,6 +77,7 @@ class test_host : public detent::script_host {
 
   void report(std::int64_t id, const std::string& error) override {
     EXPECT_TRUE(is_own_thread());
+    if (takes(failing_reports)) throw std::runtime_error("report");
     reports.emplace_back(id, error);
   }
 
@@ -82,8 +89,14 @@ class test_host : public detent::script_host {
   detent::script_loop loop;
   std::atomic<std::uint64_t> calls{0};
   std::vector<std::pair<std::int64_t, std::string>> reports;  // the engine's thread
+  // How many of the next ones throw, or come to nothing.
+  std::atomic<int> failing_posts{0};
+  std::atomic<int> dropped_posts{0};
+  std::atomic<int> failing_calls{0};
+  std::atomic<int> failing_reports{0};
 
  private:
+  static bool takes(std::atomic<int>& left) { return left.load() > 0 && left.fetch_sub(1) > 0; }
   std::mutex lock_;
   std::map<std::uint64_t, std::shared_ptr<function>> functions_;  // guarded by lock_
   std::uint64_t last_ = 0;                                        // guarded by lock_

@@ -48,12 +48,15 @@ struct script_outcome {
   std::string error;  // as the engine words it
 };
 
-/// What an engine has to offer. No lock of this layer is held while any of it runs.
+/// What an engine has to offer. No lock of this layer is held while any of it runs. A verb that throws costs what it
+/// was asked for and no more: the other timers go on.
 class script_host {
  public:
   virtual ~script_host() = default;
   /// Any thread, never blocks: has `work` called on the engine's thread, in order, not inside this call. A host that
-  /// ends destroys what it has not called, and calls none of it later: the references in it end with the engine.
+  /// ends destroys what it has not called, and calls none of it later: the references in it end with the engine. One
+  /// that throws has not taken the work; it is asked again, after a millisecond at first, then ever more seldom. What
+  /// it still refuses when the timers end is released, on the engine's thread, or else ends with the engine.
   virtual void post(script_task work) = 0;
   /// Any thread: whether it is the engine's.
   virtual bool is_own_thread() const noexcept = 0;
@@ -62,7 +65,7 @@ class script_host {
   virtual script_outcome call(script_reference what, const script_occasion& occasion) = 0;
   /// Engine's thread: lets go of the function; exactly once for each reference handed to this layer.
   virtual void release(script_reference what) noexcept = 0;
-  /// Engine's thread: a callback failed. Its timer goes on if it is an interval.
+  /// Engine's thread: a callback failed. Its timer goes on if it is an interval. What this throws is dropped.
   virtual void report(std::int64_t id, const std::string& error) = 0;
 };
 
@@ -148,6 +151,8 @@ struct script_options {
 ///
 ///   Verbs                       block   inside a callback          errors
 ///   set_…, clear, pause, …      never   legal                      the result
+///   next_tick, open_scope,      never   legal                      may throw std::bad_alloc; nothing has changed then
+///   status, active
 ///   close, close_scope          yes     legal; do not wait         the result; `would_deadlock` as in G08
 ///   destructor                  yes     legal; does not wait       as close; the host outlives it
 ///   construction                never   legal                      throws what timer_service throws
@@ -175,7 +180,8 @@ class script_timers {
   script_change refresh(std::int64_t id);
   script_change keep(std::int64_t id, script_keeping keeping);
   std::optional<script_keeping> keeping(std::int64_t id) const;
-  /// Calls `what` once: behind the next tick of the timer, or, with another reason, when it ended without one.
+  /// Calls `what` once: behind the next tick of the timer, or, with another reason, when it ended without one. The
+  /// reference is taken over, and released also when this throws.
   script_change next_tick(std::int64_t id, script_reference what);
 
   std::optional<script_timer_status> status(std::int64_t id) const;
