@@ -51,12 +51,12 @@ TEST(G03_detached, waits_on_the_timer_do_not_count_it) {
   EXPECT_EQ(s.t.wait_for(support::patience), wait_result::quiet);
   EXPECT_EQ(s.t.close_and_wait_for(support::patience).wait, wait_result::quiet);
   EXPECT_FALSE(s.over.load());
-  EXPECT_EQ(s.birds.alive, 1) << "the callable lives until its call returns";
+  EXPECT_EQ(s.birds.alive(), 1) << "the callable lives until its call returns";
   s.t = timer();
-  EXPECT_EQ(s.birds.alive, 1);
+  EXPECT_EQ(s.birds.alive(), 1);
   s.go.open();
-  EXPECT_TRUE(support::eventually([&] { return s.birds.alive == 0; }));
-  EXPECT_EQ(s.birds.gone, 1);
+  EXPECT_TRUE(support::eventually([&] { return s.birds.alive() == 0; }));
+  EXPECT_EQ(s.birds.gone(), 1);
 }
 
 TEST(G03_detached, its_group_waits_for_it) {

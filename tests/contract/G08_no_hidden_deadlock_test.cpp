@@ -131,8 +131,8 @@ void ring(std::uint32_t n, const std::vector<timer_service*>& services, heard& h
       EXPECT_EQ(t.status(), detent::timer_state::closed);
     }
   }
-  EXPECT_EQ(birds.alive, 0);
-  EXPECT_EQ(birds.gone, static_cast<int>(n));
+  EXPECT_EQ(birds.alive(), 0);
+  EXPECT_EQ(birds.gone(), static_cast<int>(n));
 }
 
 TEST(G08, rings_of_two_to_five_in_one_service) {
@@ -258,7 +258,7 @@ TEST(G08, destructors_call_the_handler_and_come_back_if_it_does) {
     });
     a->arm_after(0ns);
     b->arm_after(0ns);
-    ASSERT_TRUE(support::eventually([&] { return over.load() == 2 && birds.gone == 2; }));
+    ASSERT_TRUE(support::eventually([&] { return over.load() == 2 && birds.gone() == 2; }));
     ASSERT_EQ(h.count(), static_cast<std::size_t>(round) + 1);
     const std::lock_guard guard(h.lock);
     EXPECT_FALSE(h.reports.back().refused);

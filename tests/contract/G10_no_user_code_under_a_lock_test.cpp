@@ -161,7 +161,7 @@ TEST(G10, a_capture_that_owns_another_members_handle) {
         outer->arm_after(1h);
         s.service->once(1h, [outer] {});
       }
-      EXPECT_EQ(birds.alive, 10);
+      EXPECT_EQ(birds.alive(), 10);
       s.group->cancel();
       if (by_shutdown) {
         s.service->shutdown();
@@ -169,8 +169,8 @@ TEST(G10, a_capture_that_owns_another_members_handle) {
         s.group->close();
         s.service->cancel_all();
       }
-      EXPECT_EQ(birds.alive, 0);
-      EXPECT_EQ(birds.gone, 10);
+      EXPECT_EQ(birds.alive(), 0);
+      EXPECT_EQ(birds.gone(), 10);
     });
   }
 }

@@ -394,7 +394,7 @@ TEST_P(inside_on, DestroyingTheServiceInsideItsOwnCallback) {
   armed.open();
   EXPECT_TRUE(play.until([&] { return over.is_open(); }));
   EXPECT_EQ(play.holder(), nullptr);
-  EXPECT_TRUE(support::eventually([&] { return home.gone == 2; })) << "captures go right after the call";
+  EXPECT_TRUE(support::eventually([&] { return home.gone() == 2; })) << "captures go right after the call";
   EXPECT_EQ(t.close(), detent::cancel_result::shut_down);
 }
 
@@ -412,7 +412,7 @@ TEST_P(inside_on, DestroyingServiceAndTimerInsideTheCallback) {
   t->arm_after(0ns);
   armed.open();
   EXPECT_TRUE(play.until([&] { return over.is_open(); }));
-  EXPECT_TRUE(support::eventually([&] { return home.gone == 1; }));
+  EXPECT_TRUE(support::eventually([&] { return home.gone() == 1; }));
 }
 
 TEST_P(inside_on, ACallThatIsAskedToStopEndsShutdownEarly) {

@@ -38,7 +38,7 @@ TEST(F01, eglimi_cpptime_8_and_99x_timercpp_10) {
     auto t = std::make_unique<detent::timer>(service, [&, c = support::canary(home)] {
       inside.open();
       destroying.pass();
-      EXPECT_EQ(home.alive, 1);
+      EXPECT_EQ(home.alive(), 1);
     });
     t->arm_after(0ns);
     ASSERT_TRUE(inside.pass());
@@ -46,7 +46,7 @@ TEST(F01, eglimi_cpptime_8_and_99x_timercpp_10) {
       const background opener([&] { destroying.open(); });
       t.reset();
     }
-    EXPECT_EQ(home.alive, 0);
+    EXPECT_EQ(home.alive(), 0);
   }
 }
 
@@ -233,7 +233,7 @@ TEST(F09, drogon_2552_and_PhotonLibOS_1561) {
     it.t.arm_after(0ns);
     armed.open();
     EXPECT_TRUE(dropped.pass());
-    EXPECT_TRUE(support::eventually([&] { return home.gone == 1; }));
+    EXPECT_TRUE(support::eventually([&] { return home.gone() == 1; }));
   }
 }
 

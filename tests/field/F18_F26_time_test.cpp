@@ -125,7 +125,7 @@ TEST(F22, brpc_3383_and_netty_2541) {
     const detent::timer_id id = service.once(1h, [c = support::canary(home)] {});
     ASSERT_EQ(service.cancel(id), detent::cancel_result::cancelled);
     service.close(id);
-    ASSERT_EQ(home.alive, 0);
+    ASSERT_EQ(home.alive(), 0);
   }
   EXPECT_EQ(service.counters().alive, 0U);
 }
