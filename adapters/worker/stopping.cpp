@@ -67,6 +67,7 @@ stop_result worker_core::begin_stop(instant limit, instant* whole) noexcept {
   total_ = std::min(limit, deadline_after(now, limits_total()));
   if (whole != nullptr) *whole = total_;
   stopping_ = true;
+  wake_posters();
   stage_begun_ = now;
   stages_[0].state = stage_state::running;
   enter(locked, worker_stage::current_task);
@@ -265,7 +266,8 @@ void worker_core::say_farewells(guard& locked) {
 }
 
 // Asks all children first, so that they end side by side. A child that is late is waited for, however long it takes:
-// it may use what this worker is about to release.
+// it may use what this worker is about to release. So it is if it waits for us itself, as far as the graph knows: the
+// mark is tried again until that wait has ended.
 void worker_core::stop_children(guard& locked, bool wait) {
   std::vector<std::shared_ptr<worker_core>> children;
   for (const auto& child : children_) {
@@ -280,9 +282,12 @@ void worker_core::stop_children(guard& locked, bool wait) {
       const guard named(lock_);
       doing_ = child->name();
     }
-    const wait_mark mark(*child);
     guard there(child->lock_);
-    if (mark.holds()) child->await_end(there, instant::max(), instant::min());
+    for (bool ended = false; !ended;) {
+      const wait_mark mark(*child);
+      const instant next_try = steady_clock::now() + std::chrono::milliseconds(10);
+      ended = child->await_end(there, mark.holds() ? instant::max() : next_try, instant::min());
+    }
     worker_report told = child->report_locked();
     there.unlock();
     const guard noted(lock_);
@@ -407,13 +412,16 @@ worker_report worker_core::shutdown(duration limit) {
   const instant deadline = deadline_after(steady_clock::now(), own);
   instant whole{};
   begin_stop(deadline, &whole);
-  const bool within = is_within();
+  const auto told = [&](bool waits) {
+    guard locked(lock_);
+    if (waits) await_end(locked, deadline, whole);
+    worker_report now = report_locked();
+    now.from_worker = !waits;
+    return now;
+  };
+  if (is_within()) return told(false);
   const wait_mark mark(*this);
-  guard locked(lock_);
-  if (!within && mark.holds()) await_end(locked, deadline, whole);
-  worker_report told = report_locked();
-  told.from_worker = within || !mark.holds();
-  return told;
+  return told(mark.holds());
 }
 
 void worker_core::finish() noexcept {

@@ -13,7 +13,7 @@ namespace {
 
 thread_local worker_core* current_worker = nullptr;
 
-// Guards every `waits_for_`. A leaf: taken with no other lock held.
+// Guards every `waits_`. A leaf: nothing is taken while it is held.
 std::mutex& wait_graph_lock() {
   static std::mutex lock;
   return lock;
@@ -80,24 +80,27 @@ job* item_queue::pop_below(priority urgency) noexcept {
   return nullptr;
 }
 
-wait_mark::wait_mark(worker_core& target) : self_(worker_core::current()) {
-  if (self_ == nullptr) return;
-  const std::lock_guard locked(wait_graph_lock());
-  for (const worker_core* at = &target; at != nullptr; at = at->waits_for_.get()) {
-    if (at == self_) {
-      holds_ = false;
-      self_ = nullptr;
-      return;
-    }
+bool wait_mark::leads(const worker_core& from, const worker_core& to) noexcept {
+  if (&from == &to) return true;
+  for (const wait_mark* at = from.waits_; at != nullptr; at = at->before_) {
+    if (at->stands() && leads(*at->target_, to)) return true;
   }
-  before_ = std::exchange(self_->waits_for_, target.shared_from_this());
+  return false;
+}
+
+wait_mark::wait_mark(worker_core& target, const wait_word* word) noexcept
+    : self_(worker_core::current()), word_(word), seen_(word == nullptr ? 0 : word->load(std::memory_order_acquire)) {
+  if (self_ == nullptr) return;
+  target_ = target.shared_from_this();
+  const std::lock_guard locked(wait_graph_lock());
+  holds_ = !leads(target, *self_);
+  if (holds_) before_ = std::exchange(self_->waits_, this);
 }
 
 wait_mark::~wait_mark() {
-  if (self_ == nullptr) return;
-  std::shared_ptr<worker_core> after;  // Its end is outside the lock.
+  if (self_ == nullptr || !holds_) return;
   const std::lock_guard locked(wait_graph_lock());
-  after = std::exchange(self_->waits_for_, std::move(before_));
+  self_->waits_ = before_;
 }
 
 worker_core* worker_core::current() noexcept { return current_worker; }
@@ -224,6 +227,7 @@ void worker_core::run_item(guard& locked, std::unique_ptr<job> item) {
   if (call_state* const caller = item->caller()) caller->begun = true;
   ++counts_.running;
   asked_.store(false, std::memory_order_relaxed);
+  wake_posters();
   locked.unlock();
   spent_.reset();
   const fate what = run_guarded(*item);
@@ -234,8 +238,7 @@ void worker_core::run_item(guard& locked, std::unique_ptr<job> item) {
 // Takes all of the highest priority at once and goes from one to the next without the lock, as long as there is nobody
 // to tell and nobody recalls them. Where posters wait for room it takes one: each end makes room.
 void worker_core::run_batch(guard& locked) {
-  const bool room = blocked_posters_ != 0;
-  if (room) {
+  if (blocked_posters_ != 0) {
     job* const only = queue_.pop();
     only->next = nullptr;
     batch_ = {only, only, 1};
@@ -245,8 +248,8 @@ void worker_core::run_batch(guard& locked) {
   places_[0] = {batch_.first, 0};
   begun_.store(&places_[0], std::memory_order_relaxed);  // Others look under the lock.
   asked_.store(false, std::memory_order_relaxed);
+  wake_posters();
   locked.unlock();
-  if (room) changed_.notify_all();
   for (begun_item* at = &places_[0];;) {
     spent_.reset();
     job& item = *at->item;
@@ -312,10 +315,10 @@ void worker_core::settle(std::unique_ptr<job> item, fate what) noexcept {
   }
   if (terms->caller == nullptr) return;
   const guard locked(lock_);
-  terms->caller->over = true;
   terms->caller->result = what == fate::unfinished ? call_result::done
                           : what == fate::threw    ? call_result::threw
                                                    : call_result::cancelled;
+  terms->caller->over.store(1, std::memory_order_release);
   changed_.notify_all();
 }
 
@@ -365,11 +368,11 @@ post_result worker_core::enqueue(std::unique_ptr<job>& item, const post_options&
     };
     if (takes() && is_full()) {
       if (options_.when_full == when_full::block && !own) {
-        locked.unlock();
-        const wait_mark mark(*this);
-        locked.lock();
         ++blocked_posters_;
-        while (mark.holds() && takes() && is_full()) {
+        while (takes() && is_full()) {
+          // A mark for each wait: room that was made ends it, also when another poster has taken that.
+          const wait_mark mark(*this, &room_made_);
+          if (!mark.holds()) break;
           if (limit == instant::max()) {
             changed_.wait(locked);
           } else if (changed_.wait_until(locked, limit) == std::cv_status::timeout) {
@@ -403,10 +406,10 @@ post_result worker_core::enqueue(std::unique_ptr<job>& item, const post_options&
 
 call_result worker_core::call(std::unique_ptr<job> item, const post_options& options, std::source_location place,
                               duration limit) {
-  const wait_mark mark(*this);
-  if (current_worker == this || !mark.holds()) return call_result::from_worker;
-  const instant deadline = deadline_after(steady_clock::now(), limit);
   const auto state = std::make_shared<call_state>();
+  const wait_mark mark(*this, &state->over);
+  if (!mark.holds()) return call_result::from_worker;
+  const instant deadline = deadline_after(steady_clock::now(), limit);
   item->with_terms().caller = state;
   switch (enqueue(item, options, place, deadline)) {
     case post_result::full: return call_result::full;
@@ -418,14 +421,14 @@ call_result worker_core::call(std::unique_ptr<job> item, const post_options& opt
     // Read first: who is late by this reading has been looked after.
     const instant now = steady_clock::now();
     look_after(locked);
-    if (state->over) return state->result;
+    if (state->over.load(std::memory_order_acquire) != 0) return state->result;
     const bool in_time = now < std::min(deadline, total_);
     if (!in_time) recall();
     if (!in_time && state->begun) return call_result::running;
     if (!in_time) {
       if (auto mine = take_withdrawn([&](const job& queued) { return queued.caller() == state.get(); })) {
+        wake_posters();
         locked.unlock();
-        changed_.notify_all();  // There is room.
         settle(std::move(mine), fate::withdrawn);
         return call_result::timed_out;
       }
@@ -453,12 +456,18 @@ std::unique_ptr<job> worker_core::take_withdrawn(P wanted) {
   return std::unique_ptr<job>(found);
 }
 
+void worker_core::wake_posters() noexcept {
+  if (blocked_posters_ == 0) return;
+  room_made_.fetch_add(1, std::memory_order_release);
+  changed_.notify_all();
+}
+
 std::size_t worker_core::withdraw(std::uint64_t id) {
   guard locked(lock_);
   auto found = take_withdrawn([&](const job& item) { return item.id == id; });
-  locked.unlock();
   if (found == nullptr) return 0;
-  changed_.notify_all();  // There is room.
+  wake_posters();
+  locked.unlock();
   settle(std::move(found), fate::withdrawn);
   return 1;
 }

@@ -27,11 +27,15 @@ inline instant deadline_after(instant from, duration limit) noexcept {
   return instant(duration(add_ns(epoch_ns(from), limit.count())));
 }
 
+// Moves on when those who wait by it have their answer, though they may not have woken yet. Written under the lock of
+// the worker they wait for; read without it by whoever asks who waits for whom.
+using wait_word = std::atomic<std::uint64_t>;
+
 struct call_state {
   // Under the lock of the worker called. Neither queued nor begun: somebody has taken the item out and is about to say
   // what became of it.
   bool begun = false;
-  bool over = false;
+  wait_word over{0};  // 1 once the result is there
   call_result result = call_result::done;
 };
 
@@ -90,6 +94,8 @@ class item_queue {
 
 // The item's name, or the place where it was posted.
 std::string name_of(const job& item);
+
+class wait_mark;
 
 class worker_core : public std::enable_shared_from_this<worker_core> {
  public:
@@ -191,6 +197,8 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   void look_after(guard& locked);
   instant next_look() const noexcept;
   void ask_current(guard& locked);
+  // There is room in the queue, or there will never be any: who waits for it looks again. Under the lock.
+  void wake_posters() noexcept;
   // Whether the calling thread is this worker's, or that of a child's child of it.
   bool is_within();
   worker_report report_locked();               // under the lock
@@ -211,6 +219,7 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   taken_items batch_;      // what the worker's thread runs without the lock, until it is recalled
   bool sleeping_ = false;  // nobody has woken the worker's thread yet
   std::size_t blocked_posters_ = 0;
+  wait_word room_made_{0};  // moves on when they are woken
   std::uint64_t last_id_ = 0;
   item_counts counts_;
   std::map<undone_key, std::uint64_t> undone_;
@@ -253,16 +262,18 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   // place to the other; a recall that finds a place may read it, since the next step fails.
   alignas(64) std::atomic<begun_item*> begun_{nullptr};
   std::array<begun_item, 2> places_{};
-  // Under the wait graph's lock: whom this worker's thread waits for.
-  std::shared_ptr<worker_core> waits_for_;
+  // Under the wait graph's lock: the innermost wait that this worker's thread is in.
+  wait_mark* waits_ = nullptr;
   friend class wait_mark;
 };
 
-// Says that the calling worker's thread waits for another worker, for as long as the mark lives. On other threads it
-// says nothing and always holds.
+// Says that the calling worker's thread waits for another worker: for as long as the mark lives and, if there is a
+// word, until that moves on. Who has given an answer may act on it at once: the wait that it ended counts no more,
+// whether its thread has woken or not. On other threads a mark says nothing and always holds.
 class wait_mark {
  public:
-  explicit wait_mark(worker_core& target);
+  // The lock of `target` may be held.
+  explicit wait_mark(worker_core& target, const wait_word* word = nullptr) noexcept;
   wait_mark(const wait_mark&) = delete;
   wait_mark& operator=(const wait_mark&) = delete;
   ~wait_mark();
@@ -270,8 +281,15 @@ class wait_mark {
   bool holds() const noexcept { return holds_; }
 
  private:
+  bool stands() const noexcept { return word_ == nullptr || word_->load(std::memory_order_acquire) == seen_; }
+  // Under the wait graph's lock: whether `from` waits for `to`, over any number of others.
+  static bool leads(const worker_core& from, const worker_core& to) noexcept;
+
   worker_core* self_;
-  std::shared_ptr<worker_core> before_;
+  const wait_word* const word_;
+  const std::uint64_t seen_;
+  std::shared_ptr<worker_core> target_;
+  wait_mark* before_ = nullptr;  // the wait around this one
   bool holds_ = true;
 };
 
