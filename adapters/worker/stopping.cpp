@@ -97,23 +97,20 @@ void worker_core::enter(guard&, worker_stage next) {
 void worker_core::run_stages() {
   spent_.reset();
   guard locked(lock_);
-  enter(locked, worker_stage::callbacks);
-  close_timers(locked);
-  tell_callbacks(locked);
-  enter(locked, worker_stage::waiters);
-  cancel_waiters(locked);
-  enter(locked, worker_stage::io);
-  cancel_io(locked);
-  enter(locked, worker_stage::queue);
-  end_queue(locked);
-  enter(locked, worker_stage::farewells);
-  say_farewells(locked);
-  enter(locked, worker_stage::children);
-  stop_children(locked, true);
-  enter(locked, worker_stage::resources);
-  release_resources(locked);
+  const auto go_through = [&](worker_stage stage, void (worker_core::*work)(guard&)) {
+    enter(locked, stage);
+    (this->*work)(locked);
+    run_replies(locked);  // Of those who came after the stage `callbacks`.
+  };
+  go_through(worker_stage::callbacks, &worker_core::end_callbacks);
+  go_through(worker_stage::waiters, &worker_core::cancel_waiters);
+  go_through(worker_stage::io, &worker_core::cancel_io);
+  go_through(worker_stage::queue, &worker_core::end_queue);
+  go_through(worker_stage::farewells, &worker_core::say_farewells);
+  go_through(worker_stage::children, &worker_core::join_children);
+  go_through(worker_stage::resources, &worker_core::release_resources);
   enter(locked, worker_stage::join);
-  ended_ = true;
+  ended_ = true;  // Nobody has left the lock since the last reply.
   changed_.notify_all();
 }
 
@@ -127,7 +124,8 @@ void worker_core::close_timers(guard& locked) {
   if (waited != wait_result::quiet) note("timers", to_string(waited), priority::normal, fate::unfinished);
 }
 
-void worker_core::tell_callbacks(guard& locked) {
+void worker_core::end_callbacks(guard& locked) {
+  close_timers(locked);
   for (;;) {
     if (replies_.empty()) {
       if (expected_.empty()) return;
@@ -205,6 +203,10 @@ void worker_core::cancel_io(guard& locked) {
     locked.lock();
   }
   while (!operations_.empty() && !is_stage_over(steady_clock::now())) {
+    if (!replies_.empty()) {
+      run_reply(locked);
+      continue;
+    }
     doing_ = operations_.front()->name;
     changed_.wait_until(locked, stage_deadline_);
   }
@@ -214,6 +216,7 @@ void worker_core::cancel_io(guard& locked) {
 void worker_core::end_queue(guard& locked) {
   if (options_.at_end == queue_end::drain && !inline_stages_) {
     while (!is_stage_over(steady_clock::now())) {
+      run_replies(locked);
       job* next = queue_.pop();
       if (next == nullptr) break;
       run_item(locked, std::unique_ptr<job>(next));
@@ -264,6 +267,8 @@ void worker_core::say_farewells(guard& locked) {
     locked.lock();
   }
 }
+
+void worker_core::join_children(guard& locked) { stop_children(locked, true); }
 
 // Asks all children first, so that they end side by side. A child that is late is waited for, however long it takes:
 // it may use what this worker is about to release. So it is if it waits for us itself, as far as the graph knows: the

@@ -493,33 +493,32 @@ std::shared_ptr<reply_state> worker_core::expect(hook<void(reply_result)> f, std
   state->name = name;
   state->deliver = std::move(f);
   std::list<std::shared_ptr<reply_state>> one{state};
-  bool told = false;
-  {
-    const guard locked(lock_);
-    // Who comes after the stage in which callbacks are told is told at once.
-    told = stopping_ && stage_ > worker_stage::callbacks;
-    if (told) {
-      state->stage = reply_state::over;
-    } else {
-      state->place = one.begin();
-      expected_.splice(expected_.end(), one);
-    }
+  guard locked(lock_);
+  state->place = one.begin();
+  if (!stopping_ || stage_ <= worker_stage::callbacks) {
+    expected_.splice(expected_.end(), one);
+    return state;
   }
-  if (told) {
-    const hook<void(reply_result)> deliver = std::move(state->deliver);
-    deliver(reply_result::stopped);
-  }
+  // The stage in which callbacks are told is over: the worker's thread tells this one as soon as it can. Without a
+  // thread it is told here.
+  state->stage = reply_state::completed;
+  state->result = reply_result::stopped;
+  replies_.splice(replies_.end(), one);
+  changed_.notify_all();
+  if (ended_) run_replies(locked);
   return state;
 }
 
-void worker_core::forget(const std::shared_ptr<reply_state>& state) noexcept {
+bool worker_core::forget(const std::shared_ptr<reply_state>& state) noexcept {
   std::list<std::shared_ptr<reply_state>> gone;  // Its callable ends outside the lock.
   guard locked(lock_);
+  const bool uncalled = state->stage == reply_state::expected || state->stage == reply_state::completed;
   if (state->stage == reply_state::expected) gone.splice(gone.end(), expected_, state->place);
   if (state->stage == reply_state::completed) gone.splice(gone.end(), replies_, state->place);
   while (state->stage == reply_state::delivering && current_worker != this) changed_.wait(locked);
   state->stage = reply_state::over;
   locked.unlock();
+  return uncalled;
 }
 
 bool worker_core::complete(reply_state& state, reply_result result) noexcept {
@@ -568,6 +567,10 @@ void worker_core::run_reply(guard& locked) {
   locked.unlock();
   one.clear();
   locked.lock();
+}
+
+void worker_core::run_replies(guard& locked) {
+  while (!replies_.empty()) run_reply(locked);
 }
 
 void worker_core::keep(std::unique_ptr<owned> resource, std::string_view name) {
@@ -712,10 +715,15 @@ std::shared_ptr<detail::reply_state> worker::expect_reply(detail::hook<void(repl
 }
 post_result worker::send(worker& other, std::unique_ptr<detail::job> item, const post_options& options,
                          std::source_location place, std::shared_ptr<detail::reply_state> state) {
-  item->with_terms().request = state;
-  const post_result result = other.core_->enqueue(item, options, place, detail::instant::max());
-  if (item != nullptr) core_->forget(state);
-  return result;
+  try {
+    item->with_terms().request = state;
+    const post_result result = other.core_->enqueue(item, options, place, detail::instant::max());
+    // Whose reply has heard `stopped` already is not told of the refusal as well.
+    return item == nullptr || core_->forget(state) ? result : post_result::accepted;
+  } catch (...) {
+    core_->forget(state);
+    throw;
+  }
 }
 std::size_t worker::withdraw(std::uint64_t id) { return core_->withdraw(id); }
 std::vector<item_info> worker::items() const { return core_->items(); }

@@ -109,7 +109,8 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
                       instant limit);
   call_result call(std::unique_ptr<job> item, const post_options& options, std::source_location place, duration limit);
   std::shared_ptr<reply_state> expect(hook<void(reply_result)> f, std::string_view name);
-  void forget(const std::shared_ptr<reply_state>& state) noexcept;
+  // Whether it was taken back before it was told.
+  bool forget(const std::shared_ptr<reply_state>& state) noexcept;
   bool complete(reply_state& state, reply_result result) noexcept;
   bool is_awaited(const reply_state& state) noexcept;
   std::size_t withdraw(std::uint64_t id);
@@ -163,6 +164,7 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   // will run does this first.
   void recall() noexcept;
   void run_reply(guard& locked);
+  void run_replies(guard& locked);
   fate run_guarded(job& item);
   void end_current(guard& locked);
   // Tells whoever waits for the item what became of it, after its captures are gone. No lock held.
@@ -178,12 +180,13 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   void leave_stage(instant now) noexcept;  // under the lock
   bool is_stage_over(instant now) const noexcept { return now >= stage_deadline_; }
   void close_timers(guard& locked);
-  void tell_callbacks(guard& locked);
+  void end_callbacks(guard& locked);
   void cancel_waiters(guard& locked);
   void cancel_io(guard& locked);
   void end_queue(guard& locked);
   void dispose_queue(guard& locked);
   void say_farewells(guard& locked);
+  void join_children(guard& locked);
   void stop_children(guard& locked, bool wait);
   void release_resources(guard& locked);
   void call_contained(guard& locked, const char* kind, const std::string& name, hook<void()>& function);
@@ -225,7 +228,8 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   std::map<undone_key, std::uint64_t> undone_;
   std::uint64_t late_replies_ = 0;
   std::list<std::shared_ptr<reply_state>> expected_;
-  std::list<std::shared_ptr<reply_state>> replies_;  // completed, not yet delivered; they come before new work
+  // Completed, not yet delivered: they come before new work, and while the worker ends between two pieces of that.
+  std::list<std::shared_ptr<reply_state>> replies_;
   std::deque<farewell> farewells_;
   std::vector<std::unique_ptr<owned>> resources_;
   std::vector<std::shared_ptr<operation_state>> operations_;

@@ -226,7 +226,8 @@ class DETENT_EXPORT work {
 };
 
 // A callback that somebody else is to cause. The function given to `expect` is called exactly once on the worker's
-// thread, unless this object is destroyed first: then it is destroyed uncalled.
+// thread, unless this object is destroyed first: then it is destroyed uncalled. Where the worker has ended it is called
+// with `stopped` inside `expect`; what it lets out goes to `on_error` there, too.
 //
 //   Threads:     `complete` any; moving and destroying need exclusive access.
 //   Blocks:      the destructor waits for the function if the worker's thread is inside.
@@ -279,7 +280,8 @@ class DETENT_EXPORT operation {
 //   destructor                yes                exclusive must not                           aborts with a sentence
 //
 //   User code runs with no lock held, on the worker's thread, but for on_stop functions and for captures of what is
-//   discarded while the thread is stuck: those run, or are destroyed, on the thread that stops or waits.
+//   discarded while the thread is stuck: those run, or are destroyed, on the thread that stops or waits. What comes
+//   when the worker has ended is told on the thread that comes with it.
 //   Visibility: what happened before a post is visible in its task; what the worker did is visible after a complete
 //   shutdown.
 class DETENT_EXPORT worker {
@@ -322,7 +324,8 @@ class DETENT_EXPORT worker {
 
   // Has `task` done by `other`, and calls `reply(reply_result, value*)` on this worker exactly once (without a value,
   // `reply(reply_result)`). When this worker stops, the task is dropped if it was not begun. A refusal by `other` is
-  // the answer here; `reply` is then not called.
+  // the answer here, and `reply` is then not called; but where `reply` has heard `stopped` already, that was the
+  // answer.
   template <class Task, class Reply>
   post_result ask(worker& other, Task task, Reply reply, const post_options& options = {},
                   std::source_location place = detail::call_site::current());
@@ -442,17 +445,17 @@ post_result worker::ask(worker& other, Task task, Reply reply, const post_option
                         std::source_location place) {
   using value = decltype(detail::run_task(task, std::declval<work&>()));
   if constexpr (std::is_void_v<value>) {
+    auto item = std::make_unique<detail::request_job<Task, void>>(std::move(task));
     auto state = expect_reply(detail::hook<void(reply_result)>(std::move(reply)), options.name);
-    return send(other, std::make_unique<detail::request_job<Task, void>>(std::move(task)), options, place,
-                std::move(state));
+    return send(other, std::move(item), options, place, std::move(state));
   } else {
     auto box = std::make_shared<std::optional<value>>();
+    auto item = std::make_unique<detail::request_job<Task, value>>(std::move(task), box);
     auto deliver = [box, reply = std::move(reply)](reply_result result) mutable {
       reply(result, result == reply_result::answered ? &**box : nullptr);
     };
     auto state = expect_reply(detail::hook<void(reply_result)>(std::move(deliver)), options.name);
-    return send(other, std::make_unique<detail::request_job<Task, value>>(std::move(task), std::move(box)), options,
-                place, std::move(state));
+    return send(other, std::move(item), options, place, std::move(state));
   }
 }
 

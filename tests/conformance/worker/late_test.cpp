@@ -1,0 +1,159 @@
+// What comes late: expectations, requests, farewells and operations that are registered while the worker ends, or when
+// it has ended. Each is told on the right thread, or listed, and what it throws is contained.
+#include <detent/worker.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <string>
+#include <support/canary.hpp>
+#include <support/gate.hpp>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+namespace {
+
+using namespace std::chrono_literals;
+using detent::post_result;
+using detent::reply_result;
+
+bool lists(const detent::worker_report& report, const std::string& kind, const std::string& name, detent::fate what) {
+  for (const detent::undone& u : report.undone_list) {
+    if (u.kind == kind && u.name == name && u.fate == what) return true;
+  }
+  return false;
+}
+
+// A worker whose thread is in a task that it drains: the stage in which callbacks are told is over.
+struct draining {
+  explicit draining(detent::timer_service& service)
+      : w(service, {.name = "draining", .on_error = [this](const std::string& what, std::exception_ptr) {
+                      if (what == "late") errors.fetch_add(1);
+                    }}) {
+    w.start();
+    EXPECT_EQ(w.post([this] {
+      busy.open();
+      stopped.pass();
+    }),
+              post_result::accepted);
+    busy.pass();
+    EXPECT_EQ(w.post([this] {
+      drained.open();
+      release.pass();
+    }),
+              post_result::accepted);
+    w.stop();
+    stopped.open();
+    drained.pass();
+  }
+  std::atomic<int> errors{0};
+  support::gate busy;
+  support::gate stopped;
+  support::gate drained;
+  support::gate release;
+  detent::worker w;
+};
+
+TEST(worker_late, an_expectation_is_told_on_the_workers_thread) {
+  detent::timer_service service;
+  draining d(service);
+  std::atomic<int> told{0};
+  std::atomic<int> elsewhere{0};
+  const detent::expectation kept = d.w.expect(
+      [&](reply_result result) {
+        EXPECT_EQ(result, reply_result::stopped);
+        if (!d.w.is_current()) elsewhere.fetch_add(1);
+        told.fetch_add(1);
+        throw 1;
+      },
+      "late");
+  EXPECT_TRUE(support::never([&] { return told.load() != 0; }));  // The worker's thread is in a task.
+  {
+    const detent::expectation gone = d.w.expect([&](reply_result) { told.fetch_add(100); });
+  }
+  EXPECT_TRUE(lists(d.w.report(), "callback", "late", detent::fate::pending));
+  d.release.open();
+  const detent::worker_report report = d.w.shutdown(support::patience);
+  EXPECT_TRUE(report.complete);
+  EXPECT_EQ(told.load(), 1);
+  EXPECT_EQ(elsewhere.load(), 0);
+  EXPECT_EQ(d.errors.load(), 1);
+  EXPECT_TRUE(lists(report, "callback", "late", detent::fate::threw)) << report.text();
+}
+
+// Where there is no thread any more it is told at once, here; what it lets out goes to `on_error` as ever.
+TEST(worker_late, an_expectation_of_an_ended_worker_is_told_at_once) {
+  detent::timer_service service;
+  draining d(service);
+  d.release.open();
+  EXPECT_TRUE(d.w.shutdown(support::patience).complete);
+  int told = 0;
+  EXPECT_NO_THROW({
+    const detent::expectation e = d.w.expect(
+        [&](reply_result result) {
+          EXPECT_EQ(result, reply_result::stopped);
+          ++told;
+          throw 1;
+        },
+        "late");
+  });
+  EXPECT_EQ(told, 1);
+  EXPECT_EQ(d.errors.load(), 1);
+}
+
+// A refusal is the answer only if the reply is never called.
+TEST(worker_late, a_refused_request_is_answered_once) {
+  detent::timer_service service;
+  detent::worker other(service, {.name = "other"});
+  other.stop();
+  draining d(service);
+  std::atomic<int> told{0};
+  const auto ask = [&] {
+    return d.w.ask(
+        other, [] { return 1; }, [&](reply_result, const int*) { told.fetch_add(1); });
+  };
+  EXPECT_EQ(ask(), post_result::stopping);
+  d.release.open();
+  EXPECT_TRUE(d.w.shutdown(support::patience).complete);
+  EXPECT_EQ(told.load(), 0);
+  EXPECT_EQ(ask(), post_result::accepted);
+  EXPECT_EQ(told.load(), 1);
+}
+
+// A farewell that comes when farewells are over is not said: it is listed.
+TEST(worker_late, a_farewell_is_listed) {
+  detent::timer_service service;
+  support::cage cage;
+  draining d(service);
+  int said = 0;
+  d.w.on_farewell([&] { ++said; }, "early");
+  d.release.open();
+  EXPECT_TRUE(d.w.shutdown(support::patience).complete);
+  EXPECT_EQ(said, 1);
+  d.w.on_farewell([&said, c = support::canary(cage)] { ++said; }, "late");
+  EXPECT_EQ(cage.alive(), 0);
+  EXPECT_TRUE(lists(d.w.report(), "farewell", "late", detent::fate::discarded)) << d.w.report().text();
+  EXPECT_EQ(said, 1);
+}
+
+// An operation that is begun when the stage is over is cancelled at once, and what its cancel function lets out is
+// contained as in the stage.
+TEST(worker_late, an_operation_is_cancelled_at_once) {
+  detent::timer_service service;
+  draining d(service);
+  d.release.open();
+  EXPECT_TRUE(d.w.shutdown(support::patience).complete);
+  int cancels = 0;
+  EXPECT_NO_THROW({
+    const detent::operation o = d.w.in_flight(
+        [&] {
+          ++cancels;
+          throw 1;
+        },
+        "late");
+  });
+  EXPECT_EQ(cancels, 1);
+  EXPECT_EQ(d.errors.load(), 1);
+}
+
+}  // namespace
