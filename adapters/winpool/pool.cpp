@@ -105,8 +105,14 @@ void work_off(engine& e, worker& self) {
       is_late = false;
       continue;
     }
-    if (p.shares == 0 || (is_late && p.threads > std::max(p.least, DWORD{1}))) break;
-    is_late = p.work.wait_for(held, idle_limit) == std::cv_status::timeout;
+    const bool is_spare = p.threads > std::max(p.least, DWORD{1});
+    if (p.shares == 0 || (is_late && is_spare)) break;
+    if (is_spare) {
+      is_late = p.work.wait_for(held, idle_limit) == std::cv_status::timeout;
+    } else {
+      is_late = false;  // Nothing is due here: a pool at rest wakes nobody.
+      p.work.wait(held);
+    }
   }
   --p.idle;
   --p.threads;

@@ -152,6 +152,7 @@ BOOL SetThreadpoolThreadMinimum(PTP_POOL pool, DWORD least) {
   }
   pool->least = least;
   pool->most = std::max(pool->most, least);
+  pool->work.notify_all();  // Who waits without limit may be one too many now.
   return TRUE;
 }
 

@@ -136,6 +136,7 @@ class plan_core {
   }
 
   void take_signals(const std::vector<int>& signals) {
+    if (listener_.joinable()) refuse(EALREADY, "take_signals");
     sigset_t set;
     sigemptyset(&set);
     for (const int number : signals) sigaddset(&set, number);

@@ -12,6 +12,10 @@ namespace detail {
 namespace {
 
 // What the stages without a limit of their own need is bounded by the others.
+bool has_limit(worker_stage stage) noexcept {
+  return stage != worker_stage::refuse && stage != worker_stage::waiters && stage != worker_stage::join;
+}
+
 duration limit_of(const stage_limits& limits, worker_stage stage) noexcept {
   switch (stage) {
     case worker_stage::current_task: return limits.current_task;
@@ -47,8 +51,8 @@ const char* kind_of(worker_stage stage) noexcept {
 duration worker_core::limits_total() const noexcept {
   std::int64_t sum = 0;
   for (std::size_t i = 0; i < worker_stage_count; ++i) {
-    const duration limit = limit_of(options_.limits, static_cast<worker_stage>(i));
-    if (limit != duration::max()) sum = add_ns(sum, limit.count());
+    const auto stage = static_cast<worker_stage>(i);
+    if (has_limit(stage)) sum = add_ns(sum, limit_of(options_.limits, stage).count());
   }
   return duration(sum);
 }
@@ -115,7 +119,7 @@ void worker_core::run_stages() {
 }
 
 void worker_core::close_timers(guard& locked) {
-  doing_ = "timers";
+  name_doing("timers");
   const duration limit = std::max(duration(0), stage_deadline_ - steady_clock::now());
   locked.unlock();
   const wait_result waited = timers_.close_and_wait_for(limit);
@@ -138,40 +142,32 @@ void worker_core::end_callbacks(guard& locked) {
   }
 }
 
-std::vector<std::unique_ptr<job>> worker_core::take_called() {
-  std::vector<job*> called;
+item_queue worker_core::take_called() noexcept {
+  item_queue taken;
   queue_.each([&](job& item) {
-    if (item.caller() != nullptr) called.push_back(&item);
+    if (item.caller() == nullptr) return;
+    queue_.unlink(&item);
+    taken.push(&item);
+    note_item(item, fate::cancelled);
   });
-  std::vector<std::unique_ptr<job>> taken;
-  for (job* item : called) {
-    queue_.unlink(item);
-    taken.emplace_back(item);
-    count(fate::cancelled);
-    note("item", name_of(*item), item->urgency, fate::cancelled);
-  }
   return taken;
 }
 
-std::vector<std::unique_ptr<job>> worker_core::take_items(fate what) {
-  std::vector<std::unique_ptr<job>> taken;
-  while (job* item = queue_.pop()) {
-    taken.emplace_back(item);
-    count(what);
-    note("item", name_of(*item), item->urgency, what);
-  }
+item_queue worker_core::take_items(fate what) noexcept {
+  item_queue taken = std::exchange(queue_, {});
+  taken.each([&](const job& item) { note_item(item, what); });
   return taken;
 }
 
 void worker_core::cancel_waiters(guard& locked) {
-  auto called = take_called();
+  item_queue called = take_called();
   locked.unlock();
-  settle_all(std::move(called), fate::cancelled);
+  settle_all(called, fate::cancelled);
   locked.lock();
 }
 
 void worker_core::call_contained(guard& locked, const char* kind, const std::string& name, hook<void()>& function) {
-  doing_ = name;
+  name_doing(name);
   locked.unlock();
   bool threw = false;
   try {
@@ -196,18 +192,18 @@ void worker_core::cancel_io(guard& locked) {
     operation->cancelling = true;
     operation->canceller = std::this_thread::get_id();
     call_contained(locked, "operation", operation->name, operation->cancel);
+    locked.unlock();
+    operation->cancel = {};  // Its captures go before whoever ends the operation may go on.
+    locked.lock();
     operation->cancelling = false;
     changed_.notify_all();
-    locked.unlock();
-    operation->cancel = {};  // Its captures go here if the operation has ended meanwhile.
-    locked.lock();
   }
   while (!operations_.empty() && !is_stage_over(steady_clock::now())) {
     if (!replies_.empty()) {
       run_reply(locked);
       continue;
     }
-    doing_ = operations_.front()->name;
+    name_doing(operations_.front()->name);
     changed_.wait_until(locked, stage_deadline_);
   }
   doing_.clear();
@@ -231,20 +227,24 @@ void worker_core::end_queue(guard& locked) {
 void worker_core::dispose_queue(guard& locked) {
   const auto heir = options_.at_end == queue_end::hand_over ? heir_.lock() : nullptr;
   if (heir == nullptr || heir.get() == this) {
-    auto left = take_items(fate::discarded);
+    item_queue left = take_items(fate::discarded);
     locked.unlock();
-    settle_all(std::move(left), fate::discarded);
+    settle_all(left, fate::discarded);
     locked.lock();
     return;
   }
   while (job* next = queue_.pop()) {
     std::unique_ptr<job> item(next);
-    const std::string name = item->terms == nullptr ? std::string() : item->terms->name;
-    const std::string shown = name_of(*item);
+    std::string shown;
     const priority urgency = item->urgency;
-    const std::source_location place = item->place;
     locked.unlock();
-    heir->enqueue(item, {.urgency = urgency, .name = name}, place, instant::min());  // Never waits for room there.
+    try {
+      shown = name_of(*item);
+      const std::string name = item->terms == nullptr ? std::string() : item->terms->name;
+      // Never waits for room there.
+      heir->enqueue(item, {.urgency = urgency, .name = name}, std::source_location(item->place), instant::min());
+    } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): then it is discarded.
+    }
     const fate what = item == nullptr ? fate::handed_over : fate::discarded;
     if (item != nullptr) settle(std::move(item), what);
     locked.lock();
@@ -285,7 +285,7 @@ void worker_core::stop_children(guard& locked, bool wait) {
     if (!wait) break;
     {
       const guard named(lock_);
-      doing_ = child->name();
+      name_doing(child->name());
     }
     guard there(child->lock_);
     for (bool ended = false; !ended;) {
@@ -306,15 +306,17 @@ void worker_core::stop_children(guard& locked, bool wait) {
 
 void worker_core::release_resources(guard& locked) {
   // Callbacks of timers may still use them.
+  name_doing("timers");
   locked.unlock();
   timers_.close_and_wait();
   locked.lock();
+  doing_.clear();
   while (!resources_.empty()) {
     std::unique_ptr<owned> last = std::move(resources_.back());
     resources_.pop_back();
     hook<void()> release([&last] { last->clean_up(); });
     call_contained(locked, "resource", last->name, release);
-    doing_ = last->name;
+    name_doing(last->name);
     locked.unlock();
     last.reset();
     locked.lock();
@@ -353,16 +355,22 @@ void worker_core::look_after(guard& locked) {
   stage_report& now_in = stages_[static_cast<std::size_t>(stage_)];
   if (now_in.state == stage_state::running && is_stage_over(steady_clock::now())) {
     now_in.state = stage_state::overdue;
-    now_in.culprit = culprit();
+    try {
+      now_in.culprit = culprit();
+    } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): it stays unnamed.
+    }
+    ask_current(locked);  // First: what runs after the lock was left is another task, which may have time.
     if (!effects_taken_) {
       effects_taken_ = true;
       cancel_waiters(locked);
       locked.unlock();
       timers_.close();
       locked.lock();
-      stop_children(locked, false);
+      try {
+        stop_children(locked, false);
+      } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): the stage does it.
+      }
     }
-    ask_current(locked);
   }
   if (queue_.size() != 0 && steady_clock::now() >= total_) dispose_queue(locked);
 }
@@ -432,16 +440,24 @@ worker_report worker_core::shutdown(duration limit) {
 void worker_core::finish() noexcept {
   if (is_within()) die(options_.name, "on its own thread, or on one of a child of it");
   begin_stop(instant::max());
+  // Its end waits for its timers' calls, and this may be one of them.
+  if (timers_.close_and_wait_for(duration(0)) == wait_result::from_callback) {
+    die(options_.name, "in a callback of its own timers");
+  }
   {
     const wait_mark mark(*this);
     if (!mark.holds()) die(options_.name, "by a worker that it waits for");
     guard locked(lock_);
     while (!await_end(locked, steady_clock::now() + std::chrono::seconds(2), instant::min())) {
-      const std::string stage = to_string(stage_);
-      const std::string what = culprit();
+      const char* const stage = to_string(stage_);
+      std::string what;
+      try {
+        what = culprit();
+      } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): it stays unnamed.
+      }
       locked.unlock();
-      std::fprintf(stderr, "detent: the worker '%s' has not ended: stage %s%s%s\n", options_.name.c_str(),
-                   stage.c_str(), what.empty() ? "" : ", in ", what.c_str());
+      std::fprintf(stderr, "detent: the worker '%s' has not ended: stage %s%s%s\n", options_.name.c_str(), stage,
+                   what.empty() ? "" : ", in ", what.c_str());
       locked.lock();
     }
     // What came after the end.

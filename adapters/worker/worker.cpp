@@ -209,7 +209,12 @@ fate worker_core::run_guarded(job& item) {
   try {
     item.run(now);
   } catch (...) {
-    contain(name_of(item));
+    if (options_.on_error) {
+      try {
+        options_.on_error(name_of(item), std::current_exception());
+      } catch (...) {  // NOLINT(bugprone-empty-catch): see `contain`; nor is there memory for a name.
+      }
+    }
     return fate::threw;
   }
   return fate::unfinished;  // Stands for "done" here: there is no fate for what was done.
@@ -290,8 +295,7 @@ void worker_core::end_item(guard& locked, std::unique_ptr<job> item, fate what) 
   if (done) {
     ++counts_.done;
   } else {
-    count(what);
-    note("item", name_of(*item), item->urgency, what);
+    note_item(*item, what);
   }
   if (!stop_hook_ && !item->is_awaited()) {
     spent_ = std::move(item);
@@ -322,8 +326,8 @@ void worker_core::settle(std::unique_ptr<job> item, fate what) noexcept {
   changed_.notify_all();
 }
 
-void worker_core::settle_all(std::vector<std::unique_ptr<job>> items, fate what) noexcept {
-  for (std::unique_ptr<job>& item : items) settle(std::move(item), what);
+void worker_core::settle_all(item_queue& items, fate what) noexcept {
+  while (job* const item = items.pop()) settle(std::unique_ptr<job>(item), what);
 }
 
 void worker_core::count(fate what) noexcept {
@@ -340,9 +344,25 @@ void worker_core::count(fate what) noexcept {
   }
 }
 
-void worker_core::note(std::string kind, std::string name, priority urgency, fate what) noexcept {
+void worker_core::name_doing(std::string_view name) noexcept {
   try {
-    ++undone_[undone_key(std::move(kind), std::move(name), urgency, what)];
+    doing_ = name;
+  } catch (const std::bad_alloc&) {
+    doing_.clear();
+  }
+}
+
+void worker_core::note_item(const job& item, fate what) noexcept {
+  count(what);
+  try {
+    note("item", name_of(item), item.urgency, what);
+  } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): the counts still tell.
+  }
+}
+
+void worker_core::note(std::string_view kind, std::string_view name, priority urgency, fate what) noexcept {
+  try {
+    ++undone_[undone_key(kind, name, urgency, what)];
   } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): the counts still tell.
   }
 }
@@ -383,8 +403,7 @@ post_result worker_core::enqueue(std::unique_ptr<job>& item, const post_options&
       } else if (options_.when_full == when_full::drop_lowest) {
         displaced.reset(queue_.pop_below(item->urgency));
         if (displaced != nullptr) {
-          count(fate::displaced);
-          note("item", name_of(*displaced), displaced->urgency, fate::displaced);
+          note_item(*displaced, fate::displaced);
         }
       }
     }
@@ -451,8 +470,7 @@ std::unique_ptr<job> worker_core::take_withdrawn(P wanted) {
   });
   if (found == nullptr) return nullptr;
   queue_.unlink(found);
-  count(fate::withdrawn);
-  note("item", name_of(*found), found->urgency, fate::withdrawn);
+  note_item(*found, fate::withdrawn);
   return std::unique_ptr<job>(found);
 }
 
@@ -515,7 +533,9 @@ bool worker_core::forget(const std::shared_ptr<reply_state>& state) noexcept {
   const bool uncalled = state->stage == reply_state::expected || state->stage == reply_state::completed;
   if (state->stage == reply_state::expected) gone.splice(gone.end(), expected_, state->place);
   if (state->stage == reply_state::completed) gone.splice(gone.end(), replies_, state->place);
-  while (state->stage == reply_state::delivering && current_worker != this) changed_.wait(locked);
+  while (state->stage == reply_state::delivering && state->deliverer != std::this_thread::get_id()) {
+    changed_.wait(locked);
+  }
   state->stage = reply_state::over;
   locked.unlock();
   return uncalled;
@@ -549,7 +569,8 @@ void worker_core::run_reply(guard& locked) {
   one.splice(one.end(), replies_, replies_.begin());
   reply_state& state = *one.front();
   state.stage = reply_state::delivering;
-  doing_ = state.name;
+  state.deliverer = std::this_thread::get_id();
+  name_doing(state.name);
   locked.unlock();
   bool threw = false;
   try {
@@ -580,8 +601,13 @@ void worker_core::keep(std::unique_ptr<owned> resource, std::string_view name) {
 }
 
 void worker_core::add_farewell(hook<void()> f, std::string_view name) {
+  farewell late{std::string(name), std::move(f)};  // Ends outside the lock.
   const guard locked(lock_);
-  farewells_.push_back({std::string(name), std::move(f)});
+  if (stopping_ && stage_ > worker_stage::farewells) {
+    note("farewell", name, priority::normal, fate::discarded);
+  } else {
+    farewells_.push_back(std::move(late));
+  }
 }
 
 std::shared_ptr<operation_state> worker_core::add_operation(hook<void()> cancel, std::string_view name) {
@@ -596,7 +622,13 @@ std::shared_ptr<operation_state> worker_core::add_operation(hook<void()> cancel,
     state->cancelled = at_once;
     if (!at_once) operations_.push_back(state);
   }
-  if (at_once) state->cancel();
+  if (at_once) {
+    try {
+      state->cancel();
+    } catch (...) {
+      contain(state->name);
+    }
+  }
   return state;
 }
 

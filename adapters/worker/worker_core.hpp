@@ -46,6 +46,7 @@ struct reply_state {
   // Under the asker's lock.
   enum : std::uint8_t { expected, completed, delivering, over } stage = expected;
   reply_result result = reply_result::answered;
+  std::thread::id deliverer{};
   std::list<std::shared_ptr<reply_state>>::iterator place{};
 };
 
@@ -82,7 +83,10 @@ class item_queue {
   template <class F>
   void each(F f) const {
     for (std::size_t index = priority_count; index-- > 0;) {
-      for (job* item = levels_[index].first; item != nullptr; item = item->next) f(*item);
+      for (job *item = levels_[index].first, *next = nullptr; item != nullptr; item = next) {
+        next = item->next;  // `f` may take the item out.
+        f(*item);
+      }
     }
   }
   std::size_t size() const noexcept { return size_; }
@@ -169,11 +173,13 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   void end_current(guard& locked);
   // Tells whoever waits for the item what became of it, after its captures are gone. No lock held.
   void settle(std::unique_ptr<job> item, fate what) noexcept;
-  void settle_all(std::vector<std::unique_ptr<job>> items, fate what) noexcept;
-  void note(std::string kind, std::string name, priority urgency, fate what) noexcept;  // under the lock
-  void count(fate what) noexcept;                                                       // under the lock
-  std::vector<std::unique_ptr<job>> take_items(fate what);                              // under the lock
-  std::vector<std::unique_ptr<job>> take_called();                                      // under the lock
+  void settle_all(item_queue& items, fate what) noexcept;
+  void note(std::string_view kind, std::string_view name, priority urgency, fate what) noexcept;  // under the lock
+  void note_item(const job& item, fate what) noexcept;  // under the lock; counts it, too
+  void name_doing(std::string_view name) noexcept;      // under the lock
+  void count(fate what) noexcept;                       // under the lock
+  item_queue take_items(fate what) noexcept;            // under the lock
+  item_queue take_called() noexcept;                    // under the lock
 
   void run_stages();
   void enter(guard& locked, worker_stage next);

@@ -141,6 +141,7 @@ TEST(shutdown_plan, signals_ask_and_shorten) {
   {
     detent::shutdown_plan plan({.name = "signalled", .after_second_signal = 2s});
     plan.take_signals({SIGTERM});
+    EXPECT_THROW(plan.take_signals({SIGTERM}), std::system_error);  // It takes them already.
     support::gate release;
     support::gate begun;
     const detent::plan_part blocks = plan.add("blocks", [&](detent::duration) {

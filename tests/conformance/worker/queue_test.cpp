@@ -107,6 +107,34 @@ TEST(worker_queue, wakes_blocked_posters_when_it_stops) {
   EXPECT_EQ(report.undone_list.at(0).name, "kept");
 }
 
+// A stage without a limit has none, whatever the others have.
+TEST(worker_queue, is_drained_without_a_limit) {
+  detent::timer_service service;
+  detent::worker w(service, {.limits = {.current_task = 1ms,
+                                        .callbacks = 1ms,
+                                        .io = 1ms,
+                                        .queue = detent::duration::max(),
+                                        .farewells = 1ms,
+                                        .children = 1ms,
+                                        .resources = 1ms}});
+  support::gate release;
+  int ran = 0;
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_EQ(w.post([&] {
+      release.pass();
+      ++ran;
+    }),
+              post_result::accepted);
+  }
+  w.start();
+  support::background waiter([&] { EXPECT_TRUE(w.shutdown().complete); });
+  EXPECT_TRUE(support::never([&] { return waiter.is_done(); }));
+  release.open();
+  waiter.join();
+  EXPECT_EQ(ran, 3);
+  EXPECT_EQ(w.report().items.discarded, 0u);
+}
+
 TEST(worker_queue, peeks_and_removes) {
   detent::timer_service service;
   detent::worker w(service);

@@ -4,9 +4,12 @@
 
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <memory>
 #include <string>
+#include <support/effort.hpp>
 #include <support/gate.hpp>
+#include <support/heard_child.hpp>
 #include <thread>
 #include <utility>
 
@@ -140,6 +143,22 @@ TEST(worker_waits, a_poster_with_room_waits_no_more) {
     release.open();
     over.pass();
   }
+}
+
+// A worker waits for its timers' calls: one that destroys it in such a call is told, and does not hang.
+TEST(worker_waits, destroyed_in_a_callback_of_its_timers) {
+  if (!support::child_may_have_threads) GTEST_SKIP() << "a fork child cannot have threads here";
+  const support::heard heard = support::in_heard_child([] {
+    detent::timer_service service;
+    auto* w = new detent::worker(service, {.name = "timed-out"});
+    w->start();
+    detent::timer t(w->timers(), [w] { delete w; });
+    t.arm_after(0ms);
+    std::this_thread::sleep_for(support::patience / 2);
+    return 0;
+  });
+  EXPECT_EQ(heard.end, (support::child_end{support::child_end::how::signalled, SIGABRT}));
+  EXPECT_NE(heard.text.find("timed-out"), std::string::npos) << heard.text;
 }
 
 }  // namespace

@@ -87,7 +87,8 @@ struct item_info {
   priority urgency = priority::normal;
 };
 
-// How long each stage may take. What a stage does not need is not passed on to the others.
+// How long each stage may take. What a stage does not need is not passed on to the others; their sum limits the whole,
+// which has no limit where one of them is duration::max().
 struct stage_limits {
   duration current_task = std::chrono::seconds(2);
   duration callbacks = std::chrono::seconds(1);
@@ -294,7 +295,7 @@ class DETENT_EXPORT worker {
   worker(const worker&) = delete;
   worker& operator=(const worker&) = delete;
   // stop(), then waits however long it takes, naming what it waits for every 2 s. Requires: not on this worker's
-  // thread, nor on one of a child of it.
+  // thread, nor on one of a child of it, nor in a callback of its own timers.
   ~worker();
 
   // Starts the thread. A worker that was told to stop, or runs, is left as it is. Throws std::system_error when the OS
@@ -376,7 +377,8 @@ class DETENT_EXPORT worker {
   void on_cleanup(F f, std::string_view name = {}) {
     keep(std::make_unique<detail::owned_function<F>>(std::move(f)), name);
   }
-  // Says goodbye, flushes, closes: in the order of registration, also when the last task threw.
+  // Says goodbye, flushes, closes: in the order of registration, also when the last task threw. One that comes after
+  // the stage `farewells` is listed as discarded.
   template <class F>
     requires std::is_invocable_v<std::decay_t<F>&>
   void on_farewell(F&& f, std::string_view name = {}) {

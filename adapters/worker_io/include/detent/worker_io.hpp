@@ -10,6 +10,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -55,12 +56,14 @@ class io_object : public Object {
 //   destructor     yes     not its own waits for the handler in progress
 //
 //   Handlers run on the loop's thread with no lock held. What they let out is given to the worker as an exception of a
-//   task called "io". The worker may own the loop: own(std::make_unique<worker_io>(w)) is destroyed after its end.
+//   callback called "io", unless memory is too short for that. The worker may own the loop:
+//   own(std::make_unique<worker_io>(w)) is destroyed after its end.
 class worker_io {
  public:
   // Requires: `owner` outlives it.
-  explicit worker_io(worker& owner, std::string_view name = "io")
-      : owner_(owner), in_use_(context_.get_executor()), in_flight_(owner.in_flight([this] { end(); }, name)) {
+  explicit worker_io(worker& owner, std::string_view name = "io") : owner_(owner) {
+    end_.async_wait([this](const asio::error_code&) { close_all(); });
+    in_flight_ = owner.in_flight([this] { end(); }, name);
     thread_ = std::thread([this] { run(); });
   }
   worker_io(const worker_io&) = delete;
@@ -109,22 +112,32 @@ class worker_io {
         context_.run();
         break;
       } catch (...) {
-        // The worker contains it as it contains a task's, and the loop goes on.
-        static_cast<void>(
-            owner_.post([thrown = std::current_exception()] { std::rethrow_exception(thrown); }, {.name = "io"}));
+        tell(std::current_exception());  // And the loop goes on.
       }
     }
     in_flight_ = {};
   }
 
-  // Has the loop close everything; it leaves when the last handler has been called. A second call does nothing.
-  void end() {
-    asio::post(context_, [this] {
-      const std::lock_guard locked(lock_);
-      over_ = true;
-      for (const auto& [object, close] : objects_) close(object);
-      in_use_.reset();
-    });
+  // Has the worker contain it as it contains a callback's: that takes no room in its queue, and is told while it ends.
+  void tell(std::exception_ptr thrown) noexcept {
+    try {
+      auto kept = std::make_shared<expectation>();  // It lives until it is told: its function holds it.
+      *kept = owner_.expect([kept, thrown](reply_result) { std::rethrow_exception(thrown); }, "io");
+      kept->complete();
+    } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): there is no memory to tell anything.
+    }
+  }
+
+  // Has the loop close everything; it leaves when the last handler has been called. A second call does nothing. Needs
+  // no memory: what it ends is the wait that keeps the loop going.
+  void end() noexcept {
+    const std::lock_guard locked(lock_);
+    end_.cancel();
+  }
+  void close_all() noexcept {
+    const std::lock_guard locked(lock_);
+    over_ = true;
+    for (const auto& [object, close] : objects_) close(object);
   }
 
   using closing = void (*)(void* object) noexcept;
@@ -145,8 +158,8 @@ class worker_io {
   bool over_ = false;                           // under the lock
   // Its handlers may hold objects, and are destroyed with it: what objects need is above.
   asio::io_context context_{1};
-  asio::executor_work_guard<asio::io_context::executor_type> in_use_;
-  operation in_flight_;  // of the loop's thread once that is there
+  asio::steady_timer end_{context_, asio::steady_timer::time_point::max()};  // never due; cancelled under the lock
+  operation in_flight_;                                                      // of the loop's thread once that is there
   std::thread thread_;
 };
 
