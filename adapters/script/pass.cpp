@@ -127,9 +127,9 @@ void script_timers::body::settle(script_host& host, ended_list& work) noexcept {
 // Havel keeps the phase and skips what was missed; the web counts from the start of the call.
 std::int64_t script_timers::body::next_deadline_locked(entry& of, std::int64_t started_ns) const {
   if (options_.rules == script_rules::web) return detail::add_ns(started_ns, of.delay_ns);
-  const auto place = detail::place_in_series(detail::add_ns(of.at.deadline_ns, of.delay_ns), of.delay_ns, now_ns());
-  of.missed += place.passed;
-  return place.next_ns;
+  const auto next = detail::place_in_series(detail::add_ns(of.at.deadline_ns, of.delay_ns), of.delay_ns, now_ns());
+  of.missed += next.passed;
+  return next.next_ns;
 }
 
 // Gives the function back to the timer, but for one that ended during its call: whoever ended it has the rest of it.
