@@ -300,6 +300,8 @@ def write_known(known):
 def write_page(known, methods):
     """docs/proof/busted.md: what is known, as the matrix bug x method."""
     bugs = read_bugs()
+    missing = [m.name for m in methods if not any(method == m.name for _, method in known)]
+    methods = [m for m in methods if m.name not in missing]
     found = {n: [m for m in methods if (n, m.name) in known] for n, _, _ in bugs}
     holes = [name for n, name, _ in bugs if len(found[n]) < ENOUGH]
     out = ["# Planted bugs, and who finds them", "",
@@ -307,7 +309,8 @@ def write_page(known, methods):
            "the bug (no memory is touched wrongly, or the model leaves that part out). Which test it was stands in",
            f"[busted.txt](../../tests/stress/busted.txt). A bug that fewer than {ENOUGH} methods find is a hole.", "",
            f"{len(bugs)} bugs, {sum(len(ms) for ms in found.values())} findings, "
-           + (f"{len(holes)} holes: {', '.join(holes)}." if holes else "no hole."), "",
+           + (f"{len(holes)} holes: {', '.join(holes)}." if holes else "no hole.")
+           + (f" Nothing was learned yet by: {', '.join(missing)}." if missing else ""), "",
            "| method | what |", "|---|---|"]
     out += [f"| {m.name} | {m.what} |" for m in methods]
     out += ["", "| | bug | what it breaks | " + " | ".join(m.name for m in methods) + " | methods |", "|---" * (4 + len(methods)) + "|"]
