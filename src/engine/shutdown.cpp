@@ -68,7 +68,7 @@ void core::run_what_is_due(std::int64_t until_ns) noexcept {
       if (inside) break;  // The executor may be this very thread: it runs after the callback, or is withdrawn.
       const std::int64_t begin_ns = platform::read_clock_ns(clock_id::steady);
       if (access_ == access::alone) return;  // Nobody else may call into this service.
-      const std::uint64_t fired_now = tallies_.fired.load(memory_order_relaxed);
+      const std::uint64_t fired_now = tallies_.fired();
       if (patient_until_ns == 0 || fired_now != fired || !may_serve_executor()) {
         fired = fired_now;
         patient_until_ns = add_ns(begin_ns, patience_ns);
