@@ -192,6 +192,7 @@ TEST(G19, RunDueInsideACallbackThatIsWaitedFor) {
   };
   detent::timer_service ending(options());
   detent::timer_service other(options());
+  gate started;
   gate inside;
   gate back;
   detent::timer waited;
@@ -200,10 +201,12 @@ TEST(G19, RunDueInsideACallbackThatIsWaitedFor) {
   waits = detent::timer(ending, [&] {
     if (++calls != 1) return;
     waits.arm_after(0ns);
+    started.pass();
     inside.open();
     waited.close_and_wait();
   });
   waited = detent::timer(other, [&] {
+    started.open();
     inside.pass();
     support::eventually([&] { return waited.status() != detent::timer_state::running; });
     support::never([] { return false; });  // Time for the other to come to its wait.
