@@ -362,15 +362,22 @@ TEST(mode_threads, UpdateWhileTheInitialModeGetsItsHooks) {
   for (std::size_t round = 0; round < rounds; ++round) {
     detent::modes modes(service);
     std::atomic<int> asked{0};
+    support::gate asking;
+    std::atomic<bool> added{false};
     support::background asks([&] {
-      for (int i = 0; i < 20; ++i) modes.update();
+      while (!added.load(std::memory_order_relaxed)) {
+        modes.update();
+        asking.open();
+      }
     });
     support::background adds([&] {
+      asking.pass();
       detent::mode_options mode;
       mode.name = "default";
       mode.priority = 1;
       mode.condition = [&asked, text = std::string(100, 'x')] { return asked.fetch_add(1) >= 0 && text.empty(); };
       EXPECT_EQ(modes.add(std::move(mode)), mode_change::changed);
+      added.store(true, std::memory_order_relaxed);
     });
     asks.join();
     adds.join();
