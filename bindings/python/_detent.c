@@ -69,7 +69,8 @@ static void run_target(PyObject* target, detent_firing* firing) {
   if (is_failed) detent_firing_fail(firing, 1);
 }
 
-static void call_target(PyObject* target, detent_firing* firing) {
+// `is_cleared` (may be NULL) is read with the GIL: the collector has taken the target apart before the call began.
+static void call_target(PyObject* target, detent_firing* firing, const int* is_cleared) {
   if (atomic_load(&ending) != 0) {
     atomic_fetch_add(&dropped, 1);
     return;
@@ -78,7 +79,7 @@ static void call_target(PyObject* target, detent_firing* firing) {
   PyGILState_STATE state = PyGILState_Ensure();
   if (atomic_load(&ending) != 0) {
     atomic_fetch_add(&dropped, 1);
-  } else {
+  } else if (is_cleared == NULL || !*is_cleared) {
     run_target(target, firing);
   }
   PyGILState_Release(state);
@@ -98,7 +99,7 @@ static void end_target(PyObject* target) {
   PyErr_Restore(type, value, trace);
 }
 
-static void on_call(void* context, detent_firing* firing) { call_target(context, firing); }
+static void on_call(void* context, detent_firing* firing) { call_target(context, firing, NULL); }
 
 static void on_release(void* context) {
   if (!can_release()) return;
@@ -119,9 +120,12 @@ static void on_continuation(void* context) {
   if (atomic_load(&ending) != 0) {
     atomic_fetch_add(&dropped, 1);
   } else {
+    call mine = {NULL, NULL, innermost};  // A callback like any other, but of no firing.
+    innermost = &mine;
     PyObject* answer = PyObject_CallMethodNoArgs(context, fire_name);
     if (answer == NULL) PyErr_WriteUnraisable(context);
     Py_XDECREF(answer);
+    innermost = mine.outer;
   }
   PyGILState_Release(state);
   returned = 1;
@@ -291,6 +295,8 @@ static PyObject* service_new(PyTypeObject* type, PyObject* args, PyObject* kwarg
 
 static void service_dealloc(PyObject* object) {
   service_object* self = (service_object*)object;
+  PyObject *type, *value, *trace;
+  PyErr_Fetch(&type, &value, &trace);  // An exception may have dropped it, and what follows may run Python.
   if (self->weak != NULL) PyObject_ClearWeakRefs(object);
   detent_service* service = self->service;
   doomed_group* doomed = self->doomed;
@@ -314,6 +320,7 @@ static void service_dealloc(PyObject* object) {
   }
   Py_END_ALLOW_THREADS
   Py_XDECREF(clock);
+  PyErr_Restore(type, value, trace);
 }
 
 #define SERVICE(object) (((service_object*)(object))->service)
@@ -677,6 +684,8 @@ struct handle_object;
 typedef struct {
   PyObject* target;              // NULL once its release has begun
   struct handle_object* handle;  // NULL once that object is gone
+  int is_cleared;                // The collector has begun to take apart what the target is made of.
+  atomic_int begun;              // Calls that have begun, perhaps without the GIL so far: they keep the target.
 } bond;
 
 typedef struct handle_object {
@@ -687,7 +696,12 @@ typedef struct handle_object {
 
 #define TIMER(object) (((handle_object*)(object))->timer)
 
-static void on_handle_call(void* context, detent_firing* firing) { call_target(((bond*)context)->target, firing); }
+static void on_handle_call(void* context, detent_firing* firing) {
+  bond* b = context;
+  atomic_fetch_add(&b->begun, 1);
+  call_target(b->target, firing, &b->is_cleared);
+  atomic_fetch_sub(&b->begun, 1);
+}
 
 static void on_handle_release(void* context) {
   bond* b = context;
@@ -723,7 +737,10 @@ static PyObject* handle_new(PyTypeObject* type, PyObject* args, PyObject* kwargs
     Py_DECREF(self);
     return PyErr_NoMemory();
   }
-  *b = (bond){Py_NewRef(target), self};
+  b->target = Py_NewRef(target);
+  b->handle = self;
+  b->is_cleared = 0;
+  atomic_init(&b->begun, 0);
   self->bond = b;
   self->service = Py_NewRef(in_group ? ((group_object*)home)->service : home);
   int result = in_group ? detent_timer_new_in(GROUP(home), &options, on_handle_call, b, on_handle_release, &self->timer)
@@ -736,12 +753,14 @@ static PyObject* handle_new(PyTypeObject* type, PyObject* args, PyObject* kwargs
 
 static int handle_traverse(PyObject* object, visitproc visit, void* arg) {
   handle_object* self = (handle_object*)object;
-  if (self->bond != NULL) Py_VISIT(self->bond->target);
+  if (self->bond != NULL && atomic_load(&self->bond->begun) == 0) Py_VISIT(self->bond->target);
   Py_VISIT(self->service);
   return 0;
 }
 
 static int handle_clear(PyObject* object) {
+  handle_object* self = (handle_object*)object;
+  if (self->bond != NULL) self->bond->is_cleared = 1;
   detent_timer_close(TIMER(object));
   return 0;
 }
@@ -934,7 +953,7 @@ static PyTypeObject firing_type = {
 static PyObject* current_firing(PyObject* module, PyObject* unused) {
   (void)module;
   (void)unused;
-  if (innermost == NULL) Py_RETURN_NONE;
+  if (innermost == NULL || innermost->firing == NULL) Py_RETURN_NONE;
   if (innermost->object == NULL) {
     firing_object* made = PyObject_New(firing_object, &firing_type);
     if (made == NULL) return NULL;

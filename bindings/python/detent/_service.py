@@ -2,7 +2,7 @@
 
 Delays and limits are seconds, as numbers, or `datetime.timedelta`; a limit of None is none. What may block is `wait`,
 names with `_and_wait`, `shutdown`, and leaving a `with` block; it releases the GIL, and Ctrl-C ends it in the main
-thread (`cancel_and_wait` excepted). An exception in a callback goes to `sys.unraisablehook`, and a series goes on.
+thread (`cancel_and_wait` and `shutdown` excepted: a limit ends those). An exception in a callback goes to `sys.unraisablehook`, and a series goes on.
 """
 
 from __future__ import annotations
@@ -454,9 +454,10 @@ def default_service() -> Service:
     global _default
     service = _default
     if service is None:
+        made = Service(threads=4)  # Outside of the lock, as is its end if another thread was faster.
         with _default_lock:
             if _default is None:
-                _default = Service(threads=4)
+                _default = made
             service = _default
     return service
 
@@ -465,7 +466,8 @@ def use_service(service: Service) -> None:
     """From now on `Timer`, `after` and `every` use `service`; what is pending stays where it is."""
     global _default
     with _default_lock:
-        _default = service
+        before, _default = _default, service
+    del before  # Perhaps the last reference, whose end waits for callbacks: not under the lock.
 
 
 def after(delay: Seconds, function: Callable[..., Any], *args: Any, name: Optional[str] = None) -> Scheduled:

@@ -115,12 +115,13 @@ class Timer(threading.Thread):
     @property
     def finished(self) -> threading.Event:
         """Set once the timer is over or cancelled."""
-        if self._finished is None:
-            made = threading.Event()
+        made = self._finished
+        if made is None:
+            # Seen by `_end` and `cancel` first, looked after them then: one of the two sets it.
+            made = self.__dict__.setdefault("_finished", threading.Event())
             if self._is_over or self._is_cancelled:
                 made.set()
-            self._finished = made
-        return self._finished
+        return made
 
     # --- The life of a timer. ---------------------------------------------------------------------------------------
 
@@ -131,11 +132,14 @@ class Timer(threading.Thread):
         if self._started_era >= 0:
             raise RuntimeError("threads can only be started once")
         delay_ns = to_ns(self.interval)
-        self._started_era = _era
         if self._is_cancelled or (self._finished is not None and self._finished.is_set()):
+            self._started_era = _era
             self._end()
             return
-        core = default_service()._core
+        core = default_service()._core  # If there is none to be had, the timer is not started.
+        if self._started_era >= 0:
+            raise RuntimeError("threads can only be started once")
+        self._started_era = _era
         self._core = core
         if not self._timer_daemon:
             _detent.add_hold(1)
@@ -190,9 +194,11 @@ class Timer(threading.Thread):
 
     def _over(self) -> None:
         if not self._timer_daemon and self._started_era == _era and _detent.add_hold(-1) <= 0:
-            gate = _exit_gate
-            if gate is not None and gate.locked():
-                gate.release()
+            try:
+                if _exit_gate is not None:
+                    _exit_gate.release()
+            except RuntimeError:  # It is open already.
+                pass
         self._end()
 
     def _end(self) -> None:

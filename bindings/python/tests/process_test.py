@@ -236,6 +236,25 @@ class Process(unittest.TestCase):
             service.shutdown()
             """, "dropped\n")
 
+    def test_the_default_service_is_dropped_outside_of_its_lock(self):
+        self.expect("""
+            import threading, detent
+            inside, go = threading.Event(), threading.Event()
+            def last():
+                inside.set()
+                go.wait()
+                detent.use_service(detent.Service())
+                print("changed again", flush=True)
+            service = detent.Service()
+            handle = service.timer(last)
+            handle.arm_after(0)
+            inside.wait()
+            detent.use_service(service)
+            del handle, service
+            threading.Timer(0.3, go.set).start()
+            detent.use_service(detent.Service())     # ends the one before, which waits for its call
+            """, "changed again\n")
+
     # --- fork.
 
     def test_a_child_has_no_timer_of_its_parent(self):

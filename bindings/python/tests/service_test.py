@@ -204,6 +204,24 @@ class OnManualClock(unittest.TestCase):
         self.assertEqual(self.clock.advance(5), 0)
         self.assertEqual(self.service.counters()["alive"], 0)
 
+    def test_a_service_dropped_by_an_exception_runs_what_is_left(self):
+        heard = heard_unraisable(self)
+
+        def with_a_continuation():
+            service = detent.Service(by_user=True)
+            service.timer(print).close_then(self.calls.append, "over")
+            return service
+
+        with self.assertRaises(ZeroDivisionError):
+            [with_a_continuation(), 1 / 0]
+        self.assertEqual((self.calls, heard), (["over"], []))
+
+    def test_a_continuation_is_a_callback_without_a_firing(self):
+        self.service.timer(print).close_then(lambda: self.calls.append((detent.firing(), detent._detent.in_callback())))
+        self.clock.advance(1)
+        self.assertEqual(self.calls, [(None, True)])
+        self.assertFalse(detent._detent.in_callback())
+
     def test_the_clock_may_go_before_the_service(self):
         self.clock = None
         self.service.after(1, self.calls.append, 1)
@@ -341,6 +359,33 @@ class OnThreads(unittest.TestCase):
                 interrupt.start()
                 timer.wait()
             interrupt.join()
+
+    def test_the_collector_takes_nothing_apart_that_is_about_to_be_called(self):
+        # The call has begun and wants the GIL, which this thread keeps until the collector is through.
+        heard, seen = heard_unraisable(self), []
+
+        class Owner:
+            def __init__(self, service):
+                self.timer = service.timer(self.tick)
+
+            def tick(self):
+                seen.append("timer" in self.__dict__)
+
+        with detent.Service() as service:
+            owner = Owner(service)
+            before = sys.getswitchinterval()
+            sys.setswitchinterval(100)
+            try:
+                owner.timer.arm_after(0)
+                while owner.timer.state is not State.RUNNING:
+                    pass
+                del owner
+                gc.collect()
+            finally:
+                sys.setswitchinterval(before)
+            while not seen and not heard:
+                time.sleep(0.001)
+        self.assertEqual((seen, heard), ([True], []))
 
     def test_a_loop_of_the_users(self):
         import select

@@ -319,6 +319,36 @@ class DetentTimer(Rows, unittest.TestCase):
     cancel_answers = True
     is_dead_at_once_after_cancel = True
 
+    def test_a_start_without_a_service_is_none(self):
+        timer = self.make(0)
+        before = detent._timer.default_service
+
+        def refuse():
+            raise OSError("no thread")
+
+        detent._timer.default_service = refuse
+        try:
+            self.assertRaises(OSError, timer.start)
+        finally:
+            detent._timer.default_service = before
+        self.assertFalse(timer.is_alive())
+        timer.start()
+        timer.join(30)
+        self.assertTrue(timer.finished.is_set())
+
+    def test_finished_is_set_if_the_timer_ends_while_it_is_made(self):
+        class EndsMeanwhile(detent.Timer):
+            @property
+            def _is_cancelled(self):
+                self._end()  # as the service's thread may do at any moment
+                return False
+
+            @_is_cancelled.setter
+            def _is_cancelled(self, value):
+                pass
+
+        self.assertTrue(EndsMeanwhile(1, print).finished.is_set())
+
 
 if __name__ == "__main__":
     unittest.main()
