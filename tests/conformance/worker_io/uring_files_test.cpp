@@ -12,6 +12,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <support/effort.hpp>
 #include <support/gate.hpp>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -27,6 +28,7 @@ using file = detent::io_object<asio::stream_file>;
 
 // What the kernel says against it; nothing, if it has io_uring.
 std::string refusal() {
+  if (support::under_tsan) return "the thread sanitizer does not see what the kernel hands over";
   io_uring ring{};
   const int result = ::io_uring_queue_init(2, &ring, 0);
   if (result < 0) return std::error_code(-result, std::generic_category()).message();
