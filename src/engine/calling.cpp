@@ -2,6 +2,7 @@
 //
 //   claim (T4) -> call_user -> series resumes (T6) -> a spent id-only timer ends (T11), finish (T5) -> settle (H4)
 #include "engine/core.hpp"
+#include "engine/on_stack.hpp"
 
 #include <bit>
 #include <cstdio>

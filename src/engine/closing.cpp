@@ -1,5 +1,6 @@
 // closing: the birth of a timer's record and its end. Captures are destroyed here, with no lock held.
 #include "engine/core.hpp"
+#include "engine/on_stack.hpp"
 
 #include <cerrno>
 #include <cstring>

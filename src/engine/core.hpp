@@ -457,44 +457,6 @@ class core {
   [[no_unique_address]] order_point lock_order_;  // as of a record, for every callback of the service
 };
 
-// A cycle with the names of its timers, as they were while all of its calls lasted.
-struct core::named_cycle : cycle {
-  named_cycle() noexcept { note = &add_name; }
-  static void add_name(cycle& self, const call_key& call) noexcept;
-  std::size_t count = 0;
-  timer_name names[cycle_limit];
-};
-
-// Keeps the core while it lives.
-class core::held_share {
- public:
-  explicit held_share(core* owner) noexcept : owner_(owner) { owner_->share(); }
-  ~held_share() { owner_->unshare(); }
-  held_share(const held_share&) = delete;
-  held_share& operator=(const held_share&) = delete;
-
- private:
-  core* const owner_;
-};
-
-// While it lives, user code of a record runs: its callback, or the destruction of its callable.
-class core::user_code {
- public:
-#if DETENT_THREAD_SANITIZER || DETENT_TRACKS_LOCKS
-  user_code(core* owner, std::uint32_t index) noexcept;
-  ~user_code();
-  user_code(const user_code&) = delete;
-  user_code& operator=(const user_code&) = delete;
-
- private:
-  core* const owner_;
-  cold_part& cold_;
-  group_record* const group_;
-#else
-  user_code(core*, std::uint32_t) noexcept {}
-#endif
-};
-
 // The list of cores alive, for fork (process.cpp).
 void enlist(core* alive) noexcept;
 void delist(core* dying) noexcept;

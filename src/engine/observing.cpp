@@ -1,5 +1,6 @@
 // observing: what the service tells about itself. Strings are built here and nowhere else.
 #include "engine/core.hpp"
+#include "engine/on_stack.hpp"
 
 #include <cstdio>
 #include <cstdlib>

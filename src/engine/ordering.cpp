@@ -2,6 +2,7 @@
 // verb may wait for it. A verb tells before it looks whether there is anything to wait for, but not when it never could
 // wait: with a limit, inside the very call, for what is closed and quiet.
 #include "engine/core.hpp"
+#include "engine/on_stack.hpp"
 
 #include <optional>
 

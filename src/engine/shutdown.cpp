@@ -5,6 +5,7 @@
 //
 // The first caller works the stages; later callers can only shorten its wait, and get the same report.
 #include "engine/core.hpp"
+#include "engine/on_stack.hpp"
 
 #include <cstdio>
 #include <utility>

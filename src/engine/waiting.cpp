@@ -4,6 +4,7 @@
 // WAITING in words.hpp. What is waited for is always the end of one call; groups and shutdown wait for one after the
 // other.
 #include "engine/core.hpp"
+#include "engine/on_stack.hpp"
 
 #include <optional>
 
