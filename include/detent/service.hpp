@@ -176,7 +176,8 @@ class DETENT_EXPORT timer_service {
   run_answer run_due() noexcept;
 
   // The steady instant at which `run_due` should be called next; time_point::max() when nothing is pending. From then
-  // on an earlier arming on another thread makes `fd` readable.
+  // on an earlier arming on another thread makes `fd` readable. Inside a callback, and beside a look on another thread,
+  // it is now: ask again when that is over.
   steady_clock::time_point next_deadline() noexcept;
 
   // Becomes readable when `run_due` should be called: poll it, do not read it. -1 when the OS refused, or in a service

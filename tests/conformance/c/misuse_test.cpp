@@ -306,7 +306,7 @@ const std::vector<row> in_callback = {
     ROW(DETENT_OK, detent_clock_suspend, w.clock, ms, &w.count),
     ROW(DETENT_OK, detent_clock_step_system, w.clock, ms, &w.count),
     ROW(DETENT_OK, detent_clock_now, w.clock, DETENT_CLOCK_BOOTTIME, &w.now_ns),
-    ROW(DETENT_NEVER, detent_service_next_deadline_ns, w.service),
+    ROW(2 * ms, detent_service_next_deadline_ns, w.service),  // now: look again
     ROW(-1, detent_service_fd, w.service),
     ROW(DETENT_OK, detent_service_now, w.service, DETENT_CLOCK_STEADY, &w.now_ns),
     ROW(DETENT_OK, detent_service_cancel_all, w.service, &w.count),

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <memory>
 #include <stdexcept>
 #include <support/child.hpp>
 #include <support/executors.hpp>
@@ -28,7 +29,8 @@ void between(detent::detail::chaos_at point) noexcept {
   lets_go.load()->pass();
 }
 
-// Records whose indices follow each other share a lock.
+// Records whose indices follow each other share a lock. `body` answers whether it comes back in a fork child, which has
+// no such thread and leaves all this as it is.
 template <class Body>
 void while_another_thread_arms(detent::timer& armed, Body body) {
   support::gate inside;
@@ -36,15 +38,17 @@ void while_another_thread_arms(detent::timer& armed, Body body) {
   holds = &inside;
   lets_go = &leave;
   detent::detail::set_chaos_hook(&between);
-  {
-    const support::background holder([&] {
-      armer = std::this_thread::get_id();
-      armed.arm_every(1h);
-    });
-    EXPECT_TRUE(inside.pass());
-    body();
-    leave.open();
+  auto holder = std::make_unique<support::background>([&] {
+    armer = std::this_thread::get_id();
+    armed.arm_every(1h);
+  });
+  EXPECT_TRUE(inside.pass());
+  if (body()) {
+    static_cast<void>(holder.release());
+    return;
   }
+  leave.open();
+  holder.reset();
   detent::detail::set_chaos_hook(nullptr);
   armer = std::thread::id();
 }
@@ -64,6 +68,7 @@ TEST(fork_child, drops_the_tasks_that_its_parent_keeps) {
                 return 0;
               }),
               support::exited(0));
+    return false;
   });
   EXPECT_EQ(keeps.run_all(), 1U);
 }
@@ -74,15 +79,14 @@ TEST(fork_child, detaches_and_throws_in_its_callback) {
   options.executor = detent::on_driver{};
   detent::timer_service service(std::move(options));
   support::child_end end{};
-  bool is_child = false;
   detent::timer armed(service, [] {});
   detent::timer t(service, [&](detent::firing& f) {
     while_another_thread_arms(armed, [&] {
       end = support::in_child([&] {
-        is_child = true;
         f.detach();
         return 0;
       });
+      return false;
     });
   });
   t.arm_after(0ns);
@@ -92,7 +96,10 @@ TEST(fork_child, detaches_and_throws_in_its_callback) {
   // Out of the callback, in the child: what was thrown is nobody's.
   pid_t child = -1;
   detent::timer throws(service, [&] {
-    while_another_thread_arms(armed, [&] { child = support::fork_patiently(); });
+    while_another_thread_arms(armed, [&] {
+      child = support::fork_patiently();
+      return child == 0;
+    });
     if (child == 0) throw std::runtime_error("in the child");
   });
   throws.arm_after(0ns);
