@@ -15,13 +15,14 @@ namespace {
 thread_local bool is_short_of_memory = false;
 }
 
-void* operator new(std::size_t size) {
+// Inlined, the compiler would take them for a mismatch.
+[[gnu::noinline]] void* operator new(std::size_t size) {
   void* const place = is_short_of_memory ? nullptr : std::malloc(size == 0 ? 1 : size);
   if (place == nullptr) throw std::bad_alloc();
   return place;
 }
-void operator delete(void* place) noexcept { std::free(place); }
-void operator delete(void* place, std::size_t) noexcept { std::free(place); }
+[[gnu::noinline]] void operator delete(void* place) noexcept { std::free(place); }
+[[gnu::noinline]] void operator delete(void* place, std::size_t) noexcept { std::free(place); }
 
 namespace {
 
