@@ -255,8 +255,8 @@ DETENT_C_API void detent_shutdown_report_free(detent_shutdown_report* report) DE
 
 // Driven by the caller's loop. Answers a detent_run_result; `count` (may be NULL) gets the firings handed out.
 DETENT_C_API int detent_service_run_due(detent_service* service, size_t* count) DETENT_C_NOEXCEPT;
-// When `run_due` is due next, on the steady clock; DETENT_NEVER when nothing is pending, and for NULL. Inside a callback,
-// and beside a look on another thread, now: ask again.
+// When `run_due` is due next, on the steady clock; DETENT_NEVER when nothing is pending, and for NULL. Inside a
+// callback, and beside a look on another thread, it is now: ask again.
 DETENT_C_API int64_t detent_service_next_deadline_ns(detent_service* service) DETENT_C_NOEXCEPT;
 // Readable when `run_due` is due: poll it, do not read or close it. -1 where there is none.
 DETENT_C_API int detent_service_fd(detent_service* service) DETENT_C_NOEXCEPT;
