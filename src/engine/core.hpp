@@ -333,7 +333,7 @@ class core {
   // driver.cpp; all of it driver role
   static void drive_main(void* self);
   void drive() noexcept;
-  void sleep_until_due(std::size_t handed) noexcept;
+  void sleep_until_due() noexcept;
   bool publish_sleep() noexcept;
   void spin_until(std::int64_t asked_ns, std::int64_t until_ns, eventcount::ticket seen) noexcept;
   void set_alarms() noexcept;

@@ -14,18 +14,6 @@ namespace {
 constexpr std::uint64_t key_of(instant at) noexcept { return at / resolution_ns; }
 constexpr instant instant_of(std::uint64_t key) noexcept { return key * resolution_ns; }
 
-// A look that handed out many firings lets the next sleep be longer by a microsecond for each but the first, up to what
-// the kernel rounds every ordinary thread's sleeps by: going to sleep and waking cost more than a firing, and what is
-// due so often is late by most of a wake-up anyway. Who is alone, further ahead than that, is met exactly
-// (docs/decisions/0066).
-constexpr std::size_t slack_per_firing_ns = 1'000;
-constexpr std::size_t slack_limit_ns = 50'000;
-
-constexpr std::int64_t slack_ns(std::size_t handed, std::uint64_t ahead_ns) noexcept {
-  if (handed < 2 || ahead_ns > slack_limit_ns) return 0;
-  return static_cast<std::int64_t>(std::min(handed - 1, slack_limit_ns / slack_per_firing_ns) * slack_per_firing_ns);
-}
-
 constexpr clock_id every_clock[] = {clock_id::steady, clock_id::boottime, clock_id::system};
 
 }  // namespace
@@ -40,9 +28,9 @@ void core::drive_main(void* self) {
 
 void core::drive() noexcept {
   for (;;) {
-    const std::size_t handed = look(SIZE_MAX);
+    look(SIZE_MAX);
     if (stopping_.load(memory_order_relaxed) || is_gone()) return;  // Q2 <- Q1, by S4.
-    sleep_until_due(handed);
+    sleep_until_due();
   }
 }
 
@@ -191,8 +179,7 @@ void core::awake() noexcept {
   for (sleep_instant& s : sleepers_) s.until.store(sleep_instant::awake, memory_order_relaxed);  // S5: no partner.
 }
 
-// `handed`: by the look before.
-void core::sleep_until_due(std::size_t handed) noexcept {
+void core::sleep_until_due() noexcept {
   const bool in_poll = poll_ready_.load(memory_order_acquire);     // P2 <- P3.
   sleeps_in_poll_.store(in_poll, memory_order_release);            // P1: before S1.
   const eventcount::ticket ticket = driver_sleep_.prepare();       // S4 <- S3.
@@ -206,11 +193,8 @@ void core::sleep_until_due(std::size_t handed) noexcept {
       record_wheel* tokens = wheel_of(clock_id::steady);
       const std::uint64_t next = tokens == nullptr ? record_wheel::nothing : tokens->next();
       const std::int64_t until_ns = next == record_wheel::nothing ? platform::forever_ns : to_ns(instant_of(next));
-      std::int64_t lead_ns = 0;  // Negative: slack.
-      if (options_.spin_percent == 0) {
-        // A deadline before what was reached is late already: the difference wraps, and nothing is added.
-        if (tokens != nullptr) lead_ns = -slack_ns(handed, instant_of(next) - instant_of(tokens->reached()));
-      } else if (until_ns != platform::forever_ns) {
+      std::int64_t lead_ns = 0;
+      if (options_.spin_percent != 0 && until_ns != platform::forever_ns) {
         const std::int64_t now_ns = platform::read_clock_ns(clock_id::steady);
         if (now_ns < until_ns) lead_ns = spin_.lead_ns(now_ns);
       }
@@ -218,7 +202,7 @@ void core::sleep_until_due(std::size_t handed) noexcept {
       driver_sleep_.wait_watched(busted(bug::late_ticket) ? driver_sleep_.prepare() : ticket, until_ns - lead_ns,
                                  tallies_.rescues,
                                  [this] { return read_in_order(mail_.inbox, access_, memory_order_release) != 0; });
-      if (lead_ns > 0) spin_until(until_ns - lead_ns, until_ns, ticket);
+      if (lead_ns != 0) spin_until(until_ns - lead_ns, until_ns, ticket);
     }
     tallies_.wakeups.fetch_add(1, memory_order_relaxed);
   }

@@ -109,21 +109,33 @@ std::size_t manual_state::move(clock_set moving, std::int64_t by_ns) {
   }
 }
 
-bool manual_state::begin_move() noexcept {
-  if (!moving_.exchange(true, memory_order_acquire)) return true;  // V3 <- V3.
-  call_frame::check_not_left();
-  return false;
-}
+// One move at a time. It ends with the scope, also where a list of services finds no memory.
+class manual_state::one_move {
+ public:
+  explicit one_move(manual_state& clock) noexcept
+      : clock_(clock), begun_(!clock.moving_.exchange(true, memory_order_acquire)) {  // V3 <- V3.
+    if (!begun_) call_frame::check_not_left();
+  }
+  ~one_move() {
+    if (begun_) clock_.moving_.store(false, memory_order_release);  // V3.
+  }
+  one_move(const one_move&) = delete;
+  one_move& operator=(const one_move&) = delete;
+  explicit operator bool() const noexcept { return begun_; }
+
+ private:
+  manual_state& clock_;
+  const bool begun_;
+};
 
 std::size_t manual_state::advance(std::int64_t by_ns) {
-  if (!begin_move()) return 0;
-  const std::size_t fired = move(all_clocks, by_ns < 0 ? 0 : by_ns);
-  moving_.store(false, memory_order_release);  // V3.
-  return fired;
+  const one_move mine(*this);
+  return mine ? move(all_clocks, by_ns < 0 ? 0 : by_ns) : 0;
 }
 
 std::size_t manual_state::step() {
-  if (!begin_move()) return 0;
+  const one_move mine(*this);
+  if (!mine) return 0;
   std::size_t fired = look_everywhere(1);
   // A token may be left over from a firing that was withdrawn: alone it is no reason to move the clock.
   while (fired == 0 && has_deadline()) {
@@ -132,21 +144,20 @@ std::size_t manual_state::step() {
     shift(all_clocks, next);
     fired = look_everywhere(1);
   }
-  moving_.store(false, memory_order_release);  // V3.
   return fired;
 }
 
 std::size_t manual_state::suspend(std::int64_t by_ns) {
-  if (!begin_move()) return 0;
+  const one_move mine(*this);
+  if (!mine) return 0;
   // Nothing runs while the machine sleeps: the clocks jump, and what became due fires on waking.
   shift(sleeping_clocks, by_ns < 0 ? 0 : by_ns);
-  const std::size_t fired = move(all_clocks, 0);
-  moving_.store(false, memory_order_release);  // V3.
-  return fired;
+  return move(all_clocks, 0);
 }
 
 std::size_t manual_state::step_system(std::int64_t by_ns) {
-  if (!begin_move()) return 0;
+  const one_move mine(*this);
+  if (!mine) return 0;
   shift(1U << static_cast<unsigned>(clock_id::system), by_ns);
   for (core* service : services()) {
     // Further out on this thread, in a shutdown's last look, nobody else can be in the wheel.
@@ -155,9 +166,7 @@ std::size_t manual_state::step_system(std::int64_t by_ns) {
     if (took) service->leave_role();
     service->unshare();
   }
-  const std::size_t fired = move(all_clocks, 0);
-  moving_.store(false, memory_order_release);  // V3.
-  return fired;
+  return move(all_clocks, 0);
 }
 
 }  // namespace detent::inline v0::detail

@@ -39,7 +39,7 @@ class manual_state {
   static constexpr clock_set all_clocks = 7;
   static constexpr clock_set sleeping_clocks = 6;  // boottime and system go on while the machine is suspended
 
-  bool begin_move() noexcept;
+  class one_move;
   std::size_t move(clock_set moving, std::int64_t by_ns);
   std::int64_t until_next(clock_set moving);
   bool has_deadline();
