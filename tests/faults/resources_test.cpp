@@ -254,6 +254,21 @@ TEST(ResourcesOfAManualClock, AServiceOnItIsMadeOrRefused) {
   });
 }
 
+// What the first move could not do, the next one does.
+TEST(ResourcesOfAManualClock, AMoveWithoutMemoryLeavesItMovable) {
+  for_every_failure([](int k) {
+    manual_clock clock;
+    timer_service service(clock);
+    int calls = 0;
+    timer t(service, [&] { ++calls; });
+    t.arm_after(1s);
+    const answer told = with_failure(k, [&] { clock.advance(1s); });
+    EXPECT_EQ(told, has_failed ? answer::refused : answer::done);
+    clock.advance(1s);
+    EXPECT_EQ(calls, 1);
+  });
+}
+
 // A callable too large for the record is on the heap.
 TEST(ResourcesOfATimer, TheFormWithAnErrorCodeSetsIt) {
   timer_service service;
