@@ -130,7 +130,12 @@ def main():
         write_page(read(LEDGER))
         print(page(read(LEDGER)), end="")
         return 0
-    return run(given)
+    try:
+        return run(given)
+    except KeyboardInterrupt:  # What was explored up to the last chunk is noted already.
+        if given.ledger == LEDGER:
+            write_page(read(LEDGER))
+        return 130
 
 
 if __name__ == "__main__":
