@@ -15,14 +15,25 @@ namespace {
 thread_local bool is_short_of_memory = false;
 }
 
-// Inlined, the compiler would take them for a mismatch.
+// The whole set: what one of them gave, another takes back. Inlined, the compiler would take them for a mismatch.
+[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  return is_short_of_memory ? nullptr : std::malloc(size == 0 ? 1 : size);
+}
 [[gnu::noinline]] void* operator new(std::size_t size) {
-  void* const place = is_short_of_memory ? nullptr : std::malloc(size == 0 ? 1 : size);
+  void* const place = operator new(size, std::nothrow);
   if (place == nullptr) throw std::bad_alloc();
   return place;
 }
+[[gnu::noinline]] void* operator new[](std::size_t size) { return operator new(size); }
+[[gnu::noinline]] void* operator new[](std::size_t size, const std::nothrow_t& none) noexcept {
+  return operator new(size, none);
+}
 [[gnu::noinline]] void operator delete(void* place) noexcept { std::free(place); }
 [[gnu::noinline]] void operator delete(void* place, std::size_t) noexcept { std::free(place); }
+[[gnu::noinline]] void operator delete(void* place, const std::nothrow_t&) noexcept { std::free(place); }
+[[gnu::noinline]] void operator delete[](void* place) noexcept { std::free(place); }
+[[gnu::noinline]] void operator delete[](void* place, std::size_t) noexcept { std::free(place); }
+[[gnu::noinline]] void operator delete[](void* place, const std::nothrow_t&) noexcept { std::free(place); }
 
 namespace {
 
