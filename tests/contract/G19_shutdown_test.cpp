@@ -644,6 +644,7 @@ TEST(G19, ArmingsThatRaceWithShutdownAreAccountedFor) {
     std::atomic<std::uint64_t> armed{0};
     std::atomic<std::uint64_t> ended{0};
     std::atomic<std::uint64_t> fired{0};
+    std::atomic<int> ready{0};  // a timer made beside the shutdown may be reported: its callable is being destroyed
     gate go;
     std::uint64_t withdrawn = 0;
     std::vector<detent::timer> timers[3];  // they outlive the shutdown: what a destructor withdraws it would not count
@@ -653,6 +654,7 @@ TEST(G19, ArmingsThatRaceWithShutdownAreAccountedFor) {
         armers.push_back(std::make_unique<background>([&, n] {
           std::vector<detent::timer>& mine = timers[n];
           for (int i = 0; i < 50; ++i) mine.emplace_back(service, [&] { ++fired; });
+          ++ready;
           go.pass();
           for (std::size_t i = 0;; ++i) {
             detent::timer& t = mine[i % mine.size()];
@@ -668,6 +670,7 @@ TEST(G19, ArmingsThatRaceWithShutdownAreAccountedFor) {
           }
         }));
       }
+      support::eventually([&] { return ready == 3; });
       go.open();
       support::eventually([&] { return armed > 200; });
       const detent::shutdown_report report = service.shutdown();
