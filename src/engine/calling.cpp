@@ -15,7 +15,7 @@ call_frame::call_frame(core* the_core, std::uint32_t index, const group_record* 
   key = {the_core, index, group, false};
   outer = innermost;
   current.frame_ = this;
-  innermost = this;
+  innermost = this;  // NOLINT(cppcoreguidelines-prefer-member-initializer): what the reference names
 }
 
 // Stacks grow downwards: a live call stands above whoever it has called. On a stack of the user's making (a

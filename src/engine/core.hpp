@@ -148,6 +148,7 @@ class core {
   static void unshare_group(group_record* group) noexcept;
   static std::size_t cancel_group(group_record* group) noexcept;
   static std::size_t close_group(group_record* group) noexcept;
+  static std::size_t close_shared_group(group_record* group) noexcept;
   static std::size_t stop_group(group_record* group) noexcept;
   static std::size_t group_size(group_record* group) noexcept;
   static wait_result wait_group(group_record* group, std::int64_t limit_ns, bool can_refuse) noexcept;

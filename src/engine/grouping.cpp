@@ -167,9 +167,14 @@ std::uint32_t core::close_members(group_record* group, std::size_t* withdrawn) n
 }
 
 std::size_t core::close_group(group_record* group) noexcept {
-  core* owner = group->owner;
-  if (owner->is_gone()) return 0;
+  if (group->owner->is_gone()) return 0;
   const held_group held(group);
+  return close_shared_group(group);
+}
+
+// The same where the caller's share outlives it.
+std::size_t core::close_shared_group(group_record* group) noexcept {
+  core* owner = group->owner;
   std::size_t withdrawn = 0;
   for (;;) {
     std::uint32_t to_end = no_index;
@@ -214,7 +219,7 @@ std::uint32_t core::next_calling_member(group_record* group, std::uint32_t from)
 void core::destroy_group(group_record* group) noexcept {
   if (group->owner->is_gone()) return;  // A fork child: the locks' holders may not exist; the record is left behind.
   order_wait_for(group, ns_max, "the destructor of the group");
-  static_cast<void>(close_group(group));
+  static_cast<void>(close_shared_group(group));
   static_cast<void>(wait_group(group, ns_max, false));
   unshare_group(group);
 }
