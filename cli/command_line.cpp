@@ -140,6 +140,13 @@ void add_torture(CLI::App& app, torture_options& options) {
   torture->add_option("--threads", options.threads, "Threads that use the timers (two for each CPU if not given)")
       ->type_name("N")
       ->check(between(1U, 1024U));
+  torture
+      ->add_option("--operations", options.operations,
+                   "Operations of a thread in one round, at most; the longer a "
+                   "round, the less time goes into making services")
+      ->type_name("N")
+      ->check(between(8U, 1'000'000U))
+      ->capture_default_str();
   torture->add_option("--seed", options.seed, "Seed of all random choices (a new one if not given; it is printed)")
       ->type_name("X");
   const std::map<std::string, storm_executor> executors{

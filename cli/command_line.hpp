@@ -34,6 +34,7 @@ struct replay_options {
 struct torture_options {
   double seconds = 10;
   std::uint32_t threads = 0;  ///< 0: two for each CPU
+  std::uint32_t operations = 1700;
   std::optional<std::uint64_t> seed;
   storm_executor executor = storm_executor::mixed;
 };

@@ -79,7 +79,7 @@ field_lots draw_lots(const storm_options& options, dice& d) {
 void run_round(const storm_options& options, std::uint64_t round_seed, storm_report& report) {
   dice d(round_seed);
   const field_lots lots = draw_lots(options, d);
-  const std::uint32_t operations = 200 + d.below(1500);
+  const std::uint32_t operations = options.operations / 8 + d.below(options.operations - options.operations / 8);
   const bool run_due = d.chance(50);
   const bool destroy_first = d.chance(50);
   const std::uint32_t pause_us = d.below(5000);

@@ -19,6 +19,7 @@ struct storm_options {
   std::chrono::nanoseconds limit = std::chrono::seconds(10);
   std::uint64_t rounds = 0;  ///< more than 0: stop after so many, whatever the time
   unsigned threads = 4;
+  std::uint32_t operations = 1700;  ///< at most, of one thread in a round; an eighth of that at least
   std::uint64_t seed = 1;
   storm_executor executor = storm_executor::mixed;
   /// A round that takes longer hangs: the process says so and ends with status 1.

@@ -70,6 +70,7 @@ int run_torture(const torture_options& options) {
   storm_options storm;
   storm.limit = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(options.seconds));
   storm.threads = options.threads != 0 ? options.threads : 2 * std::max(1U, std::thread::hardware_concurrency());
+  storm.operations = options.operations;
   storm.seed = options.seed.value_or(0);
   if (!options.seed.has_value()) storm.seed = drawn_seed();
   storm.executor = options.executor;
@@ -94,8 +95,9 @@ int run_torture(const torture_options& options) {
   }
   std::fflush(stdout);
   for (const std::string& sentence : report.violations) std::fprintf(stderr, "violation: %s\n", sentence.c_str());
-  std::fprintf(stderr, "the same choices again: detent torture --threads %u --seed %llu --seconds %.0f\n",
-               storm.threads, static_cast<unsigned long long>(storm.seed), options.seconds);
+  std::fprintf(stderr,
+               "the same choices again: detent torture --threads %u --operations %u --seed %llu --seconds %.0f\n",
+               storm.threads, storm.operations, static_cast<unsigned long long>(storm.seed), options.seconds);
   return static_cast<int>(exit_status::violation);
 }
 

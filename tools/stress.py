@@ -4,7 +4,8 @@
   stress.py --build DIR --san NAME --minutes M [ARGS of `detent torture`]
   stress.py --totals
 
-The time goes in slices of about a minute, by turns a storm and a run of the named races. After each slice the row of
+The time goes in slices of about a minute, by turns storms and a run of the named races. A storm is at rest most of its
+time, so several run side by side. After each slice the row of
 this commit, day and sanitizer is written anew, so a run may be stopped at any moment and gone on with later: what was
 added up stays. Rows with equal model sources (a hash over model/*.pml) count together, whatever their commits: the
 protocol that was run is the same. `sources` is a hash over include/ and src/, and says which code ran. The totals are
@@ -14,6 +15,7 @@ Status 1: something was violated; it is counted in the ledger, and its output is
 """
 
 import argparse
+import concurrent.futures
 import csv
 import datetime
 import hashlib
@@ -35,6 +37,8 @@ RACES = ["R-CANCEL", "R-CLOSE", "R-REARM", "R-QUEUED", "R-POSTPONE", "R-SLEEP", 
 COLUMNS = (["commit", "sources", "model", "date", "sanitizer", "minutes", "operations", "storm_races", "violations"]
            + [name for race in RACES for name in (race, race + "/rarer")])
 SLICE_S = 60
+SIDE_BY_SIDE = 4 * os.cpu_count()  # storms
+OPERATIONS = 6800  # of a storm's thread in a round, at most
 FIRST_HITS = 300  # of each race; later slices follow from how long this took
 
 
@@ -104,7 +108,7 @@ def run_slice(words, name, environment, limit_s):
         text, status = text + f"\nviolation: still running after {limit_s:.0f} s\n", -1
     if status == 0:
         return text, 0
-    kept = ROOT / "build" / f"stress-{name}-{int(time.time())}.log"
+    kept = ROOT / "build" / f"stress-{name}-{time.time_ns()}.log"
     kept.write_text(text)
     print(f"{name}: status {status}; its output is in {kept.relative_to(ROOT)}")
     for line in re.findall(r"^(?:violation: .*|DETENT_SEED=.*|.*ERROR: .*|WARNING: ThreadSanitizer.*|\[  FAILED  \] [\w.]+).*$", text, re.M)[:8]:
@@ -113,8 +117,15 @@ def run_slice(words, name, environment, limit_s):
 
 
 def storm_slice(build, seconds, rest):
-    text, violations = run_slice([str(build / "bin" / "detent"), "torture", "--seconds", str(round(seconds)), *rest],
-                                 "storm", {}, seconds + 120)
+    """What several storms at once add to the ledger."""
+    with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as threads:
+        several = list(threads.map(lambda _: one_storm(build, seconds, rest), range(SIDE_BY_SIDE)))
+    return {name: sum(one[name] for one in several) for name in several[0]}
+
+
+def one_storm(build, seconds, rest):
+    text, violations = run_slice([str(build / "bin" / "detent"), "torture", "--seconds", str(round(seconds)),
+                                  "--operations", str(OPERATIONS), *rest], "storm", {}, seconds + 120)
     number = lambda pattern: int(re.sub(r"\D", "", m[1])) if (m := re.search(pattern, text)) else 0
     return {"operations": number(r"timers, ([\d,]+) operations"), "storm_races": number(r"\n +all +([\d,]+)\n"),
             "violations": violations}
