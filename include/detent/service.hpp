@@ -43,8 +43,8 @@ struct service_options {
   executor_choice executor{};
   thread_priority priority{};
   // The service's own driver may look at the clock, instead of sleeping, for the last microseconds before a deadline,
-  // while that takes at most this share of one CPU; 0: it sleeps to the end. While clocks other than the steady one are
-  // in use it sleeps to the end too.
+  // while that takes at most this share of one CPU; 0: it sleeps to the end, where many are due in a row up to
+  // 50 microseconds beyond it. While clocks other than the steady one are in use it sleeps to the end too.
   unsigned spin_percent = 0;
   manual_clock* clock = nullptr;  // replaces every clock, and the driver
 

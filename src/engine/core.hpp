@@ -334,7 +334,7 @@ class core {
   // driver.cpp; all of it driver role
   static void drive_main(void* self);
   void drive() noexcept;
-  void sleep_until_due() noexcept;
+  void sleep_until_due(std::size_t handed) noexcept;
   bool publish_sleep() noexcept;
   void spin_until(std::int64_t asked_ns, std::int64_t until_ns, eventcount::ticket seen) noexcept;
   void set_alarms() noexcept;
@@ -418,6 +418,7 @@ class core {
   sync_atomic<std::uint64_t> role_holder_{0};     // as above, while the role is held; 0 for the service's own thread
   std::int64_t wall_offset_ns_ = 0;               // before W2 the creator's, then driver role
   spin_budget spin_;                              // driver role
+  instant reached_before_ = 0;                    // driver role: by the steady clock, when it went to sleep last
   std::uint32_t batch_first_ = no_index;          // driver role: entries to post to the pool together
   std::uint32_t batch_last_ = no_index;
   std::uint32_t batch_count_ = 0;
