@@ -57,6 +57,12 @@ int detent_group_wait(detent_group* group, int64_t limit_ns) noexcept {
   return group == nullptr ? DETENT_INVALID : plain(group->group.wait_for(ns(limit_ns)));
 }
 
+int detent_group_wait_slice(detent_group* group, int64_t limit_ns, detent_wait_progress* progress) noexcept {
+  if (group == nullptr || progress == nullptr) return DETENT_INVALID;
+  return detent_c::wait_slice(progress,
+                              [&](detent::wait_progress& at) { return group->group.wait_for(ns(limit_ns), at); });
+}
+
 int detent_group_size(detent_group* group, size_t* size) noexcept {
   if (size != nullptr) *size = 0;
   return group == nullptr || size == nullptr ? DETENT_INVALID : counted(group->group.size(), size);

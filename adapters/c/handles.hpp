@@ -14,6 +14,7 @@
 #include <new>
 #include <string>
 #include <system_error>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -105,6 +106,19 @@ inline int split(detent::cancel_answer answer, int* outcome) noexcept {
   return plain(answer.wait);
 }
 
+static_assert(sizeof(detent::wait_progress) <= sizeof(detent_wait_progress) &&
+              std::is_trivially_copyable_v<detent::wait_progress>);
+
+// One slice of a wait, whose progress lies in the caller's bytes; all zeros are an empty one.
+template <class Wait>
+int wait_slice(detent_wait_progress* bytes, Wait&& wait) noexcept {
+  detent::wait_progress progress;
+  std::memcpy(static_cast<void*>(&progress), bytes, sizeof progress);
+  const detent::wait_result answer = wait(progress);
+  std::memcpy(bytes, &progress, sizeof progress);
+  return plain(answer);
+}
+
 inline int counted(std::size_t number, std::size_t* count) noexcept {
   if (count != nullptr) *count = number;
   return DETENT_OK;
@@ -168,7 +182,7 @@ struct detent_timer {
 
   // Calls `f` with the handle, whatever its clock is.
   template <class F>
-  auto with(F&& f) noexcept {
+  auto with(F&& f) noexcept(noexcept(f(std::declval<detent::timer&>()))) {
     switch (handle.index()) {
       case 1: return f(*std::get_if<1>(&handle));
       case 2: return f(*std::get_if<2>(&handle));

@@ -116,6 +116,13 @@ int detent_id_wait(detent_service* service, detent_id id, int64_t limit_ns) noex
   return service == nullptr ? DETENT_INVALID : plain(service->service.wait_for(core_id(id), ns(limit_ns)));
 }
 
+int detent_id_wait_slice(detent_service* service, detent_id id, int64_t limit_ns,
+                         detent_wait_progress* progress) noexcept {
+  if (service == nullptr || progress == nullptr) return DETENT_INVALID;
+  return detent_c::wait_slice(
+      progress, [&](detent::wait_progress& at) { return service->service.wait_for(core_id(id), ns(limit_ns), at); });
+}
+
 int detent_id_status(detent_service* service, detent_id id) noexcept {
   return service == nullptr ? DETENT_INVALID : plain(service->service.status(core_id(id)));
 }

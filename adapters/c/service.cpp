@@ -105,18 +105,20 @@ struct kept_snapshot : detent_snapshot {
   std::vector<detent_timer_info> infos;
 };
 
-detent_shutdown_report* report_of(detent::shutdown_report source) {
-  auto kept = std::make_unique<kept_report>();
-  kept->source = std::move(source);
-  kept->names = named(kept->source.still_running);
-  kept->complete = kept->source.complete;
-  kept->fired = kept->source.fired;
-  kept->cancelled = kept->source.cancelled;
-  kept->dropped = kept->source.dropped;
-  kept->detached_threads = kept->source.detached_threads;
-  kept->still_running_count = kept->names.size();
-  kept->still_running = kept->names.data();
-  return kept.release();
+// Names as far as memory goes: the shutdown is done by now, and that is told.
+void fill_report(kept_report& kept, detent::shutdown_report source) noexcept {
+  kept.source = std::move(source);
+  try {
+    kept.names = named(kept.source.still_running);
+  } catch (const std::bad_alloc&) {
+  }
+  kept.complete = kept.source.complete;
+  kept.fired = kept.source.fired;
+  kept.cancelled = kept.source.cancelled;
+  kept.dropped = kept.source.dropped;
+  kept.detached_threads = kept.source.detached_threads;
+  kept.still_running_count = kept.names.size();
+  kept.still_running = kept.names.data();
 }
 
 }  // namespace
@@ -170,8 +172,13 @@ int detent_service_shutdown(detent_service* service, int policy, int64_t limit_n
   if (report != nullptr) *report = nullptr;
   if (service == nullptr || !is_one_of(policy, 2)) return DETENT_INVALID;
   return creating([&]() -> int {
+    // What can fail comes first: without memory nothing is changed.
+    std::unique_ptr<detent_c::kept_report> kept;
+    if (report != nullptr) kept = std::make_unique<detent_c::kept_report>();
     auto done = service->service.shutdown(static_cast<detent::shutdown_policy>(policy), ns(limit_ns));
-    if (report != nullptr) *report = detent_c::report_of(std::move(done));
+    if (kept == nullptr) return DETENT_OK;
+    detent_c::fill_report(*kept, std::move(done));
+    *report = kept.release();
     return DETENT_OK;
   });
 }

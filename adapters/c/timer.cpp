@@ -151,6 +151,13 @@ int detent_timer_wait(detent_timer* timer, int64_t limit_ns) noexcept {
   return timer->with([&](auto& handle) { return plain(handle.wait_for(ns(limit_ns))); });
 }
 
+int detent_timer_wait_slice(detent_timer* timer, int64_t limit_ns, detent_wait_progress* progress) noexcept {
+  if (timer == nullptr || progress == nullptr) return DETENT_INVALID;
+  return detent_c::wait_slice(progress, [&](detent::wait_progress& at) {
+    return timer->with([&](auto& handle) { return handle.wait_for(ns(limit_ns), at); });
+  });
+}
+
 int detent_timer_status(detent_timer* timer) noexcept {
   if (timer == nullptr) return DETENT_INVALID;
   return timer->with([](auto& handle) { return plain(handle.status()); });

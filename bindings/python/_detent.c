@@ -14,6 +14,7 @@
 
 #include <Python.h>
 #include <stdatomic.h>
+#include <time.h>
 #include <unistd.h>
 
 // 0: calls run. 1: calls are dropped and counted. 2: references can only be given back by who has the GIL.
@@ -133,22 +134,31 @@ static void on_continuation(void* context) {
 
 // --- Waiting. -------------------------------------------------------------------------------
 
-typedef int (*wait_function)(void* self, detent_id id, int64_t limit_ns);
+typedef int (*wait_function)(void* self, detent_id id, int64_t limit_ns, detent_wait_progress* progress);
 
-// Waits without the GIL. The main thread comes back now and then, so that Ctrl-C ends the wait. -1: an exception is
-// set.
+static int64_t steady_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+// Waits without the GIL. The main thread comes back now and then, so that Ctrl-C ends the wait; what ends while it
+// wants the GIL for that ends the wait too. -1: an exception is set.
 static int wait_for(wait_function wait, void* self, detent_id id, int64_t limit_ns) {
   const int64_t slice_ns = 50 * 1000 * 1000;
   int is_main = PyThread_get_thread_ident() == main_thread;
+  int64_t begun_ns = steady_ns();
+  if (limit_ns < 0) limit_ns = 0;
+  detent_wait_progress progress = {{0}};
   for (;;) {
-    int64_t now_ns = is_main && limit_ns > slice_ns ? slice_ns : limit_ns;
+    int64_t left_ns = limit_ns == DETENT_FOREVER ? limit_ns : limit_ns - (steady_ns() - begun_ns);
+    int64_t now_ns = is_main && left_ns > slice_ns ? slice_ns : left_ns;
     int result;
     Py_BEGIN_ALLOW_THREADS
-    result = wait(self, id, now_ns);
+    result = wait(self, id, now_ns, &progress);
     Py_END_ALLOW_THREADS
-    if (result != DETENT_WAIT_TIMED_OUT || now_ns == limit_ns) return result;
+    if (result != DETENT_WAIT_TIMED_OUT || now_ns == left_ns) return result;
     if (PyErr_CheckSignals() < 0) return -1;
-    if (limit_ns != DETENT_FOREVER) limit_ns -= now_ns;
   }
 }
 
@@ -396,8 +406,11 @@ ID_VERB(close)
 ID_VERB(stop)
 ID_VERB(status)
 
-static int wait_id(void* self, detent_id id, int64_t limit_ns) { return detent_id_wait(self, id, limit_ns); }
-static int close_and_wait_id(void* self, detent_id id, int64_t limit_ns) {
+static int wait_id(void* self, detent_id id, int64_t limit_ns, detent_wait_progress* progress) {
+  return detent_id_wait_slice(self, id, limit_ns, progress);
+}
+static int close_and_wait_id(void* self, detent_id id, int64_t limit_ns, detent_wait_progress* progress) {
+  (void)progress;  // No call begins in a closed timer.
   return detent_id_close_and_wait(self, id, limit_ns, NULL);
 }
 
@@ -634,11 +647,17 @@ GROUP_COUNT(close)
 GROUP_COUNT(stop)
 GROUP_COUNT(size)
 
+static int wait_of_group(void* self, detent_id id, int64_t limit_ns, detent_wait_progress* progress) {
+  (void)id;
+  return detent_group_wait_slice(self, limit_ns, progress);
+}
+static int close_and_wait_of_group(void* self, detent_id id, int64_t limit_ns, detent_wait_progress* progress) {
+  (void)id;
+  (void)progress;  // No call begins in a closed group.
+  return detent_group_close_and_wait(self, limit_ns);
+}
+
 #define GROUP_WAIT(verb)                                                     \
-  static int verb##_of_group(void* self, detent_id id, int64_t limit_ns) {   \
-    (void)id;                                                                \
-    return detent_group_##verb(self, limit_ns);                              \
-  }                                                                          \
   static PyObject* group_##verb(PyObject* self, PyObject* argument) {        \
     long long limit_ns = PyLong_AsLongLong(argument);                        \
     if (limit_ns == -1 && PyErr_Occurred()) return NULL;                     \
@@ -815,12 +834,13 @@ HANDLE_VERB(close)
 HANDLE_VERB(stop)
 HANDLE_VERB(status)
 
-static int wait_handle(void* self, detent_id id, int64_t limit_ns) {
+static int wait_handle(void* self, detent_id id, int64_t limit_ns, detent_wait_progress* progress) {
   (void)id;
-  return detent_timer_wait(self, limit_ns);
+  return detent_timer_wait_slice(self, limit_ns, progress);
 }
-static int close_and_wait_handle(void* self, detent_id id, int64_t limit_ns) {
+static int close_and_wait_handle(void* self, detent_id id, int64_t limit_ns, detent_wait_progress* progress) {
   (void)id;
+  (void)progress;  // No call begins in a closed timer.
   return detent_timer_close_and_wait(self, limit_ns, NULL);
 }
 

@@ -82,6 +82,10 @@ class DETENT_EXPORT timer_group {
   wait_result wait_for(std::chrono::duration<Rep, Period> limit) noexcept {
     return wait_ns(detail::ceil_ns(limit));
   }
+  template <class Rep, class Period>
+  wait_result wait_for(std::chrono::duration<Rep, Period> limit, wait_progress& progress) noexcept {
+    return wait_ns(detail::ceil_ns(limit), &progress);
+  }
 
   // How many members exist, of child groups too; closed members count until their handle is gone.
   std::size_t size() const noexcept;
@@ -90,7 +94,7 @@ class DETENT_EXPORT timer_group {
   friend class detail::home;
   wait_result cancel_and_wait_ns(std::int64_t limit_ns) noexcept;
   wait_result close_and_wait_ns(std::int64_t limit_ns) noexcept;
-  wait_result wait_ns(std::int64_t limit_ns) noexcept;
+  wait_result wait_ns(std::int64_t limit_ns, wait_progress* progress = nullptr) noexcept;
   void destroy() noexcept;
   detail::group_record* record_;  // counted
 };

@@ -88,8 +88,8 @@ struct shutdown_report {
   std::uint64_t fired = 0;
   std::uint64_t cancelled = 0;  // pending firings withdrawn by the shutdown
   std::uint64_t dropped = 0;
-  std::uint64_t detached_threads = 0;  // 1 when the service was destroyed inside its own callback
-  std::vector<timer_name> still_running;
+  std::uint64_t detached_threads = 0;     // 1 when the service was destroyed inside its own callback
+  std::vector<timer_name> still_running;  // as many as memory allowed
 };
 
 DETENT_END_NAMESPACE

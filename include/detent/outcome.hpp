@@ -7,6 +7,10 @@
 
 DETENT_BEGIN_NAMESPACE
 
+namespace detail {
+class core;
+}  // namespace detail
+
 // What `arm_…` did.
 enum class arm_result : std::uint8_t {
   armed,      // nothing was pending
@@ -32,6 +36,21 @@ enum class wait_result : std::uint8_t {
   from_callback,   // not waited for: it would wait for the call (or for the executor) it was made from
   would_deadlock,  // refused: the wait would close a cycle; the verb's own effect has been taken all the same
   timed_out,       // the limit passed first
+};
+
+// How far a wait has come that `timed_out`: the next `wait_for` with it goes on there, as if the wait had lasted all
+// the time, so that what ended in between ends it. For a thread that has to look up from its wait now and then. Begins
+// empty; for one wait, by one thread, on one timer or group.
+class wait_progress {
+  friend class detail::core;
+  std::uint32_t index = 0;            // of the member of a group that is waited for
+  std::uint32_t ends = 0;             // its record's counts when the wait for it began
+  std::uint32_t detaches = 0;         // the same
+  std::uint32_t detached_before = 0;  // the detached call that ran when the wait began
+  std::uint8_t calls_left = 0;        // ends that are still waited for
+  bool has_begun = false;
+  bool sleeps = false;  // the wait timed out with `ends` and `detaches` set
+  bool behind_detached = false;
 };
 
 enum class stop_result : std::uint8_t {

@@ -163,6 +163,10 @@ class DETENT_EXPORT timer_service {
   wait_result wait_for(timer_id id, std::chrono::duration<Rep, Period> limit) noexcept {
     return wait_ns(id, detail::ceil_ns(limit));
   }
+  template <class Rep, class Period>
+  wait_result wait_for(timer_id id, std::chrono::duration<Rep, Period> limit, wait_progress& progress) noexcept {
+    return wait_ns(id, detail::ceil_ns(limit), &progress);
+  }
   timer_state status(timer_id id) const noexcept;
   std::optional<timer_info> info(timer_id id) const;
 
@@ -214,7 +218,7 @@ class DETENT_EXPORT timer_service {
   arm_result arm_every_ns(timer_id id, std::int64_t period_ns, const series_options& series) noexcept;
   cancel_answer cancel_and_wait_ns(timer_id id, std::int64_t limit_ns) noexcept;
   cancel_answer close_and_wait_ns(timer_id id, std::int64_t limit_ns) noexcept;
-  wait_result wait_ns(timer_id id, std::int64_t limit_ns) noexcept;
+  wait_result wait_ns(timer_id id, std::int64_t limit_ns, wait_progress* progress = nullptr) noexcept;
   std::int64_t now_ns(clock_kind kind) const noexcept;
   detail::core* core_ = nullptr;  // counted
 };

@@ -131,6 +131,10 @@ class DETENT_EXPORT timer_base {
   wait_result wait_for(std::chrono::duration<Rep, Period> limit) noexcept {
     return wait_ns(ceil_ns(limit));
   }
+  template <class Rep, class Period>
+  wait_result wait_for(std::chrono::duration<Rep, Period> limit, wait_progress& progress) noexcept {
+    return wait_ns(ceil_ns(limit), &progress);
+  }
 
   // What the timer is doing now; another thread may have changed it by the time the answer is looked at.
   timer_state status() const noexcept;
@@ -171,7 +175,7 @@ class DETENT_EXPORT timer_base {
  private:
   cancel_answer cancel_and_wait_ns(std::int64_t limit_ns) noexcept;
   cancel_answer close_and_wait_ns(std::int64_t limit_ns) noexcept;
-  wait_result wait_ns(std::int64_t limit_ns) noexcept;
+  wait_result wait_ns(std::int64_t limit_ns, wait_progress* progress = nullptr) noexcept;
   void destroy() noexcept;
   core* core_ = nullptr;  // counted: the handle's share of the core
   timer_id id_{};

@@ -54,12 +54,12 @@ wait_result timer_group::close_and_wait_ns(std::int64_t limit_ns) noexcept {
   return answer;
 }
 
-wait_result timer_group::wait_ns(std::int64_t limit_ns) noexcept {
+wait_result timer_group::wait_ns(std::int64_t limit_ns, wait_progress* progress) noexcept {
   if (record_ == nullptr) return wait_result::quiet;
   detail::group_record* record = record_;
   core::share_group(record);
   core::order_wait_for(record, limit_ns, "wait of the group");
-  const wait_result answer = core::wait_group(record, limit_ns, true);
+  const wait_result answer = core::wait_group(record, limit_ns, true, progress);
   core::unshare_group(record);
   return answer;
 }

@@ -94,8 +94,8 @@ cancel_answer timer_service::close_and_wait_ns(timer_id id, std::int64_t limit_n
 
 stop_result timer_service::stop(timer_id id) noexcept { return core_->stop(by_id(id)); }
 
-wait_result timer_service::wait_ns(timer_id id, std::int64_t limit_ns) noexcept {
-  return core_->wait(by_id(id), limit_ns);
+wait_result timer_service::wait_ns(timer_id id, std::int64_t limit_ns, wait_progress* progress) noexcept {
+  return core_->wait(by_id(id), limit_ns, progress);
 }
 
 timer_state timer_service::status(timer_id id) const noexcept {

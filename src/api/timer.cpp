@@ -133,8 +133,8 @@ cancel_answer timer_base::close_and_wait_ns(std::int64_t limit_ns) noexcept {
 
 stop_result timer_base::stop() noexcept { return core_ == nullptr ? stop_result::idle : core_->stop(by_handle(id_)); }
 
-wait_result timer_base::wait_ns(std::int64_t limit_ns) noexcept {
-  return core_ == nullptr ? wait_result::quiet : core_->wait(by_id(id_), limit_ns);
+wait_result timer_base::wait_ns(std::int64_t limit_ns, wait_progress* progress) noexcept {
+  return core_ == nullptr ? wait_result::quiet : core_->wait(by_id(id_), limit_ns, progress);
 }
 
 timer_state timer_base::status() const noexcept {

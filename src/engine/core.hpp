@@ -140,7 +140,7 @@ class core {
   // --- waiting (waiting.cpp) ---
   cancel_answer cancel_and_wait(named timer, std::int64_t limit_ns) noexcept;
   cancel_answer close_and_wait(named timer, std::int64_t limit_ns, bool holds) noexcept;
-  wait_result wait(named timer, std::int64_t limit_ns) noexcept;
+  wait_result wait(named timer, std::int64_t limit_ns, wait_progress* progress = nullptr) noexcept;
 
   // --- groups (grouping.cpp) ---
   group_record* make_group(group_record* parent, const group_options& options);
@@ -151,7 +151,8 @@ class core {
   static std::size_t close_shared_group(group_record* group) noexcept;
   static std::size_t stop_group(group_record* group) noexcept;
   static std::size_t group_size(group_record* group) noexcept;
-  static wait_result wait_group(group_record* group, std::int64_t limit_ns, bool can_refuse) noexcept;
+  static wait_result wait_group(group_record* group, std::int64_t limit_ns, bool can_refuse,
+                                wait_progress* progress = nullptr) noexcept;
   static void destroy_group(group_record* group) noexcept;
   // Before the effect of a verb that waits for the group's calls.
 #if DETENT_THREAD_SANITIZER || DETENT_TRACKS_LOCKS
@@ -314,6 +315,7 @@ class core {
 
   // waiting.cpp
   struct awaited;
+  static wait_result note_answer(wait_result answer, const awaited& call, wait_progress& at) noexcept;
   bool await_locked(std::uint32_t index, bool pending_too, bool detached_counts) noexcept
       DETENT_REQUIRES(registry_.lock_of(index));
   wait_result sleep_until_over(const awaited& call, std::int64_t until_ns, bool can_refuse) noexcept;
@@ -364,7 +366,7 @@ class core {
   bool await_calls_shortened(std::int64_t until_ns, bool* refused) noexcept;
   bool await_shutdown(std::int64_t until_ns, bool* refused) noexcept;
   void run_continuations() noexcept;
-  void fill_report(shutdown_report& report, bool complete) const DETENT_REQUIRES(shutdown_lock_);
+  void fill_report(shutdown_report& report) const noexcept DETENT_REQUIRES(shutdown_lock_);
   void stop_threads() noexcept;
   void await_posts() noexcept;
   bool join_threads(bool let_go) noexcept;

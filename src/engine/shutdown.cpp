@@ -8,6 +8,7 @@
 #include "engine/on_stack.hpp"
 
 #include <cstdio>
+#include <new>
 #include <utility>
 
 namespace detent::inline v0::detail {
@@ -130,8 +131,9 @@ void core::run_continuations() noexcept {
   }
 }
 
-void core::fill_report(shutdown_report& report, bool complete) const {
-  report.complete = complete;
+// Names as far as memory goes; that a call is still running is told without.
+void core::fill_report(shutdown_report& report) const noexcept {
+  report.complete = true;
   report.fired = tallies_.fired() - shutdown_fired_before_;
   report.dropped = tallies_.dropped.load(memory_order_relaxed) - shutdown_dropped_before_;
   report.cancelled = shutdown_cancelled_;
@@ -139,7 +141,16 @@ void core::fill_report(shutdown_report& report, bool complete) const {
   const std::uint32_t count = registry_.handed_out();
   for (std::uint32_t i = 0; i < count; ++i) {
     if (!state::is_calling(registry_.hot(i).state.load(memory_order_acquire))) continue;  // T13 <- T5.
-    report.still_running.push_back(describe(i));
+    report.complete = false;  // Also of the calls that this caller cannot wait for: its own.
+#if DETENT_EXCEPTIONS
+    try {
+#endif
+      report.still_running.push_back(describe(i));
+#if DETENT_EXCEPTIONS
+    } catch (const std::bad_alloc&) {
+      return;
+    }
+#endif
   }
 }
 
@@ -149,7 +160,7 @@ shutdown_report core::shutdown(shutdown_policy policy, std::int64_t limit_ns) {
     report.complete = true;
     return report;
   }
-  // A callback that ends may destroy the service, and the report may find no memory for its names.
+  // A callback that ends may destroy the service.
   const held_share held(this);
   order_wait_for_all(limit_ns, "shutdown");
   const std::int64_t until_ns = until(limit_ns);
@@ -166,7 +177,6 @@ shutdown_report core::shutdown(shutdown_policy policy, std::int64_t limit_ns) {
     work_on = shutdown_over_.load(memory_order_relaxed);  // The lock orders it.
   }
   shutdown_moved_.notify();
-  bool complete = false;
   bool refused = false;
   if (first) {
     refuse();
@@ -180,25 +190,24 @@ shutdown_report core::shutdown(shutdown_policy policy, std::int64_t limit_ns) {
       lock_guard guard(shutdown_lock_);
       shutdown_cancelled_ = withdrawn;
     }
-    complete = await_calls_shortened(until_ns, &refused);
+    const bool complete = await_calls_shortened(until_ns, &refused);
     run_continuations();
     // A continuation that another thread began meanwhile is a call like any other.
-    if (complete) complete = await_calls_shortened(until_ns, &refused);
+    if (complete) static_cast<void>(await_calls_shortened(until_ns, &refused));
     {
       lock_guard guard(shutdown_lock_);
       shutdown_over_.store(true, memory_order_relaxed);  // The lock orders it.
     }
     chaos(chaos_at::unlock);
   } else if (!work_on) {
-    complete = await_shutdown(until_ns, &refused);
+    static_cast<void>(await_shutdown(until_ns, &refused));
   }
   if (first) shutdown_moved_.notify();
-  if (!first && work_on) complete = await_calls(until_ns, true, &refused);
+  if (!first && work_on) static_cast<void>(await_calls(until_ns, true, &refused));
   {
     lock_guard guard(shutdown_lock_);
-    fill_report(report, complete);
+    fill_report(report);
   }
-  report.complete = report.still_running.empty();  // Also of the calls that this caller cannot wait for: its own.
   return report;
 }
 
@@ -313,14 +322,7 @@ void core::destroy_service() noexcept {
   if (is_gone()) return;  // A fork child: the threads do not exist here, and the core is left behind on purpose.
   order_wait_for_all(ns_max, "the destructor of the service");
   bool let_go = false;
-#if DETENT_EXCEPTIONS
-  try {
-#endif
-    static_cast<void>(shutdown(shutdown_policy::cancel_pending, 2'000'000'000));
-#if DETENT_EXCEPTIONS
-  } catch (...) {  // Only the report can have failed, for memory.
-  }
-#endif
+  static_cast<void>(shutdown(shutdown_policy::cancel_pending, 2'000'000'000));
   for (std::int64_t limit_ns = 0;; limit_ns = 2'000'000'000) {  // Shutdown has just waited as long.
     bool refused = false;
     if (await_calls(add_ns(platform::read_clock_ns(clock_id::steady), limit_ns), false, &refused)) break;

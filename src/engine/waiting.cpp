@@ -165,17 +165,16 @@ cancel_answer core::close_and_wait(named timer, std::int64_t limit_ns, bool hold
 
 // Waits for what is pending and for the call in progress. A timer that arms itself again cannot keep the waiter: it
 // waits for one call for each of the two.
-wait_result core::wait(named timer, std::int64_t limit_ns) noexcept {
+wait_result core::wait(named timer, std::int64_t limit_ns, wait_progress* progress) noexcept {
   if (is_gone() || !registry_.exists(timer.index)) return wait_result::quiet;
   const held_share held(this);  // The handle, and the service, may be destroyed while this is blocked.
   if (!inside_own_callback()) order_wait_for(timer, limit_ns, "wait");
   const std::int64_t until_ns = until(limit_ns);
-  int calls_left = 0;
-  std::uint32_t detached_before = 0;  // the detached call that ran when this wait began
-  for (bool first = true;; first = false) {
-    awaited call{this, timer.index, false};
-    bool behind_detached = false;
-    {
+  wait_progress fresh;
+  wait_progress& at = progress != nullptr ? *progress : fresh;
+  for (;;) {
+    awaited call{this, timer.index, at.behind_detached, at.ends, at.detaches};
+    if (!at.sleeps) {
       lock_guard guard(registry_.lock_of(timer.index));
       if (timer.generation != 0 && registry_.generation(timer.index) != timer.generation) return wait_result::quiet;
       const record& r = registry_.hot(timer.index);
@@ -183,25 +182,35 @@ wait_result core::wait(named timer, std::int64_t limit_ns) noexcept {
       const bool detached = state::is_calling(s) && is_detached(timer.index);
       const bool in_call = state::is_calling(s) && !detached;
       const bool pending = state::is_pending(s);
+      const bool first = !std::exchange(at.has_begun, true);
       if (!in_call && !pending) return wait_result::quiet;
-      if (first) calls_left = (in_call ? 1 : 0) + (pending ? 1 : 0);
+      if (first) at.calls_left = static_cast<std::uint8_t>((in_call ? 1 : 0) + (pending ? 1 : 0));
+      at.behind_detached = call.detached_counts = detached;
       if (detached) {
         // What is pending starts behind the detached call; another detached call is what was pending, begun.
         const std::uint32_t number = r.calls.load(memory_order_relaxed);  // K2 <- K1, by T4.
-        if (first) detached_before = number;
-        else if (number != detached_before) return wait_result::quiet;
-        behind_detached = call.detached_counts = true;
+        if (first) at.detached_before = number;
+        else if (number != at.detached_before) return wait_result::quiet;
       }
       if (!pending && makes_call(timer.index, false)) return wait_result::from_callback;
       if (pending && inside_own_callback()) return wait_result::from_callback;
       if (!in_call && is_driven_here()) return wait_result::would_deadlock;  // Only this thread could run it.
-      if (!await_locked(timer.index, true, behind_detached)) continue;
+      if (!await_locked(timer.index, true, detached)) continue;
       call.note_counts();
     }
-    const wait_result answer = sleep_until_over(call, until_ns, true);
+    const wait_result answer = note_answer(sleep_until_over(call, until_ns, true), call, at);
     if (answer != wait_result::quiet) return answer;
-    if (!behind_detached && --calls_left == 0) return answer;
+    if (!at.behind_detached && --at.calls_left == 0) return answer;
   }
+}
+
+// A wait that goes on later sleeps on with the counts it has: to the record it is a waiter that was slow to look.
+wait_result core::note_answer(wait_result answer, const awaited& call, wait_progress& at) noexcept {
+  at.sleeps = answer == wait_result::timed_out;
+  at.index = call.index;
+  at.ends = call.ends;
+  at.detaches = call.detaches;
+  return answer;
 }
 
 bool core::is_driven_here() const noexcept {
@@ -247,25 +256,29 @@ bool core::await_calls(std::int64_t until_ns, bool can_refuse, bool* refused) no
 
 // As await_calls, for one group: by ascending index, each member at most once, so that one that arms itself again
 // cannot keep the waiter. Calls of this thread are left out and answered for.
-wait_result core::wait_group(group_record* group, std::int64_t limit_ns, bool can_refuse) noexcept {
+wait_result core::wait_group(group_record* group, std::int64_t limit_ns, bool can_refuse,
+                             wait_progress* progress) noexcept {
   core* owner = group->owner;
   if (owner->is_gone()) return wait_result::quiet;
   const std::int64_t until_ns = until(limit_ns);
   const wait_target members{&covers_group, &never_over, group};
   const wait_result good = covers_own_call(members) ? wait_result::from_callback : wait_result::quiet;
-  for (std::uint32_t from = 0;;) {
-    awaited call{owner, no_index, true};
-    {
+  wait_progress fresh;
+  wait_progress& at = progress != nullptr ? *progress : fresh;
+  for (;;) {
+    awaited call{owner, at.index, true, at.ends, at.detaches};
+    if (!at.sleeps) {
+      const std::uint32_t from = std::exchange(at.has_begun, true) ? at.index + 1 : 0;
       lock_guard guard(group->tree->lock);
       call.index = owner->next_calling_member(group, from);
       if (call.index == no_index) return good;
-      from = call.index + 1;
+      at.index = call.index;
       // A member stays listed until its record is free, so under the tree's lock it is still this tenant's call.
       lock_guard record_guard(owner->registry_.lock_of(call.index));
       if (!owner->await_locked(call.index, false, true)) continue;
       call.note_counts();
     }
-    const wait_result answer = owner->sleep_until_over(call, until_ns, can_refuse);
+    const wait_result answer = note_answer(owner->sleep_until_over(call, until_ns, can_refuse), call, at);
     if (answer != wait_result::quiet) return answer;
   }
 }

@@ -401,7 +401,10 @@ TEST_P(Resources, AShutdownWithoutMemoryForItsReport) {
               }};
       t.arm_after(0s);
       runs.pass();
-      static_cast<void>(with_failure(k, [&] { static_cast<void>(service.shutdown({}, 1ms)); }));
+      shutdown_report told;
+      EXPECT_EQ(with_failure(k, [&] { told = service.shutdown({}, 1ms); }), answer::done);
+      EXPECT_FALSE(told.complete);
+      EXPECT_LE(told.still_running.size(), 1U);
       const bool failed = has_failed;
       EXPECT_EQ(service.shutdown({}, 1ms).still_running.size(), 1U);
       may_end.open();

@@ -387,6 +387,40 @@ class OnThreads(unittest.TestCase):
                 time.sleep(0.001)
         self.assertEqual((seen, heard), ([True], []))
 
+    def test_a_wait_in_slices_misses_no_end_of_a_firing(self):
+        # The main thread looks up from its wait every 50 ms, for signals. All firings begin and end in a handler, where
+        # the wait is not: it has to find out afterwards.
+        import signal
+
+        with detent.Service() as service:
+            series = service.timer(lambda: None)
+
+            def fire(*_):
+                fired = service.counters()["fired"]
+                series.arm_every(3600, first=0)
+                while service.counters()["fired"] == fired or series.state is not State.PENDING:
+                    time.sleep(0.001)
+
+            before = signal.signal(signal.SIGUSR1, fire)
+            self.addCleanup(signal.signal, signal.SIGUSR1, before)
+            main, over = threading.get_ident(), threading.Event()
+
+            def interrupt():
+                while not over.wait(0.1):
+                    signal.pthread_kill(main, signal.SIGUSR1)
+
+            series.arm_every(3600)
+            by_id = detent.Scheduled(service._core, print, ())
+            by_id._id = series.id
+            interrupts = threading.Thread(target=interrupt)
+            interrupts.start()
+            try:
+                answers = [series.wait(15), by_id.wait(15)]
+            finally:
+                over.set()
+                interrupts.join()
+            self.assertEqual(answers, [WaitResult.QUIET, WaitResult.QUIET])
+
     def test_a_loop_of_the_users(self):
         import select
 

@@ -1,5 +1,6 @@
 // What <detent/c.h> adds to the core: contexts and their release, hooks, an executor of the caller's, failures.
 #include "support/effort.hpp"
+#include "support/gate.hpp"
 
 #include <detent/c.h>
 
@@ -239,6 +240,95 @@ TEST(Hooks, ADeadlockOfTwoFreesIsTold) {
   for (auto* timer : d.timers) detent_timer_free(timer);
   detent_service_free(service);
   EXPECT_LE(told_cycles, 1);
+}
+
+// A wait in slices is one wait: what ends between two slices ends it.
+
+TEST(Waits, InSlicesSeeTheEndOfAFiringBetweenThem) {
+  detent_clock* clock = nullptr;
+  ASSERT_EQ(detent_clock_new(0, &clock), DETENT_OK);
+  detent_service_options options = service_options();
+  options.clock = clock;
+  options.executor = DETENT_ON_DRIVER;
+  detent_service* service = nullptr;
+  ASSERT_EQ(detent_service_new(&options, &service), DETENT_OK);
+  detent_timer* timer = nullptr;
+  ASSERT_EQ(detent_timer_new(
+                service, nullptr, [](void*, detent_firing*) {}, nullptr, nullptr, &timer),
+            DETENT_OK);
+  const detent_id id = detent_timer_id(timer);
+  // By its handle and by its id; a series that is armed anew goes on being waited for.
+  detent_timer_arm_every(timer, 10 * ms, nullptr);
+  detent_wait_progress by_handle{};
+  detent_wait_progress by_id{};
+  EXPECT_EQ(detent_timer_wait_slice(timer, 0, &by_handle), DETENT_WAIT_TIMED_OUT);
+  EXPECT_EQ(detent_id_wait_slice(service, id, 0, &by_id), DETENT_WAIT_TIMED_OUT);
+  detent_timer_arm_every(timer, 20 * ms, nullptr);
+  detent_clock_advance(clock, 19 * ms, nullptr);
+  EXPECT_EQ(detent_timer_wait_slice(timer, 0, &by_handle), DETENT_WAIT_TIMED_OUT);
+  detent_clock_advance(clock, ms, nullptr);
+  EXPECT_EQ(detent_timer_wait(timer, 0), DETENT_WAIT_TIMED_OUT);  // A wait that begins now is for the next tick.
+  EXPECT_EQ(detent_timer_wait_slice(timer, 0, &by_handle), DETENT_WAIT_QUIET);
+  EXPECT_EQ(detent_id_wait_slice(service, id, 0, &by_id), DETENT_WAIT_QUIET);
+  detent_wait_progress cancelled{};
+  EXPECT_EQ(detent_timer_wait_slice(timer, 0, &cancelled), DETENT_WAIT_TIMED_OUT);
+  detent_timer_cancel(timer);
+  detent_timer_arm_every(timer, 10 * ms, nullptr);
+  EXPECT_EQ(detent_timer_wait_slice(timer, 0, &cancelled), DETENT_WAIT_QUIET);
+  detent_wait_progress freed{};
+  EXPECT_EQ(detent_id_wait_slice(service, id, 0, &freed), DETENT_WAIT_TIMED_OUT);
+  detent_timer_free(timer);
+  EXPECT_EQ(detent_id_wait_slice(service, id, 0, &freed), DETENT_WAIT_QUIET);
+  detent_service_free(service);
+  detent_clock_free(clock);
+}
+
+// Each of two members is in a call whenever the group is waited for: only the calls that the wait has found count.
+TEST(Waits, OfAGroupInSlicesAreNotKeptByLaterCalls) {
+  struct member {
+    support::gate begins[2];
+    support::gate may_end[2];
+    std::size_t calls = 0;
+    static void run(void* context, detent_firing*) {
+      auto& self = *static_cast<member*>(context);
+      const std::size_t i = self.calls++;
+      if (i >= 2) return;
+      self.begins[i].open();
+      self.may_end[i].pass();
+    }
+  };
+  detent_service_options options = service_options();
+  options.threads = 2;
+  detent_service* service = nullptr;
+  ASSERT_EQ(detent_service_new(&options, &service), DETENT_OK);
+  detent_group* group = nullptr;
+  ASSERT_EQ(detent_group_new(service, nullptr, &group), DETENT_OK);
+  member one;
+  member other;
+  std::vector<detent_timer*> timers(2);
+  for (std::size_t i = 0; i < 2; ++i) {
+    ASSERT_EQ(detent_timer_new_in(group, nullptr, member::run, i == 0 ? &one : &other, nullptr, &timers[i]), DETENT_OK);
+    detent_timer_arm_every(timers[i], ms / 10, nullptr);
+  }
+  one.begins[0].pass();
+  other.begins[0].pass();
+  detent_wait_progress progress{};
+  EXPECT_EQ(detent_group_wait_slice(group, 0, &progress), DETENT_WAIT_TIMED_OUT);
+  for (member* each : {&one, &other}) {
+    each->may_end[0].open();
+    each->begins[1].pass();
+  }
+  detent_wait_progress fresh{};
+  EXPECT_EQ(detent_group_wait_slice(group, 0, &fresh), DETENT_WAIT_TIMED_OUT);
+  // The member found first is through; the other's present call is the first of it that this wait has found.
+  EXPECT_EQ(detent_group_wait_slice(group, 0, &progress), DETENT_WAIT_TIMED_OUT);
+  (detent_timer_id(timers[0]) < detent_timer_id(timers[1]) ? other : one).may_end[1].open();
+  EXPECT_EQ(detent_group_wait_slice(group, DETENT_FOREVER, &progress), DETENT_WAIT_QUIET);
+  EXPECT_EQ(detent_group_wait_slice(group, 0, &fresh), DETENT_WAIT_TIMED_OUT);
+  for (member* each : {&one, &other}) each->may_end[1].open();
+  for (detent_timer* timer : timers) detent_timer_free(timer);
+  detent_group_free(group);
+  detent_service_free(service);
 }
 
 }  // namespace

@@ -24,7 +24,7 @@
 //             passes through any function here.
 // Threads     Any number at once, but for `_free`, which needs the handle for itself; it may be called inside a
 //             callback, and while another thread is blocked in a waiting function on that handle.
-// Blocking    Only `_wait`, `_and_wait`, `_shutdown`, `_free` of a service, group or timer, and the moves of a clock.
+// Blocking    Only `_wait`, `_wait_slice`, `_and_wait`, `_shutdown`, `_free` of a service, group or timer, and the moves of a clock.
 // Callbacks   Every function is legal inside a callback and none deadlocks: waits answer DETENT_WAIT_FROM_CALLBACK or
 //             DETENT_WAIT_WOULD_DEADLOCK, a `_free` does not wait for the call it is made in, `_run_due` answers
 //             DETENT_RUN_BUSY, the moves of a clock do nothing.
@@ -244,7 +244,7 @@ typedef struct detent_shutdown_report {
   uint64_t cancelled;
   uint64_t dropped;
   uint64_t detached_threads;
-  size_t still_running_count;
+  size_t still_running_count;  // how many are named below: as many as memory allowed
   const detent_named* still_running;
 } detent_shutdown_report;
 
@@ -317,6 +317,13 @@ DETENT_C_API int detent_every(detent_service* service, int64_t period_ns, detent
                               detent_release release, const detent_series_options* series,
                               const detent_timer_options* options, detent_id* id) DETENT_C_NOEXCEPT;
 
+// A wait in slices, for a thread that has to look up from its wait: a `_wait_slice` that answered DETENT_WAIT_TIMED_OUT
+// goes on when it is called again with its progress, as if it had waited all the time, so that what ended in between
+// ends it. All zeros begin a wait; it is for one wait, by one thread, on one timer or group.
+typedef struct detent_wait_progress {
+  uint64_t opaque[4];
+} detent_wait_progress;
+
 // Verbs on the id of any timer of that service.
 DETENT_C_API int detent_id_arm_after(detent_service* service, detent_id id, int64_t delay_ns) DETENT_C_NOEXCEPT;
 DETENT_C_API int detent_id_arm_at(detent_service* service, detent_id id, int clock, int64_t at_ns) DETENT_C_NOEXCEPT;
@@ -333,6 +340,8 @@ DETENT_C_API int detent_id_close_then(detent_service* service, detent_id id, det
                                       detent_release release) DETENT_C_NOEXCEPT;
 DETENT_C_API int detent_id_stop(detent_service* service, detent_id id) DETENT_C_NOEXCEPT;
 DETENT_C_API int detent_id_wait(detent_service* service, detent_id id, int64_t limit_ns) DETENT_C_NOEXCEPT;
+DETENT_C_API int detent_id_wait_slice(detent_service* service, detent_id id, int64_t limit_ns,
+                                      detent_wait_progress* progress) DETENT_C_NOEXCEPT;
 DETENT_C_API int detent_id_status(detent_service* service, detent_id id) DETENT_C_NOEXCEPT;
 // A snapshot of one timer, or of none when it is gone.
 DETENT_C_API int detent_id_info(detent_service* service, detent_id id, detent_snapshot** snapshot) DETENT_C_NOEXCEPT;
@@ -365,6 +374,8 @@ DETENT_C_API int detent_timer_close_then(detent_timer* timer, detent_continuatio
                                          detent_release release) DETENT_C_NOEXCEPT;
 DETENT_C_API int detent_timer_stop(detent_timer* timer) DETENT_C_NOEXCEPT;
 DETENT_C_API int detent_timer_wait(detent_timer* timer, int64_t limit_ns) DETENT_C_NOEXCEPT;
+DETENT_C_API int detent_timer_wait_slice(detent_timer* timer, int64_t limit_ns,
+                                         detent_wait_progress* progress) DETENT_C_NOEXCEPT;
 DETENT_C_API int detent_timer_status(detent_timer* timer) DETENT_C_NOEXCEPT;
 DETENT_C_API detent_id detent_timer_id(detent_timer* timer) DETENT_C_NOEXCEPT;
 // Writes the name, cut to fit and ended by a zero; `length` (may be NULL) gets its whole length.
@@ -387,6 +398,8 @@ DETENT_C_API int detent_group_stop(detent_group* group, size_t* count) DETENT_C_
 DETENT_C_API int detent_group_cancel_and_wait(detent_group* group, int64_t limit_ns) DETENT_C_NOEXCEPT;
 DETENT_C_API int detent_group_close_and_wait(detent_group* group, int64_t limit_ns) DETENT_C_NOEXCEPT;
 DETENT_C_API int detent_group_wait(detent_group* group, int64_t limit_ns) DETENT_C_NOEXCEPT;
+DETENT_C_API int detent_group_wait_slice(detent_group* group, int64_t limit_ns,
+                                         detent_wait_progress* progress) DETENT_C_NOEXCEPT;
 DETENT_C_API int detent_group_size(detent_group* group, size_t* size) DETENT_C_NOEXCEPT;
 
 // --- Inside a callback. ---------------------------------------------------------------------------------------------
