@@ -95,7 +95,9 @@ TEST(Memory, AShutdownIsDoneAndToldOrNotBegun) {
       if (report != nullptr) {
         EXPECT_EQ(report->complete, 0);
         EXPECT_LE(report->still_running_count, 1U);
-        if (!failed) EXPECT_EQ(report->still_running_count, 1U);
+        if (!failed) {
+          EXPECT_EQ(report->still_running_count, 1U);
+        }
       }
     }
     detent_shutdown_report_free(report);
