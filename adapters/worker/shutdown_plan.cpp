@@ -3,6 +3,7 @@
 // Threads: each part of a turn is ended on a thread of its own, so that one that blocks holds nobody up; the caller
 // waits for them to the turn's deadline. A thread that was abandoned is joined by the destructor.
 #include "report_json.hpp"
+#include "worker_core.hpp"
 
 #include <detent/shutdown_plan.hpp>
 
@@ -30,12 +31,6 @@ DETENT_BEGIN_NAMESPACE
 namespace detail {
 
 namespace {
-
-using instant = steady_clock::time_point;
-
-instant deadline_after(instant from, duration limit) noexcept {
-  return instant(duration(add_ns(epoch_ns(from), limit.count())));
-}
 
 // One datagram to the service manager, if there is one; it may be lost, and nobody waits for it.
 void notify_manager(const std::string& message) noexcept {
@@ -101,13 +96,16 @@ class plan_core {
     for (std::thread& t : enders_) t.join();
   }
 
-  plan_part add(std::string name, hook<bool(plan_time&)> function, detent::worker* of) {
+  // `function`, which is refused once the plan is carried out, ends outside the lock.
+  plan_part add(std::string name, hook<bool(plan_time&)>& function, const std::shared_ptr<worker_core>& of) {
     const std::lock_guard locked(lock_);
+    if (begun_) return {~std::size_t{0}, declare_result::stopping};
     part& added = parts_.emplace_back();
     added.name = std::move(name);
     added.function = std::move(function);
+    added.is_worker = of != nullptr;
     added.of = of;
-    return {parts_.size() - 1};
+    return {parts_.size() - 1, declare_result::declared};
   }
 
   declare_answer uses(plan_part user, plan_part used) {
@@ -149,39 +147,24 @@ class plan_core {
   }
 
   void stop(int signal) noexcept {
-    std::vector<detent::worker*> hurried;
-    std::vector<std::pair<part*, hook<void()>>> told;
     duration share{0};
     {
       const std::lock_guard locked(lock_);
       if (stops_++ == 0) signal_ = signal;
+      changed_.notify_all();
       // What comes before the shutdown only asks for it; the first one may have been the reason for it.
-      if (begun_ && !over_ && (stops_ > 1 || !asked_before_)) {
-        const instant now = steady_clock::now();
-        deadline_ = std::min(deadline_, deadline_after(now, options_.after_second_signal));
-        share = share_of(deadline_ - now);
-        turn_deadline_ = std::min(turn_deadline_, deadline_after(now, share));
-        for (part& p : parts_) {
-          if (!p.running) continue;
-          p.deadline = std::min(p.deadline, deadline_after(now, told_of(share)));
-          p.shortened = true;
-          if (p.of != nullptr) hurried.push_back(p.of);
-          if (p.on_shortened) {
-            p.telling = true;
-            told.emplace_back(&p, std::exchange(p.on_shortened, {}));
-          }
-        }
+      if (!begun_ || over_ || (stops_ == 1 && asked_before_)) return;
+      const instant now = steady_clock::now();
+      deadline_ = std::min(deadline_, deadline_after(now, options_.after_second_signal));
+      share = share_of(deadline_ - now);
+      turn_deadline_ = std::min(turn_deadline_, deadline_after(now, share));
+      for (part& p : parts_) {
+        if (!p.running) continue;
+        p.deadline = std::min(p.deadline, deadline_after(now, told_of(share)));
+        p.shortened = true;
       }
-      changed_.notify_all();
     }
-    for (detent::worker* of : hurried) of->stop(told_of(share));
-    for (auto& [to, function] : told) {
-      tell(function);
-      function = {};
-      const std::lock_guard locked(lock_);
-      to->telling = false;
-      changed_.notify_all();
-    }
+    for (part& p : parts_) hurry(p, told_of(share));  // No part is added any more.
   }
 
   duration left_of(std::size_t at) noexcept {
@@ -259,7 +242,8 @@ class plan_core {
   struct part {
     std::string name;
     hook<bool(plan_time&)> function;
-    detent::worker* of = nullptr;   // null for services and functions
+    bool is_worker = false;         // else a service or a function
+    std::weak_ptr<worker_core> of;  // The user may destroy the worker early: then it has ended, and is named.
     std::vector<std::size_t> used;  // what it posts to
     part_report report;
     bool running = false;
@@ -339,10 +323,30 @@ class plan_core {
       part& p = parts_[at];
       if (p.running) {
         p.report.took = steady_clock::now() - begin;
-        if (p.of != nullptr) p.report.worker = p.of->report();
+        if (const auto alive = p.of.lock()) p.report.worker = alive->report();
       }
       report_.parts.push_back(p.report);
     }
+  }
+
+  // Tells a part that runs that it has `left`.
+  void hurry(part& p, duration left) noexcept {
+    std::shared_ptr<worker_core> worker;
+    hook<void()> function;
+    {
+      const std::lock_guard locked(lock_);
+      if (!p.running) return;
+      worker = p.of.lock();
+      function = std::exchange(p.on_shortened, {});
+      p.telling = static_cast<bool>(function);
+    }
+    if (worker != nullptr) worker->begin_stop(deadline_after(steady_clock::now(), left));
+    if (!function) return;
+    tell(function);
+    function = {};
+    const std::lock_guard locked(lock_);
+    p.telling = false;
+    changed_.notify_all();
   }
 
   // On a thread of its own. Only the part's entry is touched, under the lock.
@@ -350,14 +354,19 @@ class plan_core {
     const instant begin = steady_clock::now();
     part_report told;
     hook<bool(plan_time&)>* function = nullptr;
-    detent::worker* of = nullptr;
+    std::shared_ptr<worker_core> of;
+    bool is_worker = false;
     {
       const std::lock_guard locked(lock_);
       told = parts_[at].report;
       function = &parts_[at].function;
-      of = parts_[at].of;
+      of = parts_[at].of.lock();
+      is_worker = parts_[at].is_worker;
     }
-    if (of != nullptr) {
+    if (is_worker && of == nullptr) {
+      told.state = part_state::cancelled;
+      told.error = "the worker was destroyed before its turn";
+    } else if (is_worker) {
       told.worker = of->shutdown(limit);
       const bool whole = told.worker->undone_list.empty();
       told.state = !told.worker->complete ? part_state::abandoned
@@ -461,7 +470,10 @@ class plan_core {
 shutdown_plan::shutdown_plan(plan_options options) : core_(std::make_unique<detail::plan_core>(std::move(options))) {}
 shutdown_plan::~shutdown_plan() = default;
 
-plan_part shutdown_plan::add(worker& part) { return core_->add(part.name(), {}, &part); }
+plan_part shutdown_plan::add(worker& part) {
+  detail::hook<bool(plan_time&)> none;
+  return core_->add(part.name(), none, part.core_);
+}
 
 plan_part shutdown_plan::add(timer_service& part, std::string name) {
   return add(std::move(name), [&part](duration limit) {
@@ -474,7 +486,7 @@ duration plan_time::left() const noexcept { return core_->left_of(index_); }
 void plan_time::set_hook(detail::hook<void()> f) { core_->set_hook(index_, std::move(f)); }
 
 plan_part shutdown_plan::add_function(std::string name, detail::hook<bool(plan_time&)> end) {
-  return core_->add(std::move(name), std::move(end), nullptr);
+  return core_->add(std::move(name), end, nullptr);
 }
 
 declare_answer shutdown_plan::uses(plan_part user, plan_part used) { return core_->uses(user, used); }

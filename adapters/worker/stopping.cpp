@@ -122,7 +122,7 @@ void worker_core::close_timers(guard& locked) {
   name_doing("timers");
   const duration limit = std::max(duration(0), stage_deadline_ - steady_clock::now());
   locked.unlock();
-  const wait_result waited = timers_.close_and_wait_for(limit);
+  const wait_result waited = timers_->close_and_wait_for(limit);
   locked.lock();
   doing_.clear();
   if (waited != wait_result::quiet) note("timers", to_string(waited), priority::normal, fate::unfinished);
@@ -166,7 +166,8 @@ void worker_core::cancel_waiters(guard& locked) {
   locked.lock();
 }
 
-void worker_core::call_contained(guard& locked, const char* kind, const std::string& name, hook<void()>& function) {
+template <class F>
+void worker_core::call_contained(guard& locked, const char* kind, const std::string& name, F&& function) {
   name_doing(name);
   locked.unlock();
   bool threw = false;
@@ -268,54 +269,64 @@ void worker_core::say_farewells(guard& locked) {
   }
 }
 
-void worker_core::join_children(guard& locked) { stop_children(locked, true); }
+// One at a time, looked for anew: a child may end and leave the list whenever the lock is left.
+void worker_core::stop_children(guard& locked, instant limit) noexcept {
+  for (;;) {
+    const auto next = std::find_if(children_.begin(), children_.end(), [](const child_entry& c) { return !c.asked; });
+    if (next == children_.end()) return;
+    next->asked = true;
+    auto child = next->core.lock();
+    locked.unlock();
+    if (child != nullptr) child->begin_stop(limit);
+    child.reset();
+    locked.lock();
+  }
+}
 
 // Asks all children first, so that they end side by side. A child that is late is waited for, however long it takes:
 // it may use what this worker is about to release. So it is if it waits for us itself, as far as the graph knows: the
 // mark is tried again until that wait has ended.
-void worker_core::stop_children(guard& locked, bool wait) {
-  std::vector<std::shared_ptr<worker_core>> children;
-  for (const auto& child : children_) {
-    if (auto alive = child.lock()) children.push_back(std::move(alive));
-  }
-  const instant limit = wait ? stage_deadline_ : total_;
-  locked.unlock();
-  for (const auto& child : children) child->begin_stop(limit);
-  for (const auto& child : children) {
-    if (!wait) break;
-    {
-      const guard named(lock_);
-      name_doing(child->name());
-    }
+void worker_core::join_children(guard& locked) {
+  for (child_entry& c : children_) c.asked = false;  // Again, with what is left for this stage.
+  stop_children(locked, stage_deadline_);
+  for (;;) {
+    const auto next = std::find_if(children_.begin(), children_.end(), [](const child_entry& c) { return !c.joined; });
+    if (next == children_.end()) return;
+    next->joined = true;
+    auto child = next->core.lock();
+    if (child == nullptr) continue;
+    name_doing(child->name());
+    locked.unlock();
     guard there(child->lock_);
     for (bool ended = false; !ended;) {
       const wait_mark mark(*child);
       const instant next_try = steady_clock::now() + std::chrono::milliseconds(10);
       ended = child->await_end(there, mark.holds() ? instant::max() : next_try, instant::min());
     }
-    worker_report told = child->report_locked();
+    std::list<worker_report> told;
+    try {
+      told.push_back(child->report_locked());
+    } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): who asks the child itself gets it.
+    }
     there.unlock();
-    const guard noted(lock_);
+    child.reset();
+    locked.lock();
     doing_.clear();
-    if (!told.complete) note("child", child->name(), priority::normal, fate::unfinished);
-    child_reports_.push_back(std::move(told));
+    child_reports_.splice(child_reports_.end(), told);
   }
-  children.clear();
-  locked.lock();
 }
 
 void worker_core::release_resources(guard& locked) {
   // Callbacks of timers may still use them.
   name_doing("timers");
   locked.unlock();
-  timers_.close_and_wait();
+  timers_->close_and_wait();
   locked.lock();
   doing_.clear();
   while (!resources_.empty()) {
     std::unique_ptr<owned> last = std::move(resources_.back());
     resources_.pop_back();
-    hook<void()> release([&last] { last->clean_up(); });
-    call_contained(locked, "resource", last->name, release);
+    call_contained(locked, "resource", last->name, [&last] { last->clean_up(); });
     name_doing(last->name);
     locked.unlock();
     last.reset();
@@ -325,8 +336,9 @@ void worker_core::release_resources(guard& locked) {
 }
 
 void worker_core::ask_current(guard& locked) {
-  if (current_ == nullptr || !current_->agreed || asked_.load(std::memory_order_relaxed)) return;
-  asked_.store(true, std::memory_order_release);
+  if (current_ == nullptr || !current_->agreed || asked_.load(std::memory_order_relaxed))
+    return;                                       // C3, under the lock.
+  asked_.store(true, std::memory_order_release);  // C2
   if (!stop_hook_) return;
   {
     hook<void()> told = std::move(stop_hook_);
@@ -362,14 +374,14 @@ void worker_core::look_after(guard& locked) {
     ask_current(locked);  // First: what runs after the lock was left is another task, which may have time.
     if (!effects_taken_) {
       effects_taken_ = true;
+      closing_timers_ = true;
       cancel_waiters(locked);
       locked.unlock();
-      timers_.close();
+      timers_->close();
       locked.lock();
-      try {
-        stop_children(locked, false);
-      } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): the stage does it.
-      }
+      closing_timers_ = false;
+      changed_.notify_all();
+      stop_children(locked, total_);
     }
   }
   if (queue_.size() != 0 && steady_clock::now() >= total_) dispose_queue(locked);
@@ -440,8 +452,9 @@ worker_report worker_core::shutdown(duration limit) {
 void worker_core::finish() noexcept {
   if (is_within()) die(options_.name, "on its own thread, or on one of a child of it");
   begin_stop(instant::max());
-  // Its end waits for its timers' calls, and this may be one of them.
-  if (timers_.close_and_wait_for(duration(0)) == wait_result::from_callback) {
+  // Its end waits for its timers' calls, and this may be one of them. They are not closed before their stage: what runs
+  // may wait for one of them.
+  if (timers_->wait_for(duration(0)) == wait_result::from_callback) {
     die(options_.name, "in a callback of its own timers");
   }
   {
@@ -462,7 +475,9 @@ void worker_core::finish() noexcept {
     }
     // What came after the end.
     release_resources(locked);
+    while (closing_timers_) changed_.wait(locked);
   }
+  timers_.reset();
   if (const auto parent = parent_.lock()) parent->remove_child(*this);
 }
 
@@ -510,7 +525,7 @@ worker_report worker_core::report_locked() {
     told.undone_list.push_back({"operation", operation->name, priority::normal, fate::unfinished, 1});
   }
   if (stopping_ && !joined_) list_pending(told);
-  told.children = child_reports_;
+  told.children.assign(child_reports_.begin(), child_reports_.end());
   return told;
 }
 

@@ -89,7 +89,9 @@ bool wait_mark::leads(const worker_core& from, const worker_core& to) noexcept {
 }
 
 wait_mark::wait_mark(worker_core& target, const wait_word* word) noexcept
-    : self_(worker_core::current()), word_(word), seen_(word == nullptr ? 0 : word->load(std::memory_order_acquire)) {
+    : self_(worker_core::current()),
+      word_(word),
+      seen_(word == nullptr ? 0 : word->load(std::memory_order_acquire)) {  // Z3
   if (self_ == nullptr) return;
   target_ = target.shared_from_this();
   const std::lock_guard locked(wait_graph_lock());
@@ -105,15 +107,69 @@ wait_mark::~wait_mark() {
 
 worker_core* worker_core::current() noexcept { return current_worker; }
 
+void* job::operator new(std::size_t size, worker_core& to) {
+  if (size > block_bytes) return ::operator new(size);
+  void* const block = to.take_block();
+  return block != nullptr ? block : ::operator new(block_bytes);
+}
+void* job::operator new(std::size_t size, std::align_val_t alignment, worker_core&) {
+  return ::operator new(size, alignment);
+}
+
+void job::operator delete(void* memory, std::size_t size) noexcept {
+  if (size > block_bytes || current_worker == nullptr || !current_worker->keep_block(memory)) ::operator delete(memory);
+}
+void job::operator delete(void* memory, std::size_t, std::align_val_t alignment) noexcept {
+  ::operator delete(memory, alignment);
+}
+
+void block_list::push(void* memory) noexcept {
+  first_ = ::new (memory) block{first_};
+  if (count_++ == 0) last_ = first_;
+}
+
+void* block_list::pop() noexcept {
+  --count_;
+  void* const popped = std::exchange(first_, first_->next);
+  __builtin_prefetch(first_, 1);  // Another core has used it last.
+  return popped;
+}
+
+void block_list::take(block_list& other) noexcept {
+  if (other.count_ == 0) return;
+  other.last_->next = first_;
+  if (count_ == 0) last_ = other.last_;
+  first_ = other.first_;
+  count_ += std::exchange(other.count_, 0);
+  other.first_ = nullptr;
+}
+
+block_list::~block_list() {
+  while (first_ != nullptr) ::operator delete(std::exchange(first_, first_->next));
+}
+
+void* worker_core::take_block() noexcept { return spare_.exchange(nullptr, std::memory_order_acquire); }  // F2
+
+void worker_core::lay_out_block() noexcept {
+  if (blocks_.count() == 0 || spare_.load(std::memory_order_relaxed) != nullptr) return;  // F1: whether it is wanted.
+  spare_.store(blocks_.pop(), std::memory_order_release);                                 // F1
+}
+
+bool worker_core::keep_block(void* memory) noexcept {
+  if (spent_blocks_.count() >= blocks_wanted_) return false;
+  spent_blocks_.push(memory);
+  return true;
+}
+
 worker_core::worker_core(timer_service& service, worker_options options, std::shared_ptr<worker_core> parent)
     : options_(std::move(options)),
       parent_(parent),
       heir_(heir_of(options_)),
-      timers_(service, group_options{.name = options_.name, .order = group_order::serial}) {
+      timers_(std::in_place, service, group_options{.name = options_.name, .order = group_order::serial}) {
   for (std::size_t i = 0; i < worker_stage_count; ++i) stages_[i].stage = static_cast<worker_stage>(i);
 }
 
-worker_core::~worker_core() = default;
+worker_core::~worker_core() { ::operator delete(take_block()); }
 
 std::weak_ptr<worker_core> worker_core::heir_of(const worker_options& options) {
   return options.heir == nullptr ? std::weak_ptr<worker_core>() : options.heir->core_;
@@ -167,6 +223,8 @@ void* worker_core::thread_main(void* share) {
 void worker_core::work_off() {
   guard locked(lock_);
   while (!stopping_) {
+    blocks_.take(spent_blocks_);
+    blocks_wanted_ = most_blocks - blocks_.count();
     if (!replies_.empty()) {
       run_reply(locked);
       continue;
@@ -231,7 +289,7 @@ void worker_core::run_item(guard& locked, std::unique_ptr<job> item) {
   current_ = item.get();
   if (call_state* const caller = item->caller()) caller->begun = true;
   ++counts_.running;
-  asked_.store(false, std::memory_order_relaxed);
+  asked_.store(false, std::memory_order_relaxed);  // C1
   wake_posters();
   locked.unlock();
   spent_.reset();
@@ -251,21 +309,22 @@ void worker_core::run_batch(guard& locked) {
     batch_ = queue_.pop_level();
   }
   places_[0] = {batch_.first, 0};
-  begun_.store(&places_[0], std::memory_order_relaxed);  // Others look under the lock.
-  asked_.store(false, std::memory_order_relaxed);
+  begun_.store(&places_[0], std::memory_order_relaxed);  // J1: others look under the lock.
+  asked_.store(false, std::memory_order_relaxed);        // C1
   wake_posters();
   locked.unlock();
   for (begun_item* at = &places_[0];;) {
     spent_.reset();
     job& item = *at->item;
+    __builtin_prefetch(item.next);  // Another core has made it.
     const fate what = run_guarded(item);
     job* const next = item.next;
     if (what == fate::unfinished && !item.agreed && !item.is_awaited() && next != nullptr) {
       begun_item* const place = at == &places_[0] ? &places_[1] : &places_[0];
       *place = {next, at->before_count + 1};
       begun_item* expected = at;
-      // Released and acquired by recalls: what was done before is counted there, and the place is read.
-      if (begun_.compare_exchange_strong(expected, place, std::memory_order_acq_rel, std::memory_order_relaxed)) {
+      // J2: a recall counts what was done before, and reads the place.
+      if (begun_.compare_exchange_strong(expected, place, std::memory_order_release, std::memory_order_relaxed)) {
         spent_.reset(&item);
         at = place;
         continue;
@@ -279,7 +338,7 @@ void worker_core::run_batch(guard& locked) {
 }
 
 void worker_core::recall() noexcept {
-  const begun_item* const last = begun_.exchange(nullptr, std::memory_order_acq_rel);
+  const begun_item* const last = begun_.exchange(nullptr, std::memory_order_acquire);  // J3
   if (last == nullptr) return;
   current_ = last->item;
   if (call_state* const caller = current_->caller()) caller->begun = true;
@@ -322,7 +381,7 @@ void worker_core::settle(std::unique_ptr<job> item, fate what) noexcept {
   terms->caller->result = what == fate::unfinished ? call_result::done
                           : what == fate::threw    ? call_result::threw
                                                    : call_result::cancelled;
-  terms->caller->over.store(1, std::memory_order_release);
+  terms->caller->over.store(1, std::memory_order_release);  // Z1
   changed_.notify_all();
 }
 
@@ -368,7 +427,7 @@ void worker_core::note(std::string_view kind, std::string_view name, priority ur
 }
 
 post_result worker_core::enqueue(std::unique_ptr<job>& item, const post_options& options, std::source_location place,
-                                 instant limit) {
+                                 instant limit, std::optional<wait_mark>* call_mark) {
   if (!options.name.empty()) item->with_terms().name = options.name;
   item->place = place;
   item->urgency = options.urgency;
@@ -411,26 +470,35 @@ post_result worker_core::enqueue(std::unique_ptr<job>& item, const post_options&
       count(fate::refused);
       return takes() ? post_result::full : post_result::stopping;
     }
-    if (batch_.last != nullptr && batch_.last->urgency < item->urgency) recall();
-    item->id = ++last_id_;
-    queue_.push(item.release());
-    ++counts_.accepted;
-    wake = std::exchange(sleeping_, false);
+    if (call_mark != nullptr && !call_mark->emplace(*this, &item->caller()->over).holds()) {
+      count(fate::refused);
+    } else {
+      if (batch_.last != nullptr && batch_.last->urgency < item->urgency) recall();
+      item->id = ++last_id_;
+      queue_.push(item.release());
+      ++counts_.accepted;
+      lay_out_block();
+      wake = std::exchange(sleeping_, false);
+    }
   }
   if (wake) work_ready_.notify_one();
-  if (displaced == nullptr) return post_result::accepted;
-  settle(std::move(displaced), fate::displaced);
-  return post_result::displaced;
+  const post_result answer = item != nullptr        ? post_result::full
+                             : displaced == nullptr ? post_result::accepted
+                                                    : post_result::displaced;
+  if (displaced != nullptr) settle(std::move(displaced), fate::displaced);
+  return answer;
 }
 
 call_result worker_core::call(std::unique_ptr<job> item, const post_options& options, std::source_location place,
                               duration limit) {
+  if (!wait_mark(*this).holds()) return call_result::from_worker;
   const auto state = std::make_shared<call_state>();
-  const wait_mark mark(*this, &state->over);
-  if (!mark.holds()) return call_result::from_worker;
   const instant deadline = deadline_after(steady_clock::now(), limit);
   item->with_terms().caller = state;
-  switch (enqueue(item, options, place, deadline)) {
+  std::optional<wait_mark> mark;  // From the posting on: before that, it is room that is waited for.
+  const post_result posted = enqueue(item, options, place, deadline, &mark);
+  if (mark && !mark->holds()) return call_result::from_worker;
+  switch (posted) {
     case post_result::full: return call_result::full;
     case post_result::stopping: return call_result::stopping;
     default: break;
@@ -440,7 +508,7 @@ call_result worker_core::call(std::unique_ptr<job> item, const post_options& opt
     // Read first: who is late by this reading has been looked after.
     const instant now = steady_clock::now();
     look_after(locked);
-    if (state->over.load(std::memory_order_acquire) != 0) return state->result;
+    if (state->over.load(std::memory_order_acquire) != 0) return state->result;  // Z3
     const bool in_time = now < std::min(deadline, total_);
     if (!in_time) recall();
     if (!in_time && state->begun) return call_result::running;
@@ -476,7 +544,7 @@ std::unique_ptr<job> worker_core::take_withdrawn(P wanted) {
 
 void worker_core::wake_posters() noexcept {
   if (blocked_posters_ == 0) return;
-  room_made_.fetch_add(1, std::memory_order_release);
+  room_made_.fetch_add(1, std::memory_order_release);  // Z2
   changed_.notify_all();
 }
 
@@ -651,7 +719,7 @@ void worker_core::set_hook(hook<void()> f) {
   hook<void()> old;  // Ends outside the lock.
   {
     const guard locked(lock_);
-    if (!asked_.load(std::memory_order_relaxed)) {
+    if (!asked_.load(std::memory_order_relaxed)) {  // C3, under the lock.
       old = std::exchange(stop_hook_, std::move(f));
       return;
     }
@@ -661,15 +729,15 @@ void worker_core::set_hook(hook<void()> f) {
 
 bool worker_core::add_child(const std::shared_ptr<worker_core>& child) {
   const guard locked(lock_);
-  children_.push_back(child);
+  children_.push_back({child, false, false});
   return !stopping_;
 }
 
 void worker_core::remove_child(const worker_core& child) noexcept {
+  const std::weak_ptr<const worker_core> gone = child.weak_from_this();
   const guard locked(lock_);
-  std::erase_if(children_, [&](const std::weak_ptr<worker_core>& other) {
-    const auto alive = other.lock();
-    return alive == nullptr || alive.get() == &child;
+  std::erase_if(children_, [&](const child_entry& other) {
+    return other.core.expired() || (!other.core.owner_before(gone) && !gone.owner_before(other.core));
   });
 }
 

@@ -3,6 +3,39 @@
 //
 // Threads: posters and waiters on any thread; the worker's own thread runs tasks and, in the end, the stages. Stage
 // deadlines are kept by the worker between two pieces of user code, and by whoever waits for it while it is inside one.
+//
+// FOUR WORDS are touched without the lock, each with a protocol of its own. All other changes of them are under it, so
+// that at most one thread makes those at a time.
+//
+// TRANSITIONS of `begun_`: how far the worker's thread is in the batch that it runs without the lock.
+//  J1 begin     worker's thread   place 0: the first item. Under the lock     relaxed   J3, by the lock
+//  J2 step      worker's thread   its place -> the other one, or it fails     release   J3: what was done, the place
+//  J3 recall    anyone            none: the batch is over. Under the lock     acquire   J2
+// The places take turns: the one that `begun_` names is not written, and may be read by whoever recalled it.
+//
+// TRANSITIONS of the wait words `call_state::over` and `room_made_`: what a wait_mark stands for.
+//  Z1 answer    who settles       over = 1, after the result. Under the lock  release   Z3: the result
+//  Z2 room      who makes room    room_made + 1. Under the lock               release   Z3
+//  Z3 look      who waits, and    load; no mark stands whose word has moved   acquire   Z1 Z2
+//               whoever asks who waits for whom
+//
+// TRANSITIONS of `asked_`: whether the task in progress was told to end.
+//  C1 forget    worker's thread   false, before an item begins. Under the lock  relaxed   C2, by the lock
+//  C2 ask       who stops         true, for a task that agreed. Under the lock  release   C3: what it did before
+//  C3 is asked  the task          load                                          acquire   C2
+//
+// TRANSITIONS of `spare_`: a block for the next who posts.
+//  F1 lay out   a poster          none -> a block. Under the lock             release   F2: the block's last use
+//  F2 take      a poster          whatever it is -> none                      acquire   F1
+//
+// RACES, each with its test in tests/conformance/worker and its steps in model/worker.pml.
+//  R-RECALL   the step to the next item against a recall. J2 or J3 replaces the place; a J2 that comes late fails, and
+//             what it would have begun is in the queue again.
+//  R-ANSWER   the answer to a wait against the walk for cycles. Z1 is before whatever is done because of the answer, so
+//             that a walk made there finds the wait over.
+//  R-ROOM     a caller that waits for room against the stop that refuses it. It is room that it waits for until its item
+//             is in the queue; its mark for the answer is made in the same step.
+//  R-SPARE    two posters and one block. F2 replaces the block: one of them has it.
 #pragma once
 
 #include <detent/worker.hpp>
@@ -35,7 +68,7 @@ struct call_state {
   // Under the lock of the worker called. Neither queued nor begun: somebody has taken the item out and is about to say
   // what became of it.
   bool begun = false;
-  wait_word over{0};  // 1 once the result is there
+  wait_word over{0};  // Z: 1 once the result is there
   call_result result = call_result::done;
 };
 
@@ -96,6 +129,38 @@ class item_queue {
   std::size_t size_ = 0;
 };
 
+// Memory of items that are gone, for those to come: an item is made by one thread and ends on another, which is the
+// slowest way through an allocator.
+class block_list {
+ public:
+  block_list() noexcept = default;
+  block_list(const block_list&) = delete;
+  block_list& operator=(const block_list&) = delete;
+  ~block_list();
+  void push(void* memory) noexcept;
+  void* pop() noexcept;
+  void take(block_list& other) noexcept;
+  std::size_t count() const noexcept { return count_; }
+
+ private:
+  struct block {
+    block* next;
+  };
+  block* first_ = nullptr;
+  block* last_ = nullptr;  // unless empty
+  std::size_t count_ = 0;
+};
+
+inline constexpr std::size_t block_bytes = 96;  // an item with a task of up to five pointers
+// How many a worker keeps. None where a sanitizer is to notice who uses the captures of a task that is gone.
+#if defined(__SANITIZE_ADDRESS__)
+inline constexpr std::size_t most_blocks = 0;
+#elif defined(__has_feature)
+inline constexpr std::size_t most_blocks = __has_feature(address_sanitizer) ? 0 : 1024;
+#else
+inline constexpr std::size_t most_blocks = 4096;
+#endif
+
 // The item's name, or the place where it was posted.
 std::string name_of(const job& item);
 
@@ -109,8 +174,9 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   ~worker_core();
 
   std::error_code start() noexcept;
+  // `call_mark` gets the mark of who waits for the item; where that does not hold, the item is refused.
   post_result enqueue(std::unique_ptr<job>& item, const post_options& options, std::source_location place,
-                      instant limit);
+                      instant limit, std::optional<wait_mark>* call_mark = nullptr);
   call_result call(std::unique_ptr<job> item, const post_options& options, std::source_location place, duration limit);
   std::shared_ptr<reply_state> expect(hook<void(reply_result)> f, std::string_view name);
   // Whether it was taken back before it was told.
@@ -127,7 +193,11 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   std::shared_ptr<operation_state> add_operation(hook<void()> cancel, std::string_view name);
   void end_operation(operation_state& operation) noexcept;
   void set_hook(hook<void()> f);
-  bool is_asked() const noexcept { return asked_.load(std::memory_order_acquire); }
+  // Memory for an item to be posted here, or null. Any thread.
+  void* take_block() noexcept;
+  // Whether the memory of an item that has ended is kept. The worker's thread.
+  bool keep_block(void* memory) noexcept;
+  bool is_asked() const noexcept { return asked_.load(std::memory_order_acquire); }  // C3
 
   bool add_child(const std::shared_ptr<worker_core>& child);
   void remove_child(const worker_core& child) noexcept;
@@ -138,7 +208,7 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   // Ends everything and returns when the thread has been joined.
   void finish() noexcept;
   worker_report report();
-  timer_group& timers() noexcept { return timers_; }
+  timer_group& timers() noexcept { return *timers_; }
   const std::string& name() const noexcept { return options_.name; }
   static worker_core* current() noexcept;
   static std::weak_ptr<worker_core> heir_of(const worker_options& options);
@@ -148,6 +218,11 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   struct farewell {
     std::string name;
     hook<void()> function;
+  };
+  struct child_entry {
+    std::weak_ptr<worker_core> core;
+    bool asked = false;
+    bool joined = false;
   };
   using undone_key = std::tuple<std::string, std::string, priority, fate>;
 
@@ -180,6 +255,8 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   void count(fate what) noexcept;                       // under the lock
   item_queue take_items(fate what) noexcept;            // under the lock
   item_queue take_called() noexcept;                    // under the lock
+  // For the next who posts. Under the lock.
+  void lay_out_block() noexcept;
 
   void run_stages();
   void enter(guard& locked, worker_stage next);
@@ -193,9 +270,11 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   void dispose_queue(guard& locked);
   void say_farewells(guard& locked);
   void join_children(guard& locked);
-  void stop_children(guard& locked, bool wait);
+  // Asks every child that was not asked yet.
+  void stop_children(guard& locked, instant limit) noexcept;
   void release_resources(guard& locked);
-  void call_contained(guard& locked, const char* kind, const std::string& name, hook<void()>& function);
+  template <class F>
+  void call_contained(guard& locked, const char* kind, const std::string& name, F&& function);
   void run_stages_here();
   void contain(const std::string& what) noexcept;
 
@@ -217,7 +296,8 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   const worker_options options_;
   const std::weak_ptr<worker_core> parent_;
   const std::weak_ptr<worker_core> heir_;
-  timer_group timers_;
+  std::optional<timer_group>
+      timers_;  // ends with the worker: others may hold the core for longer than the service lives
 
   std::mutex lock_;
   std::condition_variable work_ready_;  // the worker's thread sleeps here, nobody else
@@ -225,10 +305,11 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
 
   // All of this under the lock.
   item_queue queue_;
-  taken_items batch_;      // what the worker's thread runs without the lock, until it is recalled
+  taken_items batch_;  // what the worker's thread runs without the lock, until it is recalled
+  block_list blocks_;
   bool sleeping_ = false;  // nobody has woken the worker's thread yet
   std::size_t blocked_posters_ = 0;
-  wait_word room_made_{0};  // moves on when they are woken
+  wait_word room_made_{0};  // Z: moves on when they are woken
   std::uint64_t last_id_ = 0;
   item_counts counts_;
   std::map<undone_key, std::uint64_t> undone_;
@@ -239,8 +320,8 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   std::deque<farewell> farewells_;
   std::vector<std::unique_ptr<owned>> resources_;
   std::vector<std::shared_ptr<operation_state>> operations_;
-  std::vector<std::weak_ptr<worker_core>> children_;
-  std::vector<worker_report> child_reports_;
+  std::list<child_entry> children_;
+  std::list<worker_report> child_reports_;
 
   bool started_ = false;
   bool created_ = false;
@@ -250,7 +331,8 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   bool joining_ = false;
   bool joined_ = false;
   bool io_over_ = false;
-  bool effects_taken_ = false;  // what needs no thread of the worker was done for it
+  bool effects_taken_ = false;   // what needs no thread of the worker was done for it
+  bool closing_timers_ = false;  // ... and somebody is about to close its timers, without the lock
   pthread_t thread_{};
 
   job* current_ = nullptr;  // what runs now
@@ -258,7 +340,7 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   hook<void()> stop_hook_;
   bool hook_running_ = false;
   std::thread::id hook_thread_{};
-  std::atomic<bool> asked_{false};  // written under the lock, read by the task without it
+  std::atomic<bool> asked_{false};  // C
 
   instant total_ = instant::max();
   worker_stage stage_ = worker_stage::refuse;
@@ -266,12 +348,16 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   instant stage_deadline_ = instant::max();
   std::array<stage_report, worker_stage_count> stages_{};
 
-  // Of the worker's thread alone: the item just run, whose captures are destroyed when the lock is not held.
+  // Of the worker's thread alone: blocks of items that have ended, and how many may be kept until they join the others;
+  // the item just run, whose captures are destroyed when the lock is not held.
+  block_list spent_blocks_;
+  std::size_t blocks_wanted_ = 0;
   std::unique_ptr<job> spent_;
-  // The item of the batch that was begun last, or null: the batch was recalled. The worker's thread steps from the one
-  // place to the other; a recall that finds a place may read it, since the next step fails.
+  // J: the item of the batch that was begun last, or null: the batch was recalled.
   alignas(64) std::atomic<begun_item*> begun_{nullptr};
   std::array<begun_item, 2> places_{};
+  // F: a block for whoever posts next.
+  alignas(64) std::atomic<void*> spare_{nullptr};
   // Under the wait graph's lock: the innermost wait that this worker's thread is in.
   wait_mark* waits_ = nullptr;
   friend class wait_mark;
@@ -291,7 +377,7 @@ class wait_mark {
   bool holds() const noexcept { return holds_; }
 
  private:
-  bool stands() const noexcept { return word_ == nullptr || word_->load(std::memory_order_acquire) == seen_; }
+  bool stands() const noexcept { return word_ == nullptr || word_->load(std::memory_order_acquire) == seen_; }  // Z3
   // Under the wait graph's lock: whether `from` waits for `to`, over any number of others.
   static bool leads(const worker_core& from, const worker_core& to) noexcept;
 

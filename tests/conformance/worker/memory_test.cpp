@@ -59,6 +59,26 @@ TEST(worker_memory, a_task_throws_without_any) {
   EXPECT_EQ(w.report().items.threw, 1u);
 }
 
+// Children are asked and joined, and what is owned is released after that, though nothing can be noted of it.
+TEST(worker_memory, it_ends_its_children_without_any) {
+  detent::timer_service service;
+  std::atomic<int> ended{0};
+  detent::worker parent(service, {.name = "parent"});
+  parent.on_cleanup([] { is_short_of_memory = false; }, long_name);
+  parent.on_cleanup([&] { EXPECT_EQ(ended.load(), 2); }, long_name);
+  detent::worker a(parent, service, {.name = long_name});
+  detent::worker b(parent, service, {.name = long_name});
+  for (detent::worker* child : {&a, &b}) {
+    child->on_farewell([&] { ended.fetch_add(1); });
+    child->start();
+  }
+  parent.start();
+  ASSERT_EQ(parent.post([] { is_short_of_memory = true; }), post_result::accepted);
+  EXPECT_TRUE(parent.shutdown(support::patience).complete);
+  EXPECT_TRUE(a.report().complete);
+  EXPECT_TRUE(b.report().complete);
+}
+
 // A worker ends without any: who waits is told, what is queued is counted, farewells are said.
 TEST(worker_memory, it_ends_without_any) {
   detent::timer_service service;

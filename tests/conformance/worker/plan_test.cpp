@@ -11,6 +11,7 @@
 #include <mutex>
 #include <stdexcept>
 #include <string>
+#include <support/effort.hpp>
 #include <support/gate.hpp>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -70,6 +71,8 @@ TEST(shutdown_plan, the_disk_queue_is_last) {
   EXPECT_TRUE(report.files_left.empty()) << report.text();
   EXPECT_NE(report.json().find("\"name\": \"disk\""), std::string::npos);
   EXPECT_EQ(plan.uses(d, t).outcome, declare_result::stopping);
+  EXPECT_EQ(plan.add(disk).outcome, declare_result::stopping);
+  EXPECT_EQ(plan.add("late", [](detent::duration) { return true; }).outcome, declare_result::stopping);
   EXPECT_EQ(plan.shutdown(1ms).parts.size(), 4u);  // The same report again.
 }
 
@@ -85,6 +88,7 @@ TEST(shutdown_plan, refuses_cycles_with_their_path) {
   EXPECT_EQ(answer.outcome, declare_result::cyclic);
   EXPECT_EQ(answer.path, (std::vector<std::string>{"c", "a", "b", "c"}));
   EXPECT_EQ(plan.uses(a, a).path, (std::vector<std::string>{"a", "a"}));
+  EXPECT_EQ(a.outcome, declare_result::declared);
   EXPECT_EQ(plan.uses(a, detent::plan_part{}).outcome, declare_result::unknown);
   EXPECT_TRUE(plan.shutdown(support::patience).complete);
 }
@@ -131,6 +135,47 @@ TEST(shutdown_plan, abandons_what_blocks) {
     EXPECT_TRUE(last.load());
     EXPECT_FALSE(report.threads_left.empty());
     release.open();
+  }
+}
+
+// A worker that its owner destroys too early is an error of its part, not of the program.
+TEST(shutdown_plan, names_a_worker_that_was_destroyed) {
+  detent::timer_service service;
+  detent::shutdown_plan plan;
+  {
+    detent::worker early(service, {.name = "early"});
+    early.start();
+    plan.add(early);
+  }
+  const detent::plan_report report = plan.shutdown(support::patience);
+  EXPECT_TRUE(report.complete);
+  ASSERT_EQ(report.parts.size(), 1u);
+  EXPECT_EQ(report.parts[0].state, part_state::cancelled);
+  EXPECT_NE(report.text().find("early: cancelled"), std::string::npos) << report.text();
+  EXPECT_NE(report.parts[0].error.find("destroyed"), std::string::npos) << report.parts[0].error;
+}
+
+// The same while the plan ends it, and is asked to hurry.
+TEST(shutdown_plan, a_worker_is_destroyed_in_its_turn) {
+  for (std::size_t round = 0; round < support::times(100, 30); ++round) {
+    auto service = std::make_unique<detent::timer_service>();
+    auto w = std::make_unique<detent::worker>(*service, detent::worker_options{.name = "brief"});
+    w->start();
+    detent::shutdown_plan plan;
+    plan.add(*w);
+    support::gate busy;
+    if (round % 2 == 0) {
+      ASSERT_EQ(w->post([&] { busy.open(); }), post_result::accepted);
+    } else {
+      busy.open();
+    }
+    support::background ends([&] { EXPECT_TRUE(plan.shutdown(support::patience).complete); });
+    support::background asks([&] {
+      for (int i = 0; i < 20; ++i) plan.stop();
+    });
+    busy.pass();
+    w.reset();
+    service.reset();
   }
 }
 

@@ -9,6 +9,7 @@
 #include <support/canary.hpp>
 #include <support/effort.hpp>
 #include <support/gate.hpp>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -214,6 +215,89 @@ TEST(worker_queue, takes_back_what_has_not_begun) {
   counts = w.report().items;
   EXPECT_EQ(counts.done, 11u);
   EXPECT_EQ(ends_of(counts), counts.accepted);
+}
+
+// R-RECALL. Recalls from all sides while the worker goes from item to item: what is taken out never runs, what is not
+// runs once and in order, and each report adds up. Notices a step that looks at its place first and then writes the
+// next one, one place where there should be two, and a recall that reads the place and leaves it.
+TEST(worker_queue, recalls_race_with_the_next_item) {
+  detent::timer_service service;
+  const std::size_t count = support::times(3000, 600);
+  std::vector<std::uint8_t> ran(count);  // of w's thread
+  std::size_t last = 0;
+  detent::worker w(service, {.queue_limit = 0});
+  w.start();
+  std::atomic<bool> posted{false};
+  std::atomic<std::uint64_t> taken{0};
+  support::background reporter([&] {
+    while (!posted.load()) {
+      const detent::item_counts now = w.report().items;
+      EXPECT_EQ(ends_of(now), now.accepted);
+      std::this_thread::yield();
+    }
+  });
+  support::background remover([&] {
+    while (!posted.load()) {
+      taken.fetch_add(w.remove([](const detent::item_info& item) { return item.id % 5 == 0; }));
+      std::this_thread::yield();
+    }
+  });
+  for (std::size_t i = 0; i < count; ++i) {
+    ASSERT_EQ(w.post([&, i] {
+      ++ran[i];
+      EXPECT_LE(last, i);
+      last = i;
+    }),
+              post_result::accepted);
+    if (i % 16 == 0 && w.size() > 64) std::this_thread::yield();
+  }
+  EXPECT_EQ(w.call_and_wait([] {}, {.urgency = priority::background}), call_result::done);
+  posted.store(true);
+  remover.join();
+  reporter.join();
+  const detent::worker_report report = w.shutdown(support::patience);
+  EXPECT_TRUE(report.complete);
+  std::uint64_t runs = 0;
+  for (const std::uint8_t times : ran) {
+    EXPECT_LE(times, 1);
+    runs += times;
+  }
+  EXPECT_EQ(report.items.withdrawn, taken.load());
+  EXPECT_EQ(runs + taken.load(), count);
+  EXPECT_EQ(report.items.done, runs + 1);
+}
+
+// R-SPARE. The memory of items that are gone serves the next ones, whoever posts them: each task has its own, with the
+// alignment that it asks for. Notices two posters with one block.
+TEST(worker_queue, items_share_no_memory) {
+  detent::timer_service service;
+  const std::size_t count = support::times(30000, 5000);
+  std::vector<std::uint64_t> sums(3);  // of w's thread
+  {
+    detent::worker w(service, {.queue_limit = 64});
+    w.start();
+    std::vector<std::unique_ptr<support::background>> posters;
+    for (std::uint64_t p = 0; p < sums.size(); ++p) {
+      posters.push_back(std::make_unique<support::background>([&, p] {
+        struct alignas(64) line {
+          std::uint64_t value = 1;
+        };
+        for (std::uint64_t i = 0; i < count; ++i) {
+          ASSERT_EQ(w.post([&sums, p, i, other = ~i] { sums[p] += i == ~other ? i : 0; }), post_result::accepted);
+          if (i % 64 == 0) {
+            ASSERT_EQ(w.post([one = line{}] {
+              EXPECT_EQ(reinterpret_cast<std::uintptr_t>(&one) % 64, 0u);
+              EXPECT_EQ(one.value, 1u);
+            }),
+                      post_result::accepted);
+          }
+        }
+      }));
+    }
+    posters.clear();
+    EXPECT_TRUE(w.shutdown(support::patience).complete);
+  }
+  for (const std::uint64_t sum : sums) EXPECT_EQ(sum, count * (count - 1) / 2);
 }
 
 // A stop, and the limit of a call, find the item of such a run that is in progress, and leave the others where they

@@ -70,7 +70,8 @@ TEST(worker_waits, a_parent_waits_for_a_child_that_called_it) {
   }
 }
 
-// The task behind the one that was waited for: nobody waits any more, so it may wait for, post to and destroy who did.
+// R-ANSWER. The task behind the one that was waited for: nobody waits any more, so it may wait for, post to and destroy
+// who did.
 TEST(worker_waits, an_answered_wait_is_over) {
   detent::timer_service service;
   for (int round = 0; round < 30; ++round) {
@@ -143,6 +144,103 @@ TEST(worker_waits, a_poster_with_room_waits_no_more) {
     release.open();
     over.pass();
   }
+}
+
+// R-ROOM. A caller that waits for room is refused by the stop, and waits for nobody from then on, though it has not
+// woken yet: who stopped the full worker may wait for it, or destroy it. Notices a mark for the answer that is made
+// before there is room.
+TEST(worker_waits, a_caller_refused_by_the_stop_waits_no_more) {
+  detent::timer_service service;
+  for (int round = 0; round < 30; ++round) {
+    detent::worker full(service, {.name = "full", .queue_limit = 1});
+    auto caller = std::make_unique<detent::worker>(service, detent::worker_options{.name = "caller"});
+    full.start();
+    caller->start();
+    support::gate release;
+    support::gate over;
+    support::gate busy;
+    ASSERT_EQ(full.post([&] {
+      busy.open();
+      release.pass();
+      full.stop();
+      if (round % 2 == 0) {
+        EXPECT_EQ(caller->call_and_wait([] {}), call_result::done);
+      } else {
+        caller.reset();
+      }
+      over.open();
+    }),
+              post_result::accepted);
+    busy.pass();
+    ASSERT_EQ(full.post([] {}), post_result::accepted);
+    support::gate about;
+    ASSERT_EQ(caller->post([&] {
+      about.open();
+      EXPECT_EQ(full.call_and_wait([] {}), call_result::stopping);
+    }),
+              post_result::accepted);
+    about.pass();
+    EXPECT_TRUE(support::never([&] { return caller->report().items.done != 0; }));
+    release.open();
+    over.pass();
+  }
+}
+
+// A caller that waits for room and one that it would wait for: one of them is told, neither hangs.
+TEST(worker_waits, a_cycle_through_a_full_queue_is_refused) {
+  detent::timer_service service;
+  for (int round = 0; round < 20; ++round) {
+    detent::worker full(service, {.name = "full", .queue_limit = 1});
+    detent::worker caller(service, {.name = "caller"});
+    full.start();
+    caller.start();
+    support::gate release;
+    support::gate busy;
+    support::gate about;
+    std::atomic<int> told{0};
+    ASSERT_EQ(full.post([&] {
+      busy.open();
+      release.pass();
+      if (caller.call_and_wait([] {}) == call_result::from_worker) told.fetch_add(1);
+    }),
+              post_result::accepted);
+    busy.pass();
+    const bool is_full = round % 2 == 0;
+    if (is_full) {
+      ASSERT_EQ(full.post([] {}), post_result::accepted);
+    }
+    ASSERT_EQ(caller.post([&] {
+      about.open();
+      if (full.call_and_wait([] {}) == call_result::from_worker) told.fetch_add(1);
+    }),
+              post_result::accepted);
+    about.pass();
+    EXPECT_TRUE(support::never([&] { return caller.report().items.done != 0; }));
+    release.open();
+    EXPECT_TRUE(caller.shutdown(support::patience).complete);
+    EXPECT_TRUE(full.shutdown(support::patience).complete);
+    EXPECT_EQ(told.load(), 1);
+  }
+}
+
+// The destructor ends a worker in the same order as a stop: what runs may still use the worker's timers.
+TEST(worker_waits, destroyed_while_a_task_waits_for_a_timer) {
+  detent::timer_service service;
+  auto w = std::make_unique<detent::worker>(service, detent::worker_options{.name = "timed"});
+  support::gate busy;
+  support::gate fired;
+  w->start();
+  ASSERT_EQ(w->post([&, &timers = w->timers()](detent::work& now) {
+    detent::timer t(timers, [&] { fired.open(); });
+    busy.open();
+    while (!now.stop_requested()) std::this_thread::yield();
+    EXPECT_TRUE(support::never([&] { return t.arm_after(1h) == detent::arm_result::closed; }));
+    EXPECT_EQ(t.arm_after(1ms), detent::arm_result::rearmed);
+    fired.pass();
+  }),
+            post_result::accepted);
+  busy.pass();
+  w.reset();
 }
 
 // A worker waits for its timers' calls: one that destroys it in such a call is told, and does not hang.

@@ -26,16 +26,17 @@ namespace detail {
 class plan_core;
 }
 
-// Names one part of one plan.
-struct plan_part {
-  std::size_t index = ~std::size_t{0};
-};
-
 enum class declare_result : std::uint8_t {
   declared,
   cyclic,    // refused: the user would be used by what it uses
   unknown,   // refused: no such part
-  stopping,  // refused: the plan is being carried out
+  stopping,  // refused: the plan is being carried out, or has been
+};
+
+// Names one part of one plan.
+struct plan_part {
+  std::size_t index = ~std::size_t{0};
+  declare_result outcome = declare_result::unknown;  // `declared`, or `stopping`: then it is no part
 };
 
 struct declare_answer {
@@ -58,7 +59,7 @@ struct part_report {
   duration limit{0};
   duration took{0};
   std::optional<worker_report> worker;
-  std::string error;  // what a function let out
+  std::string error;  // what a function let out; or that a worker was destroyed before its turn
 };
 
 struct plan_report {
@@ -109,8 +110,9 @@ struct plan_options {
 
 // Workers, timer services and functions, and who posts to whom. A part stops before the parts it uses: a queue that
 // others post to empties after all of them have ended. Parts of one turn stop side by side; each turn gets an equal
-// share of the time that is left, also when a second signal has shortened that. Workers and services outlive the plan's
-// shutdown.
+// share of the time that is left, also when a second signal has shortened that. A worker may be destroyed at any time:
+// before its turn, that is an error of its part. Services, and what functions use, outlive the plan's shutdown; if one
+// of them was abandoned, the plan.
 //
 //   Verbs                   block   threads   errors
 //   add, uses               never   any       the answer; std::bad_alloc

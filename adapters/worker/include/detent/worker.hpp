@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <new>
 #include <optional>
 #include <source_location>
 #include <string>
@@ -27,6 +28,7 @@
 
 DETENT_BEGIN_NAMESPACE
 
+class shutdown_plan;
 class work;
 class worker;
 
@@ -129,6 +131,17 @@ struct job_terms {
 
 // One queued item. Its links belong to the queue's lock; run and the destructor happen on one thread with no lock held.
 struct job {
+  // The memory of items goes round in the worker `to`. What is aligned more than usual is left to the allocator.
+  DETENT_EXPORT static void* operator new(std::size_t size, worker_core& to);
+  DETENT_EXPORT static void* operator new(std::size_t size, std::align_val_t alignment, worker_core& to);
+  DETENT_EXPORT static void operator delete(void* memory, std::size_t size) noexcept;
+  DETENT_EXPORT static void operator delete(void* memory, std::size_t size, std::align_val_t alignment) noexcept;
+  // The construction of the task threw.
+  static void operator delete(void* memory, worker_core&) noexcept { ::operator delete(memory); }
+  static void operator delete(void* memory, std::align_val_t alignment, worker_core&) noexcept {
+    ::operator delete(memory, alignment);
+  }
+
   virtual ~job() = default;
   virtual void run(work& now) = 0;
   virtual bool is_wanted() noexcept { return true; }
@@ -306,7 +319,7 @@ class DETENT_EXPORT worker {
   template <class F>
     requires detail::worker_task<std::decay_t<F>>
   post_result post(F&& f, const post_options& options = {}, std::source_location place = detail::call_site::current()) {
-    return enqueue(std::make_unique<detail::job_of<std::decay_t<F>>>(std::forward<F>(f)), options, place);
+    return enqueue(make_item<detail::job_of<std::decay_t<F>>>(std::forward<F>(f)), options, place);
   }
 
   // Posts and waits until the task is over.
@@ -320,7 +333,7 @@ class DETENT_EXPORT worker {
     requires detail::worker_task<std::decay_t<F>>
   call_result call_and_wait_for(duration limit, F&& f, const post_options& options = {},
                                 std::source_location place = detail::call_site::current()) {
-    return call(std::make_unique<detail::job_of<std::decay_t<F>>>(std::forward<F>(f)), options, place, limit);
+    return call(make_item<detail::job_of<std::decay_t<F>>>(std::forward<F>(f)), options, place, limit);
   }
 
   // Has `task` done by `other`, and calls `reply(reply_result, value*)` on this worker exactly once (without a value,
@@ -404,6 +417,11 @@ class DETENT_EXPORT worker {
 
  private:
   friend class detail::worker_core;
+  friend class shutdown_plan;
+  template <class Item, class... Parts>
+  std::unique_ptr<detail::job> make_item(Parts&&... parts) {
+    return std::unique_ptr<detail::job>(new (*core_) Item(std::forward<Parts>(parts)...));
+  }
   post_result enqueue(std::unique_ptr<detail::job> item, const post_options& options, std::source_location place);
   call_result call(std::unique_ptr<detail::job> item, const post_options& options, std::source_location place,
                    duration limit);
@@ -447,12 +465,12 @@ post_result worker::ask(worker& other, Task task, Reply reply, const post_option
                         std::source_location place) {
   using value = decltype(detail::run_task(task, std::declval<work&>()));
   if constexpr (std::is_void_v<value>) {
-    auto item = std::make_unique<detail::request_job<Task, void>>(std::move(task));
+    auto item = other.make_item<detail::request_job<Task, void>>(std::move(task));
     auto state = expect_reply(detail::hook<void(reply_result)>(std::move(reply)), options.name);
     return send(other, std::move(item), options, place, std::move(state));
   } else {
     auto box = std::make_shared<std::optional<value>>();
-    auto item = std::make_unique<detail::request_job<Task, value>>(std::move(task), box);
+    auto item = other.make_item<detail::request_job<Task, value>>(std::move(task), box);
     auto deliver = [box, reply = std::move(reply)](reply_result result) mutable {
       reply(result, result == reply_result::answered ? &**box : nullptr);
     };
