@@ -5,8 +5,8 @@
     proof_map.py ROOT --fix     writes docs/proof/README.md from the sources; then as above
 
 Nothing on the map is typed by hand. Sources: the headings of docs/guarantees.md, the tables of transitions and races in
-comments under src/, ids at their sites, test names, model/MAP.md, the planted bugs of src/sync/proof.hpp, and the
-figures that the long runs leave in docs/proof/.
+comments under src/ and adapters/, ids at their sites, test names, model/MAP.md, the planted bugs of src/sync/proof.hpp,
+and the figures that the long runs leave in docs/proof/.
 """
 
 import os
@@ -16,8 +16,10 @@ from collections import defaultdict, namedtuple
 
 MAP = "docs/proof/README.md"
 CODE = (".hpp", ".cpp", ".h", ".c")
-SEARCHED = ("include", "src", "tests", "cli", "model", "explore", "examples", "tools", "docs")
-MODELLED = ("T", "H", "I", "S")  # the protocols of a record's two words, the inbox and the driver's sleep
+SEARCHED = ("include", "src", "adapters", "tests", "cli", "model", "explore", "examples", "tools", "docs")
+PROVEN = ("src/", "adapters/")
+# The protocols of a record's two words, the inbox and the driver's sleep; of a worker's batch, waits and blocks.
+MODELLED = ("T", "H", "I", "S", "J", "Z", "F")
 
 GUARANTEE = re.compile(r"^## (G\d\d) (.+)$", re.M)
 TEST = re.compile(r"^\s*(?:TEST|TEST_P|TEST_F|TYPED_TEST|RC_GTEST_PROP)\(\s*(\w+),\s*(\w+)", re.M)
@@ -43,15 +45,15 @@ class Sources:
         self.tree = tree
         self.code = {p: t for p, t in tree.items() if p.endswith(CODE)}
         self.guarantees = GUARANTEE.findall(tree.get("docs/guarantees.md", ""))
-        self.races = [r for p, t in sorted(self.code.items()) if p.startswith("src/") for r in RACE.findall(t)]
+        self.races = [r for p, t in sorted(self.code.items()) if p.startswith(PROVEN) for r in RACE.findall(t)]
         self.rows = {}
         for path, text in sorted(self.code.items()):
-            if path.startswith("src/"):
+            if path.startswith(PROVEN):
                 for name, what in ROW.findall(text):
                     self.rows.setdefault(name, Row(name, what.strip(), path))
         self.sites = defaultdict(list)  # id -> places that take the step
         for path, text in sorted(self.code.items()):
-            if not path.startswith("src/"):
+            if not path.startswith(PROVEN):
                 continue
             for number, line in enumerate(text.splitlines(), 1):
                 if line.lstrip().startswith("//"):
@@ -76,10 +78,10 @@ class Sources:
 
 
 def ids_used(sources):
-    """(id, path, line) of every arrow in a comment of src/: both of its ends are ids."""
+    """(id, path, line) of every arrow in a comment: both of its ends are ids."""
     arrow = re.compile(r"([A-Z]\d{1,2}) (?:->|<-) ([A-Z]\d{1,2})")
     for path, text in sorted(sources.code.items()):
-        if not path.startswith("src/"):
+        if not path.startswith(PROVEN):
             continue
         for number, line in enumerate(text.splitlines(), 1):
             for pair in arrow.findall(comment_of(line)):
@@ -95,17 +97,17 @@ def findings(sources):
                 name, title, name)
     for name, path, line in ids_used(sources):
         if name not in sources.rows:
-            yield "%s:%d: transition %s has no row in any table of src/: add it where its word is described" % (
+            yield "%s:%d: transition %s has no row in any table: add it where its word is described" % (
                 path, line, name)
     modelled = sources.tree.get("model/MAP.md", "")
     for row in sources.rows.values():
         if not sources.sites[row.id]:
-            yield "%s: transition %s (%s) is taken nowhere: no line of src/ carries the id" % (row.path, row.id, row.name)
+            yield "%s: transition %s (%s) is taken nowhere: no line carries the id" % (row.path, row.id, row.name)
         if row.id[0] in MODELLED and not re.search(r"(?<!\w)%s(?!\w)" % row.id, modelled):
             yield "%s: transition %s (%s) is missing in model/MAP.md" % (row.path, row.id, row.name)
     for name, _ in sources.races:
         if not sources.who_names(name, ("tests/",)):
-            yield "src/lifetime/words.hpp: race %s has no test that names it" % name
+            yield "race %s has no test that names it" % name
     for path, text in sorted(sources.tree.items()):
         if path == MAP:
             continue
@@ -113,7 +115,7 @@ def findings(sources):
             said = line if path.endswith(".md") else comment_of(line)
             for named in PATH.findall(said):
                 named = named.rstrip("./")
-                if not exists(named, sources.tree):
+                if not exists(named, sources.tree) and not exists(adapter_of(path) + named, sources.tree):
                     yield "%s:%d: names %s, which does not exist" % (path, number, named)
 
 
@@ -121,6 +123,11 @@ def exists(named, tree):
     """As a file, a folder, a file without its ending, the beginning of a name ending in _, or a decision by its number."""
     return any(p == named or p.startswith(named) and (named.endswith("_") or p[len(named)] in "/._")
                or DECISION.fullmatch(named) and p.startswith(named + "-") for p in tree)
+
+
+def adapter_of(path):
+    """The folder of an adapter, whose pages may name its own files from there."""
+    return "/".join(path.split("/")[:2]) + "/" if path.startswith("adapters/") else ""
 
 
 def plural(count, word):

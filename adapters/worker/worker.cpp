@@ -323,8 +323,9 @@ void worker_core::run_batch(guard& locked) {
       begun_item* const place = at == &places_[0] ? &places_[1] : &places_[0];
       *place = {next, at->before_count + 1};
       begun_item* expected = at;
-      // J2: a recall counts what was done before, and reads the place.
-      if (begun_.compare_exchange_strong(expected, place, std::memory_order_release, std::memory_order_relaxed)) {
+      const bool stepped = begun_.compare_exchange_strong(expected, place, std::memory_order_release,
+                                                          std::memory_order_relaxed);  // J2
+      if (stepped) {
         spent_.reset(&item);
         at = place;
         continue;
