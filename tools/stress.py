@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the storm and the named races for a while, and keeps account of it in docs/proof/ledger.csv.
 
-  stress.py --build DIR --san NAME --minutes M [ARGS of `detent torture`]
+  stress.py --build DIR --san NAME --minutes M [--only {storm,races}] [ARGS of `detent torture`]
   stress.py --totals
 
 The time goes in slices of about a minute, by turns storms and a run of the named races. A storm is at rest most of its
@@ -159,7 +159,7 @@ def run(given):
     while (left := end - time.monotonic()) > 5 and total["violations"] == 0:
         show(f"{left / 60:.1f} min left, {total['operations']:,} operations, {total['races']:,} meetings in named races ")
         began = time.monotonic()
-        if turn % 2 == 0:
+        if given.only == "storm" or given.only is None and turn % 2 == 0:
             gained = storm_slice(given.build, min(SLICE_S, left, max(10, 15 * given.minutes)), given.rest)
         else:
             gained = races_slice(given.build, hits)
@@ -237,6 +237,7 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "release")
     parser.add_argument("--san", choices=["none", "asan", "tsan"], default="none")
     parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--only", choices=["storm", "races"], help="not by turns")
     parser.add_argument("--totals", action="store_true")
     given, given.rest = parser.parse_known_args()
     return print_totals() if given.totals else run(given)
