@@ -1,8 +1,10 @@
 #include "command_line.hpp"
 
+#include <algorithm>
 #include <iostream>
 #include <map>
 #include <sstream>
+#include <string_view>
 
 #include <CLI/CLI.hpp>
 
@@ -41,8 +43,9 @@ constexpr auto run_description = "Run scripts with timers until none of theirs i
 
 constexpr auto run_footer =
     "Each script has an engine, a heap and a thread of its own; modes are shared. What follows the\n"
-    "scripts' names is given to them (`arg` in Lua, `scriptArguments` in JavaScript). The program\n"
-    "ends when no timer is left that keeps it (`timer.unref` makes one that does not), or in order\n"
+    "scripts' names is given to them (`arg` in Lua, `scriptArguments` in JavaScript); behind -- it\n"
+    "may begin with a dash, or end like a script's name. The program ends when no timer is left that keeps it "
+    "(`timer.unref` makes one that does not), or in order\n"
     "by Ctrl-C or SIGTERM, at once by a second one.\n\n"
     "Examples:\n"
     "  detent run examples/scripts/heartbeat.lua\n"
@@ -156,11 +159,12 @@ void add_torture(CLI::App& app, torture_options& options) {
       ->type_name("E");
 }
 
+// What stands behind a word `--` is the scripts' own, also when it begins with a dash.
 void add_run(CLI::App& app, run_options& options) {
   CLI::App* const run = app.add_subcommand("run", run_description);
   run->footer(run_footer);
   run->add_option("FILE", options.files_and_arguments, "Scripts (.lua, .js), then their arguments")
-      ->required()
+      ->required(options.more_arguments.empty())
       ->type_name("");
   run->add_option("--clock", options.has_virtual_time, "manual: time passes only from one timer to the next")
       ->type_name("real|manual")
@@ -170,8 +174,9 @@ void add_run(CLI::App& app, run_options& options) {
       ->type_name("web|havel")
       ->transform(one_of(std::map<std::string, bool>{{"web", true}, {"havel", false}}))
       ->default_str("web");
-  run->add_flag("--list", options.lists, "List live timers on SIGUSR1 and at the end");
-  run->add_flag("--timestamps", options.has_timestamps, "Before each line printed, the milliseconds since the start");
+  run->add_flag("--list", options.lists, "List live timers on SIGUSR1 and at the end")->disable_flag_override();
+  run->add_flag("--timestamps", options.has_timestamps, "Before each line printed, the milliseconds since the start")
+      ->disable_flag_override();
   run->add_option("--callback-limit", options.call_limit_ms, "Milliseconds after which a call is ended with an error")
       ->type_name("MS")
       ->check(between(1.0, 1e9));
@@ -199,19 +204,26 @@ request parse_command_line(int argument_count, const char* const* arguments, con
   add_replay(app, replay);
   add_torture(app, torture);
   run_options run;
+  const char* const* const end = arguments + argument_count;
+  const bool is_run = argument_count > 1 && std::string_view(arguments[1]) == "run";
+  const char* const* const mark = is_run ? std::find(arguments, end, std::string_view("--")) : end;
+  if (mark != end) run.more_arguments.assign(mark + 1, end);
   add_run(app, run);
   if (argument_count < 2) {
     std::cerr << app.help();
     return nothing_to_do{exit_status::cannot_begin};
   }
   try {
-    app.parse(argument_count, arguments);
+    app.parse(static_cast<int>(mark - arguments), arguments);
   } catch (const CLI::ParseError& reason) {
     const bool asked_for = app.exit(reason) == 0;  // help and version come as exceptions as well
     return nothing_to_do{asked_for ? exit_status::in_order : exit_status::cannot_begin};
   }
   if (app.got_subcommand("replay")) return replay;
-  if (app.got_subcommand("run")) return run;
+  if (app.got_subcommand("run")) {
+    if (run.files_and_arguments.empty()) run.files_and_arguments.swap(run.more_arguments);
+    return run;
+  }
   return torture;
 }
 

@@ -41,6 +41,7 @@ struct torture_options {
 
 struct run_options {
   std::vector<std::string> files_and_arguments;  ///< scripts first, then what they are given
+  std::vector<std::string> more_arguments;       ///< those behind `--`, however they look
   bool has_virtual_time = false;
   bool has_web_rules = true;
   bool lists = false;

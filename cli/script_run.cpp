@@ -22,7 +22,7 @@ namespace detent::cli {
 namespace {
 
 exit_status refuse(const std::string& what, const std::string& why) {
-  std::cerr << "detent: " << what << ": " << why << "\n";
+  std::cerr << "detent: " << (what.empty() ? "''" : what) << ": " << why << "\n";
   return exit_status::cannot_begin;
 }
 
@@ -48,7 +48,9 @@ exit_status run_scripts(const run_options& options) {
     if (!text) return refuse(words[at], errno != 0 ? std::strerror(errno) : "it is a directory");
     sources.push_back({words[at], std::move(*text)});
   }
-  return script_group(options, {words.begin() + static_cast<std::ptrdiff_t>(at), words.end()}).run(std::move(sources));
+  std::vector<std::string> arguments(words.begin() + static_cast<std::ptrdiff_t>(at), words.end());
+  arguments.insert(arguments.end(), options.more_arguments.begin(), options.more_arguments.end());
+  return script_group(options, std::move(arguments)).run(std::move(sources));
 }
 
 #else

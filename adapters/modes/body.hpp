@@ -44,9 +44,10 @@ struct modes::body {
   void pass_gate_locked(const std::shared_ptr<mode>& to);
   void run_hooks();
   void run_step(const step& change) noexcept;
+  // `of` is the mode, or the group, whose hook it is.
   template <class Hook, class... Args>
-  void run(const Hook& hook, const Args&... arguments) noexcept;
-  void tell(const char* what) noexcept;
+  void run(const std::string& of, const Hook& hook, const Args&... arguments) noexcept;
+  void tell(const std::string& of, const char* what) noexcept;
 
   timer_service& service;
   const modes_options options;

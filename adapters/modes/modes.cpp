@@ -94,21 +94,21 @@ void modes::body::run_hooks() {
 
 // Nothing leaves a hook: else `is_running` would stay, and no hook would ever run again.
 template <class Hook, class... Args>
-void modes::body::run(const Hook& hook, const Args&... arguments) noexcept {
+void modes::body::run(const std::string& of, const Hook& hook, const Args&... arguments) noexcept {
   if (!hook) return;
   try {
     hook(arguments...);
   } catch (const std::exception& thrown) {
-    tell(thrown.what());
+    tell(of, thrown.what());
   } catch (...) {
-    tell("an exception that is no std::exception");
+    tell(of, "an exception that is no std::exception");
   }
 }
 
-void modes::body::tell(const char* what) noexcept {
+void modes::body::tell(const std::string& of, const char* what) noexcept {
   try {
     if (options.on_error) return options.on_error(what);
-    std::fprintf(stderr, "detent: a hook of a mode threw: %s\n", what);
+    std::fprintf(stderr, "detent: a hook of the mode \"%s\" threw: %s\n", of.c_str(), what);
   } catch (...) {  // NOLINT(bugprone-empty-catch): nobody is left to be told
   }
 }
@@ -116,13 +116,13 @@ void modes::body::tell(const char* what) noexcept {
 void modes::body::run_step(const step& change) noexcept {
   const mode_options& from = change.from->options;
   const mode_options& to = change.to->options;
-  run(from.on_exit);
-  run(from.on_exit_to, to.name);
-  run(to.on_enter);
-  run(to.on_enter_from, from.name);
-  for (const auto& group : change.left) run(group->on_exit);
-  for (const auto& group : change.entered) run(group->on_enter);
-  for (const auto& told : change.listeners) run(*told, to.name, from.name);
+  run(from.name, from.on_exit);
+  run(from.name, from.on_exit_to, to.name);
+  run(to.name, to.on_enter);
+  run(to.name, to.on_enter_from, from.name);
+  for (const auto& group : change.left) run(group->name, group->on_exit);
+  for (const auto& group : change.entered) run(group->name, group->on_enter);
+  for (const auto& told : change.listeners) run(to.name, *told, to.name, from.name);
 }
 
 // --- The face.
@@ -171,8 +171,9 @@ mode_change modes::update() {
                    [](const auto& a, const auto& b) { return a->options.priority > b->options.priority; });
   for (const auto& one : asked) {
     bool holds = false;
-    if (one->options.condition) body_->run(detail::hook<void()>([&] { holds = one->options.condition(); }));
-    if (holds) return body_->set(one->options.name);
+    const auto& options = one->options;
+    if (options.condition) body_->run(options.name, detail::hook<void()>([&] { holds = options.condition(); }));
+    if (holds) return body_->set(options.name);
   }
   return body_->set(body_->options.initial);
 }

@@ -10,21 +10,29 @@ DETENT_BEGIN_NAMESPACE
 
 namespace {
 
-// What stands where a function should be.
-std::string words_for(script_argument what) {
-  if (what.what == script_argument::kind::missing) return "is missing";
-  return what.what == script_argument::kind::number ? "is a number, not a function" : "is not a function";
+using kind = script_argument::kind;
+
+// An argument in the words of a refusal.
+std::string words_for(const script_argument& given) {
+  if (!given.shown.empty()) return given.shown;
+  switch (given.what) {
+    case kind::missing: return "nothing";
+    case kind::number: return "a number";
+    case kind::function: return "a function";
+    case kind::other: break;
+  }
+  return "a value of another type";
 }
 
 }  // namespace
 
-script_arrangement arrange_arguments(script_rules rules, const std::string& verb, script_argument first,
-                                     script_argument second) {
-  using kind = script_argument::kind;
+script_arrangement arrange_arguments(script_rules rules, const std::string& verb, const script_argument& first,
+                                     const script_argument& second) {
   script_arrangement arranged;
   if (rules == script_rules::web) {
     if (first.what != kind::function && !planted("no type check")) {
-      arranged.refusal = verb + "(function, milliseconds, ...arguments): the first " + words_for(first);
+      arranged.refusal =
+          verb + "(function, milliseconds, ...arguments): the first is " + words_for(first) + ", not a function";
       if (first.what == kind::number && second.what == kind::function) {
         arranged.refusal += "; only the rules of Havel take both orders";
       }
@@ -34,14 +42,12 @@ script_arrangement arrange_arguments(script_rules rules, const std::string& verb
     return arranged;
   }
   const bool is_turned = first.what == kind::function && second.what == kind::number;
-  if (!is_turned && !(first.what == kind::number && second.what == kind::function)) {
-    arranged.refusal = verb + "(milliseconds, function, ...arguments): a number and a function are needed";
-    return arranged;
-  }
+  const bool is_pair = is_turned || (first.what == kind::number && second.what == kind::function);
   arranged.function_index = is_turned ? 0 : 1;
   arranged.delay_ms = is_turned ? second.number : first.number;
-  if (std::isnan(arranged.delay_ms)) {
-    arranged.refusal = verb + "(milliseconds, function, ...arguments): the delay is not a number";
+  if (!is_pair || std::isnan(arranged.delay_ms)) {
+    arranged.refusal = verb + "(milliseconds, function, ...arguments): a number and a function are needed, not " +
+                       words_for(first) + " and " + words_for(second);
   }
   return arranged;
 }

@@ -1,6 +1,8 @@
 // script_engine: the defaults of its options.
 #include "script_engine.hpp"
 
+#include "shown_value.hpp"
+
 #include <cstdio>
 
 namespace detent::scripting {
@@ -11,6 +13,11 @@ std::string refusal_of(const std::string& verb, script_creation why, const engin
   }
   if (why == script_creation::no_memory) return verb + ": there is no memory for another timer";
   return verb + ": the timers of this script have been withdrawn, and it makes no more";
+}
+
+std::string words_of_call_limit(const engine_options& options) {
+  const double limit_ms = std::chrono::duration<double, std::milli>(options.call_limit).count();
+  return "the call took longer than its limit of " + shown(limit_ms) + " ms";
 }
 
 void tell_error(const engine_options& options, std::int64_t id, const std::string& error) {

@@ -67,6 +67,9 @@ class engine_queue {
 /// Why `verb` made no timer, in a script's error.
 std::string refusal_of(const std::string& verb, script_creation why, const engine_options& options);
 
+/// Why a call was interrupted.
+std::string words_of_call_limit(const engine_options& options);
+
 /// What an engine says of an error, and of a line printed, where its options leave that open.
 void tell_error(const engine_options& options, std::int64_t id, const std::string& error);
 void tell_line(const engine_options& options, const std::string& line);

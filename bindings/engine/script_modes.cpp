@@ -5,7 +5,7 @@
 
 namespace detent::scripting {
 
-std::string mode_binding::take_leave(const std::string& word) {
+bool mode_binding::take_leave(std::string_view word) {
   if (word == "cancel") {
     left = script_leave::cancel;
   } else if (word == "suspend") {
@@ -13,12 +13,12 @@ std::string mode_binding::take_leave(const std::string& word) {
   } else if (word == "skip") {
     left = script_leave::skip;
   } else {
-    return "onLeave is \"cancel\", \"suspend\" or \"skip\", not \"" + word + "\"";
+    return false;
   }
-  return {};
+  return true;
 }
 
-std::string mode_binding::take_return(const std::string& word) {
+bool mode_binding::take_return(std::string_view word) {
   if (word == "resume") {
     entered = script_return::resume;
   } else if (word == "restart") {
@@ -26,9 +26,9 @@ std::string mode_binding::take_return(const std::string& word) {
   } else if (word == "nothing") {
     entered = script_return::stay;
   } else {
-    return "onReturn is \"resume\", \"restart\" or \"nothing\", not \"" + word + "\"";
+    return false;
   }
-  return {};
+  return true;
 }
 
 script_modes::script_modes(modes& shared, script_host& host, script_timers& timers)

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace detent::scripting {
@@ -21,9 +22,11 @@ struct mode_binding {
   script_leave left = script_leave::suspend;
   script_return entered = script_return::resume;
 
-  /// Both read a script's word, and answer what is wrong with it, or nothing.
-  std::string take_leave(const std::string& word);
-  std::string take_return(const std::string& word);
+  static constexpr const char* leave_words = R"(onLeave is "cancel", "suspend" or "skip")";
+  static constexpr const char* return_words = R"(onReturn is "resume", "restart" or "nothing")";
+  /// Both read a script's word. False: it is none of those, and nothing has changed.
+  bool take_leave(std::string_view word);
+  bool take_return(std::string_view word);
 };
 
 /// Used on the engine's thread only. Destroyed before the timers and the host it was made of.

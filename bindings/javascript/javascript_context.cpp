@@ -157,7 +157,8 @@ JSObjectRef javascript_context::run_prelude() {
   if (error == nullptr) {
     const JSValueRef given[] = {make_natives(context_, *this), JSContextGetGlobalObject(context_),
                                 JSObjectMakeArray(context_, arguments.size(), arguments.data(), nullptr),
-                                JSValueMakeBoolean(context_, modes_.has_value())};
+                                JSValueMakeBoolean(context_, modes_.has_value()),
+                                JSValueMakeBoolean(context_, options_.timers.rules == script_rules::web)};
     describe = JSObjectCallAsFunction(context_, JSValueToObject(context_, function, nullptr), nullptr, std::size(given),
                                       given, &error);
   }
@@ -199,7 +200,7 @@ script_outcome javascript_context::run(const std::string& source, const std::str
 script_outcome javascript_context::outcome_of(JSValueRef exception) {
   script_outcome outcome;
   if (was_interrupted_) {
-    outcome = {script_outcome::kind::interrupted, "the call took longer than its limit"};
+    outcome = {script_outcome::kind::interrupted, scripting::words_of_call_limit(options_)};
   } else if (exception != nullptr) {
     outcome = {script_outcome::kind::threw, description_of(exception)};
   }

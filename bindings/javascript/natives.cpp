@@ -1,6 +1,7 @@
 // natives: the methods of the object over which prelude.js builds what scripts see.
 #include "javascript_context.hpp"
 
+#include <bindings/engine/shown_value.hpp>
 #include <dlfcn.h>
 #include <stdexcept>
 
@@ -59,15 +60,19 @@ script_argument argument_of(const native_call& call, std::size_t index) {
     case kJSTypeNumber: return {kind::number, call.number(index)};
     case kJSTypeObject:
       if (JSObjectIsFunction(call.in, JSValueToObject(call.in, value, nullptr))) return {kind::function, 0};
-      return {kind::other, call.number(index)};
-    default: return {kind::other, call.number(index)};
+      return {kind::other, 0};
+    default: return {kind::other, 0};
   }
 }
 
-// arrange(verb, first, second): {delay, isTurned} or {refusal}; turned: the function is the second.
+// arrange(verb, first, second, ...): {delay, isTurned} or {refusal}; turned: the function is the second. Behind the two
+// arguments may be the same two as a refusal shows them.
 JSValueRef arrange(const native_call& call) {
-  const script_arrangement arranged =
-      arrange_arguments(call.of.options().timers.rules, call.string(0), argument_of(call, 1), argument_of(call, 2));
+  script_argument first = argument_of(call, 1);
+  script_argument second = argument_of(call, 2);
+  if (call.count > 3) first.shown = call.string(3);
+  if (call.count > 4) second.shown = call.string(4);
+  const script_arrangement arranged = arrange_arguments(call.of.options().timers.rules, call.string(0), first, second);
   const JSObjectRef made = JSObjectMake(call.in, nullptr, nullptr);
   if (!arranged.refusal.empty()) call.set(made, "refusal", call.value(arranged.refusal));
   call.set(made, "delay", call.value(arranged.delay_ms));
@@ -86,25 +91,33 @@ JSValueRef set(const native_call& call) {
   return call.value(static_cast<double>(made.id));
 }
 
-// bind(id, modes, onLeave, onReturn). A timer whose options are wrong does not stay.
+// quoted(text): as a message shows it.
+JSValueRef quote(const native_call& call) { return call.value(scripting::quoted(call.string(0))); }
+// Of a proxy too, which the language itself refuses to tell once it is revoked.
+JSValueRef is_array(const native_call& call) { return call.value(JSValueIsArray(call.in, call.at(0))); }
+
+// bind(verb, id, names, onLeave, onReturn, ...): the two words as they are, and behind them as a refusal shows them. A
+// timer whose options are wrong does not stay.
 JSValueRef bind(const native_call& call) {
   scripting::mode_binding made;
-  const JSObjectRef names = JSValueToObject(call.in, call.at(1), nullptr);
+  const auto read = [&](std::size_t index, bool (scripting::mode_binding::*take)(std::string_view), const char* words) {
+    if (JSValueIsUndefined(call.in, call.at(index))) return std::string();
+    if (JSValueIsString(call.in, call.at(index)) && (made.*take)(call.string(index))) return std::string();
+    return call.string(0) + ": " + words + ", not " + call.string(index + 2);
+  };
+  const JSObjectRef names = JSValueToObject(call.in, call.at(2), nullptr);
   const JSValueRef length = JSObjectGetProperty(call.in, names, text(std::string("length")).get(), nullptr);
   const auto count = static_cast<unsigned>(JSValueToNumber(call.in, length, nullptr));
-  std::string wrong;
   for (unsigned i = 0; i < count; ++i) {
-    const JSValueRef name = JSObjectGetPropertyAtIndex(call.in, names, i, nullptr);
-    if (!JSValueIsString(call.in, name)) wrong = "modes: a list of names is needed";
-    made.modes.push_back(call.of.string_of(name));
+    made.modes.push_back(call.of.string_of(JSObjectGetPropertyAtIndex(call.in, names, i, nullptr)));
   }
-  if (wrong.empty() && !JSValueIsUndefined(call.in, call.at(2))) wrong = made.take_leave(call.string(2));
-  if (!JSValueIsUndefined(call.in, call.at(3)) && wrong.empty()) wrong = made.take_return(call.string(3));
+  std::string wrong = read(3, &scripting::mode_binding::take_leave, scripting::mode_binding::leave_words);
+  if (wrong.empty()) wrong = read(4, &scripting::mode_binding::take_return, scripting::mode_binding::return_words);
   if (!wrong.empty()) {
-    call.of.timers().clear(call.id(0));
+    call.of.timers().clear(call.id(1));
     throw std::invalid_argument(wrong);
   }
-  call.of.modes()->bind(call.id(0), std::move(made));
+  call.of.modes()->bind(call.id(1), std::move(made));
   return call.nothing();
 }
 
@@ -186,6 +199,8 @@ JSValueRef on_unhandled_rejection(const native_call& call) {
 constexpr JSStaticFunction methods[] = {
     {"arrange", enter<arrange>, kJSPropertyAttributeReadOnly},
     {"set", enter<set>, kJSPropertyAttributeReadOnly},
+    {"quoted", enter<quote>, kJSPropertyAttributeReadOnly},
+    {"isArray", enter<is_array>, kJSPropertyAttributeReadOnly},
     {"bind", enter<bind>, kJSPropertyAttributeReadOnly},
     {"clear", enter<clear>, kJSPropertyAttributeReadOnly},
     {"pause", enter<pause>, kJSPropertyAttributeReadOnly},

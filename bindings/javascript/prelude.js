@@ -1,17 +1,30 @@
 // What scripts see, over the natives of natives.cpp: the globals, and the same as members of `timer`; `mode`, `console`.
 // Keeps what it needs of the language, so that a script may replace any global. Its value is the function that words an
 // error.
-(function (native, global, scriptArguments, hasModes) {
+(function (native, global, scriptArguments, hasModes, hasWebRules) {
   'use strict';
   const { apply } = Reflect;
-  const { Promise, Error, TypeError, String, JSON, Array, Object } = global;
-  const { isArray } = Array;
+  const { Promise, Error, TypeError, String, Number, JSON, Object } = global;
+  const { isInteger } = Number;
   const { stringify } = JSON;
   const then = Promise.prototype.then;
   const { split, includes } = String.prototype;
   const { exec } = RegExp.prototype;
   const atEnd = /([^@]*:[0-9]+):[0-9]+$/;
   const ownName = '[detent]';
+
+  // A value as messages show it. Nothing of the script runs for that: no getter, no toString.
+  function shown(value) {
+    switch (typeof value) {
+      case 'string': return native.quoted(value);
+      case 'object': return value === null ? 'null' : native.isArray(value) ? 'an array' : 'an object';
+      case 'function': case 'symbol': return 'a ' + typeof value;
+      default: {
+        const text = String(value) + (typeof value === 'bigint' ? 'n' : '');
+        return text.length <= 40 ? text : 'a ' + typeof value;
+      }
+    }
+  }
 
   // What clear and the others are given: an id, a timer object, or anything else, which is no timer.
   function idOf(value) {
@@ -21,18 +34,54 @@
       return 0;
     }
   }
+  // For verbs that refuse what could not be a timer.
+  function timerOf(verb, value) {
+    const isOne = typeof value === 'number' || typeof value === 'string' || value instanceof Timer;
+    const id = isOne ? idOf(value) : NaN;
+    if (!isInteger(id)) throw new TypeError(verb + '(timer): an id or a timer is needed, not ' + shown(value));
+    return id;
+  }
+
+  // What the web makes of a delay. A conversion may throw what the script likes.
+  function numberOf(verb, delay) {
+    if (typeof delay === 'symbol' || typeof delay === 'bigint') {
+      throw new TypeError(verb + '(function, milliseconds, ...arguments): the delay is ' + shown(delay) + ', not a number');
+    }
+    return +delay;
+  }
+
+  // What the options of a timer say of modes, read once, or null: then they are an argument.
+  function bindingOf(verb, options) {
+    if (!hasModes || typeof options !== 'object' || options === null) return null;
+    const { modes, onLeave, onReturn } = options;
+    if (modes === undefined) return null;
+    const needed = "; a list of names is needed, as in ['work']";
+    if (!native.isArray(modes)) throw new TypeError(verb + ': modes is ' + shown(modes) + needed);
+    const names = [];
+    for (let i = 0; i < modes.length; ++i) {
+      const name = modes[i];
+      if (typeof name !== 'string') throw new TypeError(verb + ': modes[' + i + '] is ' + shown(name) + needed);
+      names[i] = name;
+    }
+    return { names, onLeave, onReturn };
+  }
 
   function create(verb, isInterval, first, second, rest) {
-    const arranged = native.arrange(verb, first, second);
-    if (arranged.refusal !== undefined) throw new TypeError(arranged.refusal);
+    const isOther = typeof second !== 'number' && typeof second !== 'function' && second !== undefined;
+    const delay = hasWebRules && isOther && typeof first === 'function' ? numberOf(verb, second) : second;
+    const arranged = native.arrange(verb, first, delay);
+    if (arranged.refusal !== undefined) {
+      throw new TypeError(native.arrange(verb, first, delay, shown(first), shown(second)).refusal);
+    }
     const callback = arranged.isTurned ? second : first;
-    const options = hasModes && rest.length > 0 && rest[0] ? rest[0] : {};
-    if (typeof options.modes === 'string') throw new TypeError(verb + ': modes: a list of names is needed');
-    const binding = isArray(options.modes) ? options : null;
+    const binding = bindingOf(verb, rest[0]);
     const given = [];
     for (let i = binding ? 1 : 0; i < rest.length; ++i) given[given.length] = rest[i];
     const id = native.set(verb, isInterval, arranged.delay, () => { apply(callback, undefined, given); });
-    if (binding) native.bind(id, binding.modes, binding.onLeave, binding.onReturn);
+    if (binding) {
+      const { names, onLeave, onReturn } = binding;
+      native.bind(verb, id, names, onLeave, onReturn, shown(onLeave), shown(onReturn));
+    }
     return id;
   }
 
@@ -64,11 +113,16 @@
     cleanupAllTimers() { return native.cleanup(); },
     now() { return native.now(); },
     sleep(milliseconds) {
-      if (typeof milliseconds !== 'number') throw new TypeError('sleep(milliseconds): a number is needed');
+      if (typeof milliseconds !== 'number' || milliseconds !== milliseconds) {
+        throw new TypeError('sleep(milliseconds): a number is needed, not ' + shown(milliseconds));
+      }
       return new Promise((resolve) => { native.set('sleep', false, milliseconds, () => resolve()); });
     },
     // Whether it ticked; false when it ended without.
-    wait(id) { return new Promise((resolve) => { native.nextTick(idOf(id), (ticked) => resolve(ticked)); }); },
+    wait(of) {
+      const id = timerOf('wait', of);
+      return new Promise((resolve) => { native.nextTick(id, (ticked) => resolve(ticked)); });
+    },
   };
   for (const name of Object.keys(timer)) {
     Object.defineProperty(global, name, { value: timer[name], writable: true, configurable: true, enumerable: true });
@@ -76,29 +130,33 @@
   Object.assign(timer, {
     clear(id) { return native.clear(idOf(id)); },
     status(id) { return native.status(idOf(id)); },
-    pause(id) { return native.pause(idOf(id)); },
-    resume(id) { return native.resume(idOf(id)); },
-    refresh(id) { return native.refresh(idOf(id)); },
-    ref(id) { return native.keep(idOf(id), true); },
-    unref(id) { return native.keep(idOf(id), false); },
-    hasRef(id) { return native.isKept(idOf(id)); },
+    pause(id) { return native.pause(timerOf('pause', id)); },
+    resume(id) { return native.resume(timerOf('resume', id)); },
+    refresh(id) { return native.refresh(timerOf('refresh', id)); },
+    ref(id) { return native.keep(timerOf('ref', id), true); },
+    unref(id) { return native.keep(timerOf('unref', id), false); },
+    hasRef(id) { return native.isKept(timerOf('hasRef', id)); },
   });
   for (const name of ['setTimeout', 'setInterval']) Object.defineProperty(timer[name], 'length', { value: 1 });
   global.timer = timer;
 
   function hook(verb, kind) {
     return (name, callback) => {
-      if (typeof name !== 'string' || typeof callback !== 'function') throw new TypeError(verb + '(name, function)');
+      if (typeof name !== 'string' || typeof callback !== 'function') {
+        throw new TypeError(verb + '(name, function): a string and a function are needed, not ' + shown(name) + ' and ' +
+                            shown(callback));
+      }
       native.addModeHook(kind, name, () => { apply(callback, undefined, []); });
     };
   }
+  function modeName(verb, name) {
+    if (typeof name !== 'string') throw new TypeError(verb + '(name): a string is needed, not ' + shown(name));
+    return name;
+  }
   if (hasModes) {
     global.mode = {
-      set(name) {
-        if (typeof name !== 'string') throw new TypeError('mode.set(name): a string is needed');
-        return native.setMode(name);
-      },
-      is(name) { return typeof name === 'string' && native.isMode(name); },
+      set(name) { return native.setMode(modeName('mode.set', name)); },
+      is(name) { return native.isMode(modeName('mode.is', name)); },
       get() { return native.currentMode(); },
       previous() { return native.previousMode(); },
       onEnter: hook('mode.onEnter', 'enter'),
@@ -107,7 +165,9 @@
   }
 
   global.queueMicrotask = function queueMicrotask(callback) {
-    if (typeof callback !== 'function') throw new TypeError('queueMicrotask(function)');
+    if (typeof callback !== 'function') {
+      throw new TypeError('queueMicrotask(function): a function is needed, not ' + shown(callback));
+    }
     apply(then, Promise.resolve(), [() => {
       try {
         apply(callback, undefined, []);

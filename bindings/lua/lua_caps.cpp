@@ -29,7 +29,10 @@ int capped_rep(lua_State* in) {
   luaL_optlstring(in, 3, "", &between_bytes);
   const lua_Integer count = luaL_checkinteger(in, 2);
   const auto each = static_cast<lua_Integer>(text_bytes + between_bytes + 1);
-  if (count > most_bytes / each) return luaL_error(in, "string.rep: more than 64 MiB, under a callback limit");
+  if (count > most_bytes / each) {
+    return luaL_error(in, "string.rep: %I times %I bytes are more than 64 MiB, the most under a callback limit", count,
+                      static_cast<lua_Integer>(text_bytes + between_bytes));
+  }
   return pass_on(in);
 }
 
@@ -51,8 +54,9 @@ int capped_pattern(lua_State* in) {
 }
 
 int capped_table(lua_State* in) {
-  if (lua_istable(in, 1) && luaL_len(in, 1) > most_moves) {
-    return luaL_error(in, "a table of more than %d elements, under a callback limit", static_cast<int>(most_moves));
+  const lua_Integer count = lua_istable(in, 1) ? luaL_len(in, 1) : 0;
+  if (count > most_moves) {
+    return luaL_error(in, "a table of %I elements: %I are the most under a callback limit", count, most_moves);
   }
   return pass_on(in);
 }
@@ -62,7 +66,8 @@ int capped_move(lua_State* in) {
   const lua_Integer last = luaL_checkinteger(in, 3);
   // Unsigned: the distance of two integers may be more than one holds.
   if (last > first && static_cast<lua_Unsigned>(last) - static_cast<lua_Unsigned>(first) > most_moves) {
-    return luaL_error(in, "table.move: more than %d elements, under a callback limit", static_cast<int>(most_moves));
+    return luaL_error(in, "table.move: from %I to %I are more than %I elements, the most under a callback limit", first,
+                      last, most_moves);
   }
   return pass_on(in);
 }

@@ -88,7 +88,7 @@ void lua_state::count(lua_State* in, lua_Debug*) {
   if (!self.is_time_limited_ || steady_clock::now() < self.call_until_) return;
   self.was_interrupted_ = true;
   lua_sethook(in, count, LUA_MASKCOUNT, 1);
-  luaL_error(in, "the call took longer than its limit");
+  luaL_error(in, "%s", scripting::words_of_call_limit(self.options_).c_str());
 }
 
 script_reference lua_state::hold_call(lua_State* from, int function, int first_argument, int last_argument) {
@@ -121,7 +121,9 @@ static int prepare_call(lua_State* in) {
   lua_rawgeti(in, -1, 0);
   const int arguments = static_cast<int>(lua_tointeger(in, -1));
   lua_pop(in, 1);
-  if (lua_checkstack(fresh, arguments + 1) == 0) luaL_error(in, "too many arguments");
+  if (lua_checkstack(fresh, arguments + 1) == 0) {
+    luaL_error(in, "a callback with %d arguments: Lua has no room for them", arguments);
+  }
   for (int i = 0; i <= arguments; ++i) {
     lua_rawgeti(in, -1, i + 1);
     lua_xmove(in, fresh, 1);
@@ -170,6 +172,9 @@ script_outcome lua_state::resume(lua_State* coroutine, int argument_count) {
     const char* text = lua_tostring(state_, -1);
     outcome.error = text != nullptr ? text : "an error whose text is an error";
     lua_pop(state_, 1);
+    if (status == LUA_ERRMEM && options_.memory_limit_bytes != 0) {
+      outcome.error += ": the limit is " + std::to_string(options_.memory_limit_bytes) + " bytes";
+    }
     luaL_traceback(state_, coroutine, nullptr, 0);
     outcome.error += std::string("\n") + lua_tostring(state_, -1);
     lua_pop(state_, 1);

@@ -1,6 +1,8 @@
 // lua_tables: the tables `timer` and `mode` as scripts see them.
 #include "lua_state.hpp"
 
+#include <bindings/engine/shown_value.hpp>
+#include <cmath>
 #include <optional>
 
 namespace detent::lua {
@@ -10,11 +12,33 @@ namespace {
 using scripting::mode_binding;
 using scripting::mode_hook_kind;
 
+// Requires: a string is there. It may have zeros.
+std::string_view text_at(lua_State* in, int index) {
+  std::size_t bytes = 0;
+  const char* const text = lua_tolstring(in, index, &bytes);
+  return {text, bytes};
+}
+
 int fail(lua_State* in, const std::string& why) {
   luaL_where(in, 1);
   lua_pushlstring(in, why.data(), why.size());
   lua_concat(in, 2);
   return lua_error(in);
+}
+
+// A value in a message. Runs no metamethod.
+std::string shown_at(lua_State* in, int index) {
+  switch (lua_type(in, index)) {
+    case LUA_TNONE: return "nothing";
+    case LUA_TNIL: return "nil";
+    case LUA_TBOOLEAN: return lua_toboolean(in, index) != 0 ? "true" : "false";
+    case LUA_TNUMBER:
+      return lua_isinteger(in, index) != 0 ? std::to_string(lua_tointeger(in, index))
+                                           : scripting::shown(lua_tonumber(in, index));
+    case LUA_TSTRING: return scripting::quoted(text_at(in, index));
+    case LUA_TTHREAD: return "a coroutine";
+    default: return std::string("a ") + luaL_typename(in, index);
+  }
 }
 
 script_argument argument_at(lua_State* in, int index, script_rules rules) {
@@ -31,48 +55,78 @@ script_argument argument_at(lua_State* in, int index, script_rules rules) {
   }
 }
 
-// The id of a timer: a number, or what `interval` and `timeout` answer. 0 is no timer.
-std::int64_t id_at(lua_State* in, int index) {
-  if (lua_isinteger(in, index) != 0) return lua_tointeger(in, index);
-  if (lua_type(in, index) != LUA_TTABLE) return 0;
-  lua_pushliteral(in, "id");
-  lua_rawget(in, index);
-  const std::int64_t id = lua_isinteger(in, -1) != 0 ? lua_tointeger(in, -1) : 0;
+// The id of a timer: a number, or what `interval` and `timeout` answer. None for any other value.
+std::optional<std::int64_t> id_of(lua_State* in, int index) {
+  const bool is_table = lua_type(in, index) == LUA_TTABLE;
+  if (!is_table && lua_type(in, index) != LUA_TNUMBER) return std::nullopt;
+  if (is_table) {
+    lua_pushliteral(in, "id");
+    lua_rawget(in, index);
+  } else {
+    lua_pushvalue(in, index);
+  }
+  int is_whole = 0;
+  const std::int64_t id = lua_type(in, -1) == LUA_TNUMBER ? lua_tointegerx(in, -1, &is_whole) : 0;
   lua_pop(in, 1);
-  return id;
+  return is_whole != 0 ? std::optional(id) : std::nullopt;
 }
 
-std::optional<std::string> text_of(lua_State* in, int table, const char* key) {
-  lua_getfield(in, table, key);
-  std::optional<std::string> text;
-  if (lua_type(in, -1) == LUA_TSTRING) text = lua_tostring(in, -1);
+// For verbs that take anything: 0 is no timer.
+std::int64_t id_at(lua_State* in, int index) { return id_of(in, index).value_or(0); }
+
+// For verbs that refuse what could not be a timer.
+std::int64_t timer_at(lua_State* in, const char* verb) {
+  const auto id = id_of(in, 1);
+  if (!id) fail(in, std::string(verb) + "(timer): an id or a timer is needed, not " + shown_at(in, 1));
+  return *id;
+}
+
+// An option of a binding, read by `take`; none is as good as the right one.
+void read_word(lua_State* in, int table, const char* key, mode_binding& made,
+               bool (mode_binding::*take)(std::string_view), const std::string& refusal) {
+  const int type = lua_getfield(in, table, key);
+  if (type != LUA_TNIL && (type != LUA_TSTRING || !(made.*take)(text_at(in, -1)))) {
+    fail(in, refusal + ", not " + shown_at(in, -1));
+  }
   lua_pop(in, 1);
-  return text;
 }
 
 // What is bound to modes has a table of options behind the function and the delay. A table without `modes` is an
 // argument.
-std::optional<mode_binding> binding_at(lua_State* in, int index) {
+std::optional<mode_binding> binding_at(lua_State* in, int index, const std::string& verb) {
   if (lua_type(in, index) != LUA_TTABLE) return std::nullopt;
   const int type = lua_getfield(in, index, "modes");
-  if (type == LUA_TSTRING) fail(in, "modes: a list of names is needed");
-  if (type != LUA_TTABLE) {
+  if (type == LUA_TNIL) {
     lua_pop(in, 1);
     return std::nullopt;
   }
+  const std::string needed = "; a list of names is needed, as in {\"work\"}";
+  if (type != LUA_TTABLE) fail(in, verb + ": modes is " + shown_at(in, -1) + needed);
   mode_binding made;
   const lua_Integer count = luaL_len(in, -1);
   for (lua_Integer i = 1; i <= count; ++i) {
-    if (lua_rawgeti(in, -1, i) != LUA_TSTRING) fail(in, "modes: a list of names is needed");
-    made.modes.emplace_back(lua_tostring(in, -1));
+    if (lua_rawgeti(in, -1, i) != LUA_TSTRING) {
+      fail(in, verb + ": modes[" + std::to_string(i) + "] is " + shown_at(in, -1) + needed);
+    }
+    made.modes.emplace_back(text_at(in, -1));
     lua_pop(in, 1);
   }
   lua_pop(in, 1);
-  std::string wrong;
-  if (const auto word = text_of(in, index, "onLeave")) wrong = made.take_leave(*word);
-  if (const auto word = text_of(in, index, "onReturn"); word && wrong.empty()) wrong = made.take_return(*word);
-  if (!wrong.empty()) fail(in, wrong);
+  read_word(in, index, "onLeave", made, &mode_binding::take_leave, verb + ": " + mode_binding::leave_words);
+  read_word(in, index, "onReturn", made, &mode_binding::take_return, verb + ": " + mode_binding::return_words);
   return made;
+}
+
+// The first two arguments, arranged. What is wrong with them is worded only when something is.
+script_arrangement arrange(lua_State* in, script_rules rules, const std::string& verb) {
+  script_argument first = argument_at(in, 1, rules);
+  script_argument second = argument_at(in, 2, rules);
+  script_arrangement arranged = arrange_arguments(rules, verb, first, second);
+  if (arranged.refusal.empty()) return arranged;
+  first.shown = shown_at(in, 1);
+  second.shown = shown_at(in, 2);
+  fail(in, arrange_arguments(rules, verb, first, second).refusal);
+  return arranged;
 }
 
 // Creates a timer from the arguments, and answers its id.
@@ -80,10 +134,8 @@ std::int64_t create(lua_State* in, const std::string& verb, script_timer_kind ki
   lua_state& of = lua_state::of(in);
   const script_options& options = of.options().timers;
   const int count = lua_gettop(in);
-  const script_arrangement arranged =
-      arrange_arguments(options.rules, verb, argument_at(in, 1, options.rules), argument_at(in, 2, options.rules));
-  if (!arranged.refusal.empty()) fail(in, arranged.refusal);
-  auto binding = of.modes() == nullptr ? std::nullopt : binding_at(in, 3);
+  const script_arrangement arranged = arrange(in, options.rules, verb);
+  auto binding = of.modes() == nullptr ? std::nullopt : binding_at(in, 3, verb);
   const script_reference what = of.hold_call(in, static_cast<int>(arranged.function_index) + 1, binding ? 4 : 3, count);
   const script_created made = kind == script_timer_kind::interval ? of.timers().set_interval(arranged.delay_ms, what)
                                                                   : of.timers().set_timeout(arranged.delay_ms, what);
@@ -117,13 +169,17 @@ int answer(lua_State* in, script_change change) {
 }
 
 int clear(lua_State* in) { return answer(in, lua_state::of(in).timers().clear(id_at(in, 1))); }
-int pause(lua_State* in) { return answer(in, lua_state::of(in).timers().pause(id_at(in, 1))); }
-int resume(lua_State* in) { return answer(in, lua_state::of(in).timers().resume(id_at(in, 1))); }
-int refresh(lua_State* in) { return answer(in, lua_state::of(in).timers().refresh(id_at(in, 1))); }
-int keep(lua_State* in) { return answer(in, lua_state::of(in).timers().keep(id_at(in, 1), script_keeping::kept)); }
-int unkeep(lua_State* in) { return answer(in, lua_state::of(in).timers().keep(id_at(in, 1), script_keeping::unkept)); }
+int pause(lua_State* in) { return answer(in, lua_state::of(in).timers().pause(timer_at(in, "pause"))); }
+int resume(lua_State* in) { return answer(in, lua_state::of(in).timers().resume(timer_at(in, "resume"))); }
+int refresh(lua_State* in) { return answer(in, lua_state::of(in).timers().refresh(timer_at(in, "refresh"))); }
+int keep(lua_State* in) {
+  return answer(in, lua_state::of(in).timers().keep(timer_at(in, "ref"), script_keeping::kept));
+}
+int unkeep(lua_State* in) {
+  return answer(in, lua_state::of(in).timers().keep(timer_at(in, "unref"), script_keeping::unkept));
+}
 int is_kept(lua_State* in) {
-  lua_pushboolean(in, lua_state::of(in).timers().keeping(id_at(in, 1)) == script_keeping::kept ? 1 : 0);
+  lua_pushboolean(in, lua_state::of(in).timers().keeping(timer_at(in, "hasRef")) == script_keeping::kept ? 1 : 0);
   return 1;
 }
 
@@ -179,10 +235,16 @@ int now(lua_State* in) {
   return 1;
 }
 
+std::string cannot_wait(const std::string& verb) {
+  return verb + ": it cannot wait inside a function that is called by Lua's own library, or by the collector";
+}
+
 int sleep_for(lua_State* in) {
   lua_state& of = lua_state::of(in);
-  if (lua_type(in, 1) != LUA_TNUMBER) return fail(in, "sleep(milliseconds): a number is needed");
-  if (lua_isyieldable(in) == 0) return fail(in, "sleep: not inside this call");
+  if (lua_type(in, 1) != LUA_TNUMBER || std::isnan(lua_tonumber(in, 1))) {
+    return fail(in, "sleep(milliseconds): a number is needed, not " + shown_at(in, 1));
+  }
+  if (lua_isyieldable(in) == 0) return fail(in, cannot_wait("sleep"));
   const script_created made = of.timers().set_timeout(lua_tonumber(in, 1), of.hold_coroutine(in));
   if (made.outcome != script_creation::created) {
     return fail(in, scripting::refusal_of("sleep", made.outcome, of.options()));
@@ -196,8 +258,9 @@ int after_wait(lua_State* in, int, lua_KContext) {
 }
 int wait_for(lua_State* in) {
   lua_state& of = lua_state::of(in);
-  if (lua_isyieldable(in) == 0) return fail(in, "wait: not inside this call");
-  of.timers().next_tick(id_at(in, 1), of.hold_coroutine(in));
+  const std::int64_t id = timer_at(in, "wait");
+  if (lua_isyieldable(in) == 0) return fail(in, cannot_wait("wait"));
+  of.timers().next_tick(id, of.hold_coroutine(in));
   return lua_yieldk(in, 0, 0, after_wait);
 }
 
@@ -224,30 +287,40 @@ scripting::script_modes& modes_at(lua_State* in) {
 }
 const modes& shared_modes(lua_State* in) { return modes_at(in).shared(); }
 
+std::string mode_name_at(lua_State* in, const std::string& verb) {
+  if (lua_type(in, 1) != LUA_TSTRING) fail(in, verb + "(name): a string is needed, not " + shown_at(in, 1));
+  return std::string(text_at(in, 1));
+}
+
 int mode_set(lua_State* in) {
-  if (lua_type(in, 1) != LUA_TSTRING) return fail(in, "mode.set(name): a string is needed");
-  lua_pushboolean(in, modes_at(in).set(lua_tostring(in, 1)) == mode_change::changed ? 1 : 0);
+  const std::string name = mode_name_at(in, "mode.set");
+  lua_pushboolean(in, modes_at(in).set(name) == mode_change::changed ? 1 : 0);
   return 1;
 }
 int mode_is(lua_State* in) {
-  lua_pushboolean(in, lua_type(in, 1) == LUA_TSTRING && shared_modes(in).is(lua_tostring(in, 1)) ? 1 : 0);
+  const std::string name = mode_name_at(in, "mode.is");
+  lua_pushboolean(in, shared_modes(in).is(name) ? 1 : 0);
   return 1;
 }
 int mode_current(lua_State* in) {
-  lua_pushstring(in, shared_modes(in).current().c_str());
+  const std::string name = shared_modes(in).current();
+  lua_pushlstring(in, name.data(), name.size());
   return 1;
 }
 int mode_previous(lua_State* in) {
-  lua_pushstring(in, shared_modes(in).previous().c_str());
+  const std::string name = shared_modes(in).previous();
+  lua_pushlstring(in, name.data(), name.size());
   return 1;
 }
 template <mode_hook_kind Kind>
 int mode_on(lua_State* in) {
   if (lua_type(in, 1) != LUA_TSTRING || lua_type(in, 2) != LUA_TFUNCTION) {
-    return fail(in, Kind == mode_hook_kind::enter ? "mode.onEnter(name, function)" : "mode.onExit(name, function)");
+    const std::string verb = Kind == mode_hook_kind::enter ? "mode.onEnter" : "mode.onExit";
+    return fail(in, verb + "(name, function): a string and a function are needed, not " + shown_at(in, 1) + " and " +
+                        shown_at(in, 2));
   }
   scripting::script_modes& of = modes_at(in);
-  of.add_hook(Kind, lua_tostring(in, 1), lua_state::of(in).hold_call(in, 2, 3, 2));
+  of.add_hook(Kind, std::string(text_at(in, 1)), lua_state::of(in).hold_call(in, 2, 3, 2));
   return 0;
 }
 
@@ -278,7 +351,7 @@ constexpr luaL_Reg timer_verbs[] = {{"setTimeout", set<script_timer_kind::timeou
 template <lua_CFunction Verb>
 int on_object(lua_State* in) {
   if (lua_type(in, 1) != LUA_TTABLE || id_at(in, 1) == 0) {
-    return fail(in, "a timer is needed before the name, with a colon: t:stop()");
+    return fail(in, "a timer is needed before the name, with a colon: t:stop(); here is " + shown_at(in, 1));
   }
   return Verb(in);
 }

@@ -59,20 +59,13 @@ TEST_F(lua, ArgumentsAndOrderUnderBothRules) {
   EXPECT_NE(wrong.error.find("test.lua:2: setTimeout(function"), std::string::npos) << wrong.error;
 }
 
-TEST_F(lua, WrongArgumentsAreRefusedWithTheSignature) {
+// Ids of every type may be cleared: none is an error, and none ends a timer.
+TEST_F(lua, WhatIsNoIdEndsNothing) {
   begin(detent::script_rules::havel);
-  for (const char* wrong :
-       {"timer.setInterval()", "timer.setInterval(1, 2)", "timer.setInterval('1', print)",
-        "timer.setInterval(0/0, print)", "timer.setInterval(print, print)", "timer.setInterval({}, print)"}) {
-    const auto told = run(wrong);
-    EXPECT_EQ(told.ended, kind::threw) << wrong;
-    EXPECT_NE(told.error.find("setInterval(milliseconds, function"), std::string::npos) << told.error;
-  }
-  EXPECT_NE(run("timer.setTimeout(1, print, {modes = {'x'}, onLeave = 'vanish'})").error.find("onLeave is"),
-            std::string::npos);
-  run("for _, id in ipairs({'x', {}, 1.5, true}) do out = out .. tostring(timer.clear(id)) end");
-  EXPECT_EQ(out(), "falsefalsefalsefalse");
-  EXPECT_TRUE(engine->timers().active().empty());
+  run("timer.setTimeout(1, print)\n"
+      "for _, id in ipairs({'x', '1', {}, 1.5, true, 0/0, 1e300}) do out = out .. tostring(timer.clear(id)) end");
+  EXPECT_EQ(out(), "falsefalsefalsefalsefalsefalsefalse");
+  EXPECT_EQ(engine->timers().active().size(), 1U);
 }
 
 TEST_F(lua, TheModuleAsHavelHasIt) {
@@ -195,26 +188,102 @@ TEST_F(lua, WhatIsOverIsCollectable) {
   EXPECT_EQ(out(), "false");
 }
 
-// Each wrong use is told with its line and with what is needed.
+// Each wrong use is told with its line, what is needed, and what was given instead.
 TEST_F(lua, WrongUsesAreToldInWords) {
   begin(detent::script_rules::web);
   const std::pair<const char*, const char*> wrongs[] = {
       {"timer.setTimeout(5, print)",
-       "test.lua:2: setTimeout(function, milliseconds, ...arguments): the first is a "
-       "number, not a function; only the rules of Havel take both orders"},
-      {"timer.setTimeout()", "the first is missing"},
-      {"timer.setTimeout('x', 5)", "the first is not a function"},
-      {"local t = timer.interval(print, 5); t.stop()", "with a colon: t:stop()"},
-      {"timer.setInterval(print, 5, {modes = 'work'})", "modes: a list of names is needed"},
-      {"timer.setInterval(print, 5, {modes = {5}})", "modes: a list of names is needed"},
-      {"timer.sleep('x')", "sleep(milliseconds): a number is needed"},
-      {"mode.set(5)", "mode.set(name): a string is needed"},
-      {"mode.onEnter('x')", "mode.onEnter(name, function)"}};
+       "test.lua:2: setTimeout(function, milliseconds, ...arguments): the first is 5, not a function; only the rules "
+       "of Havel take both orders"},
+      {"timer.setTimeout()", "the first is nothing, not a function"},
+      {"timer.setTimeout(nil, 5)", "the first is nil, not a function"},
+      {"timer.setTimeout('x', 5)", "the first is \"x\", not a function"},
+      {"timer.setTimeout('a\"b\\n\\0\\27\\xff\\u{e4}', 5)", R"(the first is "a\"b\n\x00\x1b\xff)"
+                                                            "\xC3\xA4\", not a function"},
+      {"timer.setTimeout(('x'):rep(1e6), 5)", "the first is \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"..., not"},
+      {"timer.interval({}, 5)", "interval(function, milliseconds, ...arguments): the first is a table, not"},
+      {"timer.timeout(io.stdout, 5)", "the first is a userdata, not"},
+      {"timer.timeout(coroutine.create(print), 5)", "the first is a coroutine, not"},
+      {"timer.timeout(setmetatable({}, {__tostring = error, __name = 'x', __index = error}))", "the first is a table"},
+      {"local t = timer.interval(print, 5); t.stop()", "with a colon: t:stop(); here is nothing"},
+      {"local t = timer.interval(print, 5); t.stop(5)", "with a colon: t:stop(); here is 5"},
+      {"timer.setInterval(print, 5, {modes = 'work'})", R"(setInterval: modes is "work"; a list of names is needed)"},
+      {"timer.setInterval(print, 5, {modes = 5})", "setInterval: modes is 5; a list of names is needed"},
+      {"timer.setInterval(print, 5, {modes = {'x', 0/0}})", "modes[2] is NaN; a list of names is needed"},
+      {"timer.timeout(print, 5, {modes = {'x'}, onLeave = 'go'})",
+       R"(timeout: onLeave is "cancel", "suspend" or "skip", not "go")"},
+      {"timer.timeout(print, 5, {modes = {'x'}, onLeave = true})", R"("skip", not true)"},
+      {"timer.timeout(print, 5, {modes = {'x'}, onReturn = 'skip'})",
+       R"(timeout: onReturn is "resume", "restart" or "nothing", not "skip")"},
+      {"timer.timeout(print, 5, {modes = {'x'}, onReturn = {}})", R"("nothing", not a table)"},
+      {"timer.sleep('x')", "sleep(milliseconds): a number is needed, not \"x\""},
+      {"timer.sleep(0/0)", "sleep(milliseconds): a number is needed, not NaN"},
+      {"table.sort({1, 2}, function() timer.sleep(1) end)",
+       "sleep: it cannot wait inside a function that is called by"},
+      {"timer.pause('1')", "pause(timer): an id or a timer is needed, not \"1\""},
+      {"timer.resume(1.5)", "resume(timer): an id or a timer is needed, not 1.5"},
+      {"timer.refresh({})", "refresh(timer): an id or a timer is needed, not a table"},
+      {"timer.ref(print)", "ref(timer): an id or a timer is needed, not a function"},
+      {"timer.unref()", "unref(timer): an id or a timer is needed, not nothing"},
+      {"timer.hasRef(false)", "hasRef(timer): an id or a timer is needed, not false"},
+      {"timer.wait(-1/0)", "wait(timer): an id or a timer is needed, not -Infinity"},
+      {"mode.set(5)", "mode.set(name): a string is needed, not 5"},
+      {"mode.is()", "mode.is(name): a string is needed, not nothing"},
+      {"mode.onEnter('x')", "mode.onEnter(name, function): a string and a function are needed, not \"x\" and nothing"},
+      {"mode.onExit(print, 'x')",
+       "mode.onExit(name, function): a string and a function are needed, not a function and"}};
   for (const auto& [wrong, words] : wrongs) {
     const auto told = run(wrong);
     EXPECT_EQ(told.ended, kind::threw) << wrong;
-    EXPECT_NE(told.error.find(words), std::string::npos) << told.error;
+    EXPECT_NE(told.error.find(words), std::string::npos) << wrong << ": " << told.error;
     EXPECT_EQ(told.error.find("test.lua:2: "), 0U) << told.error;
+  }
+  engine->timers().cleanup();
+  // What counts as a delay, and ids of every kind, are no errors.
+  run("for _, delay in ipairs({'x', '5', {}, true, -1, 0/0, 1/0, 1e300}) do timer.setTimeout(print, delay) end\n"
+      "out = #timer.getActiveTimers(); assert(timer.pause(2^1) == false and timer.getTimerStatus('x') == nil)");
+  EXPECT_EQ(out(), "8");
+}
+
+// With Havel's rules a pair that is none is told as it was given.
+TEST_F(lua, WrongPairsAreTold) {
+  begin(detent::script_rules::havel);
+  const std::pair<const char*, const char*> wrongs[] = {
+      {"timer.setInterval()", "nothing and nothing"},
+      {"timer.setInterval(1, 2)", "1 and 2"},
+      {"timer.setInterval('1', print)", "\"1\" and a function"},
+      {"timer.setInterval(0/0, print)", "NaN and a function"},
+      {"timer.setInterval(print, 0/0)", "a function and NaN"},
+      {"timer.setInterval(print, print)", "a function and a function"},
+      {"timer.setInterval(print, nil)", "a function and nil"},
+      {"timer.setInterval({}, print)", "a table and a function"}};
+  for (const auto& [wrong, given] : wrongs) {
+    const auto told = run(wrong);
+    const std::string words =
+        "test.lua:2: setInterval(milliseconds, function, ...arguments): a number and a function "
+        "are needed, not " +
+        std::string(given) + "\n";
+    EXPECT_EQ(told.error.find(words), 0U) << told.error;
+  }
+  EXPECT_TRUE(engine->timers().active().empty());
+}
+
+// Limits are told with their number.
+TEST_F(lua, LimitsAreTold) {
+  detent::scripting::engine_options options;
+  options.call_limit = std::chrono::milliseconds(20);
+  options.memory_limit_bytes = 3'000'000;
+  begin(detent::script_rules::web, std::move(options));
+  const std::pair<const char*, const char*> wrongs[] = {
+      {"while true do end", "the call took longer than its limit of 20 ms"},
+      {"local t = {}; while true do t = {t, {}, {}, {}} end", "not enough memory: the limit is 3000000 bytes"},
+      {"return ('xy'):rep(1 << 40)", "string.rep: 1099511627776 times 2 bytes are more than 64 MiB"},
+      {"table.insert(setmetatable({}, {__len = function() return 1 << 60 end}), 1, 1)",
+       "a table of 1152921504606846976 elements: 10000000 are the most"},
+      {"table.move({}, -1, 1 << 60, 2)", "table.move: from -1 to 1152921504606846976 are more than 10000000 elements"}};
+  for (const auto& [wrong, words] : wrongs) {
+    const auto told = run(wrong);
+    EXPECT_NE(told.error.find(words), std::string::npos) << told.error;
   }
 }
 

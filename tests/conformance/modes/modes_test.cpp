@@ -105,6 +105,21 @@ TEST_F(in_modes, AThrowingHookIsContained) {
   EXPECT_TRUE(behind);
 }
 
+// Without `on_error` it is printed, with the mode's name.
+TEST_F(in_modes, AThrowingHookIsPrinted) {
+  detent::mode_options mode;
+  mode.name = "x";
+  mode.on_enter = [] { throw std::runtime_error("mine"); };
+  mode.condition = []() -> bool { throw 5; };
+  modes.add(std::move(mode));
+  testing::internal::CaptureStderr();
+  modes.set("x");
+  modes.update();
+  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+            "detent: a hook of the mode \"x\" threw: mine\n"
+            "detent: a hook of the mode \"x\" threw: an exception that is no std::exception\n");
+}
+
 TEST_F(in_modes, UpdateAsksByPriority) {
   bool low = true;
   bool high = true;

@@ -407,6 +407,10 @@ TEST(web_arguments, OneOrder) {
   for (const auto& wrong : {detent::script_argument{kind::number, 1}, {kind::other}, {}}) {
     EXPECT_NE(arrange(wrong, {kind::number, 5}).refusal.find("setTimeout(function"), std::string::npos);
   }
+  const auto told = [&](const detent::script_argument& first) { return arrange(first, {kind::number, 5}).refusal; };
+  EXPECT_NE(told({kind::other, 0, "\"x\""}).find("the first is \"x\", not a function"), std::string::npos);
+  EXPECT_NE(told({kind::number, 1}).find("the first is a number, not"), std::string::npos);
+  EXPECT_NE(told({}).find("the first is nothing, not"), std::string::npos);
 }
 
 TEST(web_arguments, NumbersFirstAreRefused) {

@@ -214,10 +214,11 @@ class script_timers {
 struct script_argument {
   enum class kind : std::uint8_t { missing, number, function, other };
   kind what = kind::missing;
-  double number = 0;  // web: what the engine makes of the value, NaN if nothing
+  double number = 0;    // web: what the engine makes of the value, NaN if nothing
+  std::string shown{};  // as a refusal is to show the value; when empty, its kind is told
 };
 
-/// Which argument is which, or why neither.
+/// Which argument is which, or why neither: with the signature, and with what was given instead.
 struct script_arrangement {
   std::size_t function_index = 0;
   double delay_ms = 0;
@@ -226,7 +227,7 @@ struct script_arrangement {
 
 /// Reads the first two arguments of `verb` (setTimeout, setInterval, interval, timeout, …): the web has (function,
 /// delay), where a missing delay counts as 0; Havel's documents have both orders, and both are taken.
-script_arrangement arrange_arguments(script_rules rules, const std::string& verb, script_argument first,
-                                     script_argument second);
+script_arrangement arrange_arguments(script_rules rules, const std::string& verb, const script_argument& first,
+                                     const script_argument& second);
 
 DETENT_END_NAMESPACE

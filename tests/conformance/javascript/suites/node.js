@@ -144,7 +144,7 @@
       if (id === this.id) this._destroyed = true;
     }
     ref() { this.kept = true; ours.ref(this.id); look(); return this; }
-    unref() { this.kept = false; ours.unref(this.id); look(); return this; }
+    unref() { this.kept = false; if (this.id) ours.unref(this.id); look(); return this; } // of any object, as in Node
     hasRef() { return this.kept; }
     refresh() {
       this.wasRefreshed = true;
