@@ -1,6 +1,7 @@
 // script_group: threads, signals, and when it is all over.
 #include "script_group.hpp"
 
+#include "number_text.hpp"
 #include "script_engines.hpp"
 
 #include <algorithm>
@@ -34,6 +35,36 @@ void limit_address_space(double more_bytes) {
   if (getrlimit(RLIMIT_AS, &limit) != 0) return;
   limit.rlim_cur = std::min(limit.rlim_max, static_cast<rlim_t>(now_bytes + more_bytes));
   setrlimit(RLIMIT_AS, &limit);
+}
+
+std::string count_text(std::uint64_t count, const char* what) {
+  return grouped(count) + " " + what + (count == 1 ? "" : "s");
+}
+
+std::string duration_of_ms(double ms) {
+  constexpr double ns_per_ms = 1e6;
+  return duration_text(static_cast<std::int64_t>(ms * ns_per_ms));
+}
+
+/// A line of the list.
+std::string text_of(const script_timer_status& told) {
+  static constexpr const char* states[] = {"armed", "running", "paused", "suspended"};
+  const bool is_interval = told.kind == script_timer_kind::interval;
+  std::string text = "timer " + std::to_string(told.id) + (is_interval ? " interval " : " timeout ") +
+                     states[static_cast<std::size_t>(told.state)];
+  if (told.state == script_timer_state::armed) {
+    text += told.remaining_ms < 0 ? ", overdue for " + duration_of_ms(-told.remaining_ms)
+                                  : ", due in " + duration_of_ms(told.remaining_ms);
+  } else if (told.state != script_timer_state::running) {
+    text += " with " + duration_of_ms(told.remaining_ms) + " left";
+  }
+  if (is_interval) text += ", every " + duration_of_ms(told.period_ms);
+  if (told.fires > 0) {
+    text += ", " + count_text(told.fires, "call") + ", the latest " + duration_of_ms(told.lateness_ms) + " late";
+  }
+  if (told.missed > 0) text += ", " + grouped(told.missed) + " missed";
+  if (!told.last_error.empty()) text += ", latest error: " + told.last_error.substr(0, told.last_error.find('\n'));
+  return text;
 }
 
 }  // namespace
@@ -81,19 +112,15 @@ void script_group::print(const std::string& line) const {
 }
 
 void script_group::list(const script& one) const {
-  static constexpr const char* states[] = {"armed", "running", "paused", "suspended"};
   const char* name = one.source.name.c_str();
   std::size_t count = 0;
   for (const std::int64_t id : one.engine->timers().active()) {
     const auto told = one.engine->timers().status(id);
     if (!told) continue;
     ++count;
-    std::fprintf(stderr, "%s: timer %lld %s %s, due in %.1f ms, every %.0f ms, %llu calls, latest %.3f ms late\n", name,
-                 static_cast<long long>(id), told->kind == script_timer_kind::interval ? "interval" : "timeout",
-                 states[static_cast<std::size_t>(told->state)], told->remaining_ms, told->period_ms,
-                 static_cast<unsigned long long>(told->fires), told->lateness_ms);
+    std::fprintf(stderr, "%s: %s\n", name, text_of(*told).c_str());
   }
-  std::fprintf(stderr, "%s: %zu live timers\n", name, count);
+  std::fprintf(stderr, "%s: %s\n", name, count_text(count, "live timer").c_str());
 }
 
 /// Whether nobody has work. `begun` is how much work each loop has begun: filled if empty, else it has to be the same.
@@ -223,7 +250,9 @@ void script_group::end(script& one) {
   one.loop.adopt();
   if (options_.lists) list(one);
   const std::size_t ended = one.engine->timers().close().ended;
-  if (was_stopped_) std::fprintf(stderr, "%s: stopped, %zu timers withdrawn\n", one.source.name.c_str(), ended);
+  if (was_stopped_) {
+    std::fprintf(stderr, "%s: stopped, %s withdrawn\n", one.source.name.c_str(), count_text(ended, "timer").c_str());
+  }
   one.engine.reset();
   one.loop.run_posted();
 }

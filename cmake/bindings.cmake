@@ -28,11 +28,7 @@ if(IS_DIRECTORY ${PROJECT_SOURCE_DIR}/bindings/engine)
   # Compiled as C++, as Debian has it too: an error of a script passes by destructors.
   add_script_engine(lua lua5.4-c++ liblua5.4-dev)
 
-  if(DETENT_SANITIZE STREQUAL "thread")
-    message(STATUS "the engine in bindings/javascript is left out: the thread sanitizer does not see JavaScriptCore's locks")
-  else()
-    add_script_engine(javascript javascriptcoregtk-4.1 libjavascriptcoregtk-4.1-dev)
-  endif()
+  add_script_engine(javascript javascriptcoregtk-4.1 libjavascriptcoregtk-4.1-dev)
   if(TARGET detent_javascript)
     set(here ${PROJECT_SOURCE_DIR}/bindings/javascript)
     file(READ ${here}/prelude.js prelude)

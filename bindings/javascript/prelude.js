@@ -12,6 +12,7 @@
   const { exec } = RegExp.prototype;
   const atEnd = /([^@]*:[0-9]+):[0-9]+$/;
   const ownName = '[detent]';
+  const mostFrames = 20;
 
   // A value as messages show it. Nothing of the script runs for that: no getter, no toString.
   function shown(value) {
@@ -207,13 +208,22 @@
     try {
       if (!(error instanceof Error)) return 'uncaught ' + show(error);
       let place = error.sourceURL && error.sourceURL !== ownName ? error.sourceURL + ':' + error.line + ': ' : '';
+      const frames = apply(split, String(error.stack || ''), ['\n']);
+      const isOwn = (frame) => apply(includes, frame, ['@' + ownName + ':']);
+      let begin = 0; // behind ours, and what we have called
+      for (let i = 0; i < frames.length && (isOwn(frames[i]) || apply(includes, frames[i], ['@[native code]'])); ++i) {
+        if (isOwn(frames[i])) begin = i + 1;
+      }
       let stack = '';
-      for (const frame of apply(split, String(error.stack || ''), ['\n'])) {
-        if (frame === '' || apply(includes, frame, ['@' + ownName + ':'])) continue;
-        stack += '\n  ' + frame;
+      let count = 0;
+      for (let i = begin; i < frames.length; ++i) {
+        const frame = frames[i];
+        if (frame === '' || isOwn(frame)) continue;
+        if (++count <= mostFrames) stack += '\n  ' + frame;
         const found = place === '' ? apply(exec, atEnd, [frame]) : null;
         if (found) place = found[1] + ': ';
       }
+      if (count > mostFrames) stack += '\n  and ' + (count - mostFrames) + ' more';
       return place + String(error) + (stack === '' ? '' : '\nstack:' + stack);
     } catch {
       return 'an error that cannot be shown';

@@ -88,7 +88,10 @@ void lua_state::count(lua_State* in, lua_Debug*) {
   if (!self.is_time_limited_ || steady_clock::now() < self.call_until_) return;
   self.was_interrupted_ = true;
   lua_sethook(in, count, LUA_MASKCOUNT, 1);
-  luaL_error(in, "%s", scripting::words_of_call_limit(self.options_).c_str());
+  luaL_where(in, 0);  // a hook has no level of its own
+  lua_pushstring(in, scripting::words_of_call_limit(self.options_).c_str());
+  lua_concat(in, 2);
+  lua_error(in);
 }
 
 script_reference lua_state::hold_call(lua_State* from, int function, int first_argument, int last_argument) {

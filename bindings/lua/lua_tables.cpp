@@ -19,8 +19,10 @@ std::string_view text_at(lua_State* in, int index) {
   return {text, bytes};
 }
 
+// With the place of the script, also when a function of Lua's own library, as `pcall`, stands between.
 int fail(lua_State* in, const std::string& why) {
   luaL_where(in, 1);
+  if (lua_rawlen(in, -1) == 0) luaL_where(in, 2);
   lua_pushlstring(in, why.data(), why.size());
   lua_concat(in, 2);
   return lua_error(in);

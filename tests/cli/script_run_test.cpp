@@ -268,10 +268,28 @@ TEST_F(script_run, LimitsAndList) {
         "timer.unref(timer.setInterval(print, 1e6))");
   const auto told = run("--callback-limit 50 --list runs.lua");
   EXPECT_EQ(told.status, 1);
-  EXPECT_NE(told.text.find("longer than its limit"), std::string::npos) << told.text;
+  EXPECT_NE(told.text.find("runs.lua: in timer 1: runs.lua:1: the call took longer than its limit of 50 ms"),
+            std::string::npos)
+      << told.text;
   EXPECT_NE(told.text.find("on\n"), std::string::npos);
-  EXPECT_NE(told.text.find("runs.lua: timer 3 interval armed"), std::string::npos) << told.text;
-  EXPECT_NE(told.text.find("runs.lua: 1 live timers"), std::string::npos);
+  EXPECT_NE(told.text.find("runs.lua: timer 3 interval armed, due in "), std::string::npos) << told.text;
+  EXPECT_NE(told.text.find("runs.lua: 1 live timer"), std::string::npos);
+}
+
+// What the list says of each state.
+TEST_F(script_run, TheListTellsStateTimeAndCalls) {
+  write("all.lua",
+        "local p = timer.interval(function() error('mine') end, 1000); timer.timeout(print, 7200000):unref()\n"
+        "timer.setInterval(print, 50, {modes = {'never'}})\n"
+        "timer.setTimeout(function() p:pause() end, 2500)");
+  const std::string text = run("--clock manual --list all.lua").text;
+  for (const char* line :
+       {"all.lua: timer 1 interval paused with 500 ms left, every 1.00 s, 2 calls, the latest 0 ns late, "
+        "latest error: all.lua:1: mine\n",
+        "all.lua: timer 2 timeout armed, due in 1 h 59 min\n",
+        "all.lua: timer 3 interval suspended with 50.0 ms left, every 50.0 ms\n", "all.lua: 3 live timers\n"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line << text;
+  }
 }
 
 // SIGUSR1 lists what lives, and ends nothing.
@@ -405,7 +423,7 @@ TEST_F(script_run, ListsAtEachRequestAndAtTheEnd) {
   program->send(SIGTERM);
   EXPECT_EQ(program->status(), 0);
   EXPECT_EQ(count(program->text(), "ever.lua: timer 1 interval armed"), 2U) << program->text();
-  EXPECT_LT(program->text().rfind("1 live timers"), program->text().find("stopped, 1 timers withdrawn"));
+  EXPECT_LT(program->text().rfind("1 live timer"), program->text().find("stopped, 1 timer withdrawn"));
   // Without --list a request changes nothing.
   const auto silent = beside({}, {"ever.lua"});
   silent->hear("begun");
@@ -426,7 +444,7 @@ TEST_F(script_run, ATermEndsItInOrder) {
   write("ever.lua", "timer.setInterval(function() end, 5); os.execute('kill -TERM $PPID')");
   const auto told = run("ever.lua");
   EXPECT_EQ(told.status, 0);
-  EXPECT_NE(told.text.find("ever.lua: stopped, 1 timers withdrawn"), std::string::npos) << told.text;
+  EXPECT_NE(told.text.find("ever.lua: stopped, 1 timer withdrawn"), std::string::npos) << told.text;
 }
 
 }  // namespace

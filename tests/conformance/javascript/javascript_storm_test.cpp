@@ -1,6 +1,7 @@
 // javascript_storm: ten thousand timers in a script, eight scripts at once, contexts that end at random moments.
 #include <bindings/javascript/javascript_engine.hpp>
 #include <conformance/engine/engine_storm.hpp>
+#include <conformance/javascript/uninstrumented.hpp>
 
 namespace {
 
