@@ -138,6 +138,11 @@ inline void end_at_random(const make_engine& make, const std::string& script, st
   detent::modes modes(service);
   std::mt19937 dice(11);
   for (std::size_t round = 0; round < rounds; ++round) {
+    constexpr std::size_t told_count = 1000;
+    if (round != 0 && round % told_count == 0) {
+      std::printf("%zu engines have ended\n", round);
+      std::fflush(stdout);
+    }
     detent::scripting::engine_options options;
     options.shared_modes = &modes;
     engine_thread engine(make, std::move(options), script);

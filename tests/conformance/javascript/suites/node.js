@@ -114,14 +114,19 @@
     look();
     return id;
   }
-  function warnOfOverflow(ms) {
-    if (!(ms > 2147483647)) return;
-    process.emitWarning(ms + ' does not fit into a 32-bit signed integer.\nTimeout duration was set to 1.', 'TimeoutOverflowWarning');
+  // A delay that is too long is told each time, the others are told once.
+  const toldDelays = new Set();
+  function warnOfDelay(ms) {
+    const [name, why] = ms > 2147483647 ? ['Overflow', 'does not fit into a 32-bit signed integer'] :
+      ms < 0 ? ['Negative', 'is a negative number'] : ms !== ms ? ['NaN', 'is not a number'] : ['', ''];
+    if (name === '' || toldDelays.has(name)) return;
+    if (name !== 'Overflow') toldDelays.add(name);
+    process.emitWarning(ms + ' ' + why + '.\nTimeout duration was set to 1.', 'Timeout' + name + 'Warning');
   }
   class Timeout {
     constructor(callback, delay, values, isInterval) {
       const ms = +delay;
-      warnOfOverflow(ms);
+      if (delay !== undefined) warnOfDelay(ms);
       this._idleTimeout = ms >= 1 && ms <= 2147483647 ? Math.trunc(ms) : 1;
       this._onTimeout = callback;
       this._repeat = isInterval ? this._idleTimeout : null;
@@ -221,7 +226,7 @@
   timers.enroll = (item, ms) => {
     if (typeof ms !== 'number') throw Object.assign(new TypeError('"msecs" is no number'), { code: 'ERR_INVALID_ARG_TYPE' });
     if (!(ms >= 0 && ms < Infinity)) throw Object.assign(new RangeError('The value of "msecs" is out of range. It must be a non-negative finite number. Received ' + ms), { code: 'ERR_OUT_OF_RANGE' });
-    warnOfOverflow(ms);
+    warnOfDelay(ms);
     timers.clearTimeout(enrolled.get(item));
     item._idleTimeout = Math.min(ms, 2147483647);
   };
@@ -332,6 +337,7 @@
     },
     expectsError: (expected) => (error) => (isExpected(error, expected) ? true : fail(error.message)),
     invalidArgTypeHelper: () => '',
+    allowGlobals() {},
   };
 
   const aborted = (signal) => Object.assign(new Error('The operation was aborted'), { name: 'AbortError', code: 'ABORT_ERR', cause: signal && signal.reason });
@@ -423,6 +429,7 @@
     'util': { inspect: Object.assign(inspect, { custom: Symbol('inspect') }), promisify: (of) => of[custom] || ((...values) => new Promise((resolve, reject) => of(...values, (error, value) => (error ? reject(error) : resolve(value))))) },
     // What a child would print is nothing here.
     'child_process': { exec: { [custom]: async () => ({ stdout: '', stderr: '' }) } },
+    'test': { test(name, work) { attempt(work); } },
     'internal/test/binding': { internalBinding: () => ({ getLibuvNow: () => Math.floor(now()) }) },
     'internal/timers': { setUnrefTimeout: (callback, delay) => timers.setTimeout(callback, delay).unref(), kTimeout: Symbol('timeout') },
     'internal/event_target': { NodeEventTarget },
