@@ -43,14 +43,14 @@ enum class wait_result : std::uint8_t {
 // empty; for one wait, by one thread, on one timer or group.
 class wait_progress {
   friend class detail::core;
-  std::uint32_t index = 0;            // of the member of a group that is waited for
-  std::uint32_t ends = 0;             // its record's counts when the wait for it began
-  std::uint32_t detaches = 0;         // the same
-  std::uint32_t detached_before = 0;  // the detached call that ran when the wait began
-  std::uint8_t calls_left = 0;        // ends that are still waited for
-  bool has_begun = false;
-  bool sleeps = false;  // the wait timed out with `ends` and `detaches` set
-  bool behind_detached = false;
+  std::uint32_t index_ = 0;            // of the member of a group that is waited for
+  std::uint32_t ends_ = 0;             // its record's counts when the wait for it began
+  std::uint32_t detaches_ = 0;         // the same
+  std::uint32_t detached_before_ = 0;  // the detached call that ran when the wait began
+  std::uint8_t calls_left_ = 0;        // ends that are still waited for
+  bool has_begun_ = false;
+  bool sleeps_ = false;  // the wait timed out with `ends_` and `detaches_` set
+  bool behind_detached_ = false;
 };
 
 enum class stop_result : std::uint8_t {

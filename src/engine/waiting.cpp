@@ -173,8 +173,8 @@ wait_result core::wait(named timer, std::int64_t limit_ns, wait_progress* progre
   wait_progress fresh;
   wait_progress& at = progress != nullptr ? *progress : fresh;
   for (;;) {
-    awaited call{this, timer.index, at.behind_detached, at.ends, at.detaches};
-    if (!at.sleeps) {
+    awaited call{this, timer.index, at.behind_detached_, at.ends_, at.detaches_};
+    if (!at.sleeps_) {
       lock_guard guard(registry_.lock_of(timer.index));
       if (timer.generation != 0 && registry_.generation(timer.index) != timer.generation) return wait_result::quiet;
       const record& r = registry_.hot(timer.index);
@@ -182,15 +182,15 @@ wait_result core::wait(named timer, std::int64_t limit_ns, wait_progress* progre
       const bool detached = state::is_calling(s) && is_detached(timer.index);
       const bool in_call = state::is_calling(s) && !detached;
       const bool pending = state::is_pending(s);
-      const bool first = !std::exchange(at.has_begun, true);
+      const bool first = !std::exchange(at.has_begun_, true);
       if (!in_call && !pending) return wait_result::quiet;
-      if (first) at.calls_left = static_cast<std::uint8_t>((in_call ? 1 : 0) + (pending ? 1 : 0));
-      at.behind_detached = call.detached_counts = detached;
+      if (first) at.calls_left_ = static_cast<std::uint8_t>((in_call ? 1 : 0) + (pending ? 1 : 0));
+      at.behind_detached_ = call.detached_counts = detached;
       if (detached) {
         // What is pending starts behind the detached call; another detached call is what was pending, begun.
         const std::uint32_t number = r.calls.load(memory_order_relaxed);  // K2 <- K1, by T4.
-        if (first) at.detached_before = number;
-        else if (number != at.detached_before) return wait_result::quiet;
+        if (first) at.detached_before_ = number;
+        else if (number != at.detached_before_) return wait_result::quiet;
       }
       if (!pending && makes_call(timer.index, false)) return wait_result::from_callback;
       if (pending && inside_own_callback()) return wait_result::from_callback;
@@ -200,16 +200,16 @@ wait_result core::wait(named timer, std::int64_t limit_ns, wait_progress* progre
     }
     const wait_result answer = note_answer(sleep_until_over(call, until_ns, true), call, at);
     if (answer != wait_result::quiet) return answer;
-    if (!at.behind_detached && --at.calls_left == 0) return answer;
+    if (!at.behind_detached_ && --at.calls_left_ == 0) return answer;
   }
 }
 
 // A wait that goes on later sleeps on with the counts it has: to the record it is a waiter that was slow to look.
 wait_result core::note_answer(wait_result answer, const awaited& call, wait_progress& at) noexcept {
-  at.sleeps = answer == wait_result::timed_out;
-  at.index = call.index;
-  at.ends = call.ends;
-  at.detaches = call.detaches;
+  at.sleeps_ = answer == wait_result::timed_out;
+  at.index_ = call.index;
+  at.ends_ = call.ends;
+  at.detaches_ = call.detaches;
   return answer;
 }
 
@@ -266,13 +266,13 @@ wait_result core::wait_group(group_record* group, std::int64_t limit_ns, bool ca
   wait_progress fresh;
   wait_progress& at = progress != nullptr ? *progress : fresh;
   for (;;) {
-    awaited call{owner, at.index, true, at.ends, at.detaches};
-    if (!at.sleeps) {
-      const std::uint32_t from = std::exchange(at.has_begun, true) ? at.index + 1 : 0;
+    awaited call{owner, at.index_, true, at.ends_, at.detaches_};
+    if (!at.sleeps_) {
+      const std::uint32_t from = std::exchange(at.has_begun_, true) ? at.index_ + 1 : 0;
       lock_guard guard(group->tree->lock);
       call.index = owner->next_calling_member(group, from);
       if (call.index == no_index) return good;
-      at.index = call.index;
+      at.index_ = call.index;
       // A member stays listed until its record is free, so under the tree's lock it is still this tenant's call.
       lock_guard record_guard(owner->registry_.lock_of(call.index));
       if (!owner->await_locked(call.index, false, true)) continue;
