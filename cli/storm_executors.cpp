@@ -43,6 +43,9 @@ void habitual_executor::post(task entry) {
 }
 
 void habitual_executor::work() {
+  // Newest first, but for one in so many: where more comes than is called, the oldest would wait for ever.
+  constexpr std::uint32_t oldest_every = 8;
+  std::uint32_t number = 0;
   std::unique_lock guard(lock_);
   while (!stopping_) {
     if (queue_.empty()) {
@@ -50,7 +53,8 @@ void habitual_executor::work() {
       came_.wait_for(guard, std::chrono::milliseconds(20));
       continue;
     }
-    const auto at = habits_.newest_first ? queue_.end() - 1 : queue_.begin();
+    const bool takes_newest = habits_.newest_first && ++number % oldest_every != 0;
+    const auto at = takes_newest ? queue_.end() - 1 : queue_.begin();
     task entry = std::move(*at);
     queue_.erase(at);
     guard.unlock();

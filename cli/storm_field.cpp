@@ -203,7 +203,11 @@ void storm_field::check_quiet(storm_ledger& ledger) {
       for (const timer_info& t : services_[i]->snapshot()) {
         const bool soon = t.due_known && t.period.count() == 0 && t.due_in < std::chrono::seconds(60);
         if (soon || (t.state == timer_state::running && t.period.count() == 0)) busy = true;
-        if (steady_clock::now() > give_up && soon) violate("a timer that is due does not fire (G22)", t.id.value());
+        if (steady_clock::now() > give_up && soon) {
+          violate(t.state == timer_state::queued ? "a timer that is due was queued and is not called (G22)"
+                                                 : "a timer that is due does not fire (G22)",
+                  t.id.value());
+        }
       }
     }
     if (steady_clock::now() > give_up || is_violated()) return;
