@@ -54,10 +54,11 @@ TEST(command_line, the_greatest_speed_has_a_name) {
 }
 
 TEST(command_line, torture_takes_its_options) {
-  const auto options = std::get<torture_options>(
-      parse({"torture", "--seconds", "0.25", "--threads", "8", "--seed", "18446744073709551615"}));
+  const auto options = std::get<torture_options>(parse(
+      {"torture", "--seconds", "0.25", "--threads", "8", "--operations", "6800", "--seed", "18446744073709551615"}));
   EXPECT_EQ(options.seconds, 0.25);
   EXPECT_EQ(options.threads, 8U);
+  EXPECT_EQ(options.operations, 6800U);
   EXPECT_EQ(options.seed, UINT64_MAX);
 }
 
