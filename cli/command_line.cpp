@@ -44,9 +44,9 @@ constexpr auto run_description = "Run scripts with timers until none of theirs i
 constexpr auto run_footer =
     "Each script has an engine, a heap and a thread of its own; modes are shared. What follows the\n"
     "scripts' names is given to them (`arg` in Lua, `scriptArguments` in JavaScript); behind -- it\n"
-    "may begin with a dash, or end like a script's name. The program ends when no timer is left that keeps it "
-    "(`timer.unref` makes one that does not), or in order\n"
-    "by Ctrl-C or SIGTERM, at once by a second one.\n\n"
+    "may begin with a dash, or end like a script's name. The program ends when no timer is left that\n"
+    "keeps it (`timer.unref` makes one that does not), or in order by Ctrl-C or SIGTERM, at once by a\n"
+    "second one.\n\n"
     "Examples:\n"
     "  detent run examples/scripts/heartbeat.lua\n"
     "  detent run --clock manual --timestamps examples/scripts/work_and_break.lua    two hours in no time\n"

@@ -156,7 +156,7 @@ inline constexpr std::size_t block_bytes = 96;  // an item with a task of up to 
 #if defined(__SANITIZE_ADDRESS__)
 inline constexpr std::size_t most_blocks = 0;
 #elif defined(__has_feature)
-inline constexpr std::size_t most_blocks = __has_feature(address_sanitizer) ? 0 : 1024;
+inline constexpr std::size_t most_blocks = __has_feature(address_sanitizer) ? 0 : 4096;
 #else
 inline constexpr std::size_t most_blocks = 4096;
 #endif

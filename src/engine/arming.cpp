@@ -202,18 +202,25 @@ bool core::ends_when_cancelled(named timer) noexcept {
   return close_word(timer.index, state::closed | state::orphan_bit).ours_to_end;
 }
 
-// T2 of a one-shot that is pending, with no call in progress: nearly every cancel by far.
+// Of what is idle, or a one-shot that is pending, with no call in progress and nobody waiting: nearly every cancel by
+// far. `otherwise` makes the answer where it is something else, or another thread came between.
+template <class F>
+inline cancel_result core::cancel_outside_calls(std::uint32_t index, F otherwise) noexcept {
+  record& r = registry_.hot(index);
+  std::uint64_t s = r.state.load(memory_order_acquire);  // T13 <- T5.
+  if (s == state::none) return cancel_result::idle;
+  if ((s & state::flag_mask) != 0 || state::is_terminal(s)) return otherwise();
+  chaos(chaos_at::cancel_T2);
+  if (!compare_exchange(r.state, s, state::none, access_, memory_order_acquire, memory_order_relaxed))
+    return otherwise();  // T2 <- T5.
+  return cancel_result::cancelled;
+}
+
 cancel_result core::cancel_by_handle(std::uint32_t index) noexcept {
   check_thread();
-  record& r = registry_.hot(index);
-  std::uint64_t s = r.state.load(memory_order_relaxed);  // T2: a guess, the exchange decides.
-  const bool plain = s != state::none && (s & state::flag_mask) == 0 && !state::is_terminal(s);
-  if (plain && !is_gone()) [[likely]] {
-    chaos(chaos_at::cancel_T2);
-    if (compare_exchange(r.state, s, state::none, access_, memory_order_acquire, memory_order_relaxed))
-      return cancel_result::cancelled;  // T2 <- T5.
-  }
-  return is_gone() ? cancel_result::shut_down : cancel_word(index, false, false);
+  if (is_gone()) [[unlikely]]
+    return cancel_result::shut_down;
+  return cancel_outside_calls(index, [&] { return cancel_word(index, false, false); });
 }
 
 cancel_result core::cancel(named timer) noexcept {
@@ -228,6 +235,20 @@ cancel_result core::cancel(named timer) noexcept {
   });
   if (ends) end_here(timer.index);
   return answer;
+}
+
+cancel_answer core::cancel_and_wait(named timer, std::int64_t limit_ns) noexcept {
+  if (is_gone()) return {cancel_result::shut_down, wait_result::quiet};
+  if (!registry_.exists(timer.index)) return {cancel_result::closed, wait_result::quiet};
+  order_wait_for(timer, limit_ns, "cancel_and_wait");
+  if (timer.generation != 0) return cancel_and_await(timer, limit_ns);
+  wait_result waited = wait_result::quiet;
+  const cancel_result outcome = cancel_outside_calls(timer.index, [&] {
+    const cancel_answer answer = cancel_and_await(timer, limit_ns);
+    waited = answer.wait;
+    return answer.outcome;
+  });
+  return {outcome, waited};
 }
 
 std::size_t core::cancel_all() noexcept {

@@ -127,6 +127,7 @@ class core {
                        const series_options& options) noexcept;
   cancel_result cancel(named timer) noexcept;
   cancel_result cancel_by_handle(std::uint32_t index) noexcept;
+  cancel_answer cancel_and_wait(named timer, std::int64_t limit_ns) noexcept;
   std::size_t cancel_all() noexcept;
   stop_result stop(named timer) noexcept;
 
@@ -138,7 +139,6 @@ class core {
   void continue_with(named target, timer_id continuation) noexcept;
 
   // --- waiting (waiting.cpp) ---
-  cancel_answer cancel_and_wait(named timer, std::int64_t limit_ns) noexcept;
   cancel_answer close_and_wait(named timer, std::int64_t limit_ns, bool holds) noexcept;
   wait_result wait(named timer, std::int64_t limit_ns, wait_progress* progress = nullptr) noexcept;
 
@@ -264,6 +264,8 @@ class core {
   void wake_driver_for(clock_id clock, instant at) noexcept;
   void wake_driver() noexcept;
   cancel_result cancel_word(std::uint32_t index, bool awaits, bool locked) noexcept;
+  template <class F>
+  cancel_result cancel_outside_calls(std::uint32_t index, F otherwise) noexcept;
   bool ends_when_cancelled(named timer) noexcept;
   bool stop_call(std::uint32_t index) noexcept;
 
@@ -316,6 +318,7 @@ class core {
   // waiting.cpp
   struct awaited;
   static wait_result note_answer(wait_result answer, const awaited& call, wait_progress& at) noexcept;
+  cancel_answer cancel_and_await(named timer, std::int64_t limit_ns) noexcept;
   bool await_locked(std::uint32_t index, bool pending_too, bool detached_counts) noexcept
       DETENT_REQUIRES(registry_.lock_of(index));
   wait_result sleep_until_over(const awaited& call, std::int64_t until_ns, bool can_refuse) noexcept;

@@ -118,10 +118,8 @@ wait_result core::await_call(named timer, std::int64_t until_ns, bool can_refuse
   return sleep_until_over(call, until_ns, can_refuse);
 }
 
-cancel_answer core::cancel_and_wait(named timer, std::int64_t limit_ns) noexcept {
-  if (is_gone()) return {cancel_result::shut_down, wait_result::quiet};
-  if (!registry_.exists(timer.index)) return {cancel_result::closed, wait_result::quiet};
-  order_wait_for(timer, limit_ns, "cancel_and_wait");
+// Where a call is in progress or the record may be another tenant's.
+cancel_answer core::cancel_and_await(named timer, std::int64_t limit_ns) noexcept {
   const std::int64_t until_ns = until(limit_ns);
   const bool from_callback = makes_call(timer.index, false);
   awaited call{this, timer.index, false};

@@ -91,7 +91,8 @@
 // is in progress, and reads the record's count of ends. A T5 that finds `waited` takes the lock too and counts one end
 // with it. So the end that the waiter sees is the end of the very call that was in progress when its verb took effect:
 // neither a call that begins later nor the next tenant can keep it. Calls nobody waits for take no lock and count no
-// end.
+// end. Nor does a cancel by handle whose T2, or T13 where nothing is pending, finds no call in progress: there is
+// nothing to wait for.
 //
 // WHY NO LOST TIMER: the two store-buffering pairs, without seq_cst and without fences.
 //  SB-A. The driver raises the hint (H2 or H4), then confirms the state with a read-modify-write (T9). An armer writes

@@ -4,12 +4,6 @@
 
 #include <support/effort.hpp>
 
-#if defined(__SANITIZE_THREAD__)
+// Called by the thread sanitizer as the program begins; without it nobody does.
 extern "C" const char* __tsan_default_options();  // NOLINT: the sanitizer's name for it
 extern "C" const char* __tsan_default_options() { return "ignore_noninstrumented_modules=1"; }
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-extern "C" const char* __tsan_default_options();  // NOLINT: as above
-extern "C" const char* __tsan_default_options() { return "ignore_noninstrumented_modules=1"; }
-#endif
-#endif

@@ -24,7 +24,8 @@
 //             passes through any function here.
 // Threads     Any number at once, but for `_free`, which needs the handle for itself; it may be called inside a
 //             callback, and while another thread is blocked in a waiting function on that handle.
-// Blocking    Only `_wait`, `_wait_slice`, `_and_wait`, `_shutdown`, `_free` of a service, group or timer, and the moves of a clock.
+// Blocking    Only `_wait`, `_wait_slice`, `_and_wait`, `_shutdown`, `_free` of a service, group or timer, and the moves
+//             of a clock.
 // Callbacks   Every function is legal inside a callback and none deadlocks: waits answer DETENT_WAIT_FROM_CALLBACK or
 //             DETENT_WAIT_WOULD_DEADLOCK, a `_free` does not wait for the call it is made in, `_run_due` answers
 //             DETENT_RUN_BUSY, the moves of a clock do nothing.
