@@ -100,7 +100,10 @@ void run_round(const storm_options& options, std::uint64_t round_seed, storm_rep
     field.calm();
   } else if (!lots.races_shutdown) {
     field.check_quiet(report.ledger);
-    if (destroy_first) field.destroy_handles();
+    if (destroy_first) {
+      field.destroy_handles();
+      field.probe_sleep(d.roll());
+    }
   }
   field.destroy_services();
   field.settle(report);

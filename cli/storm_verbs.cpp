@@ -460,6 +460,46 @@ void storm_field::destroy_younger(const storm_item& item, dice& d) {
   retire(std::move(dying), *younger, false);
 }
 
+// --- The driver's sleep ---------------------------------------------------------------------------------------------
+
+// An arming whose wake-up was lost fires only when another wakes the driver. So nothing else is armed here: all timers
+// are closed but one on each clock, and each arming comes about when the driver, the one before being over, goes to
+// sleep.
+void storm_field::probe_sleep(std::uint64_t seed) {
+  if (refusing_executor_) return;
+  const std::uint32_t made = std::min<std::uint32_t>(item_count_.load(std::memory_order_relaxed), item_limit);
+  for (std::uint32_t i = 0; i < made; ++i) {
+    if (!items_[i].id_only || !items_[i].timer()) continue;
+    by_id target{*items_[i].service, items_[i].timer(), items_[i].clock};
+    static_cast<void>(close(items_[i], target));
+  }
+  dice d(seed);
+  const auto probe = [&](timer_service& service, auto clock) {
+    using type = decltype(clock);
+    std::atomic<std::uint32_t> fired{0};
+    basic_timer<type> probed(service, [&fired](firing&) { fired.fetch_add(1, std::memory_order_relaxed); });
+    const auto give_up = steady_clock::now() + std::chrono::seconds(20);
+    for (std::uint32_t n = 1; n <= 16 && !is_violated() && service.counters().rescues == 0; ++n) {
+      probed.arm_after(duration(n % 2 == 0 ? 0 : d.below(20'000)));
+      while (fired.load(std::memory_order_relaxed) != n) {
+        if (steady_clock::now() > give_up) {
+          violate("a timer that is due does not fire, and nothing else is armed (G22)", n);
+          break;
+        }
+        std::this_thread::yield();
+      }
+      spin(d.below(6000));
+    }
+    probed.close_and_wait();
+  };
+  for (std::size_t i = 0; i < lots_.services; ++i) {
+    probe(*services_[i], steady_clock{});
+    if (lots_.only_steady) continue;
+    probe(*services_[i], boottime_clock{});
+    probe(*services_[i], system_clock{});
+  }
+}
+
 // --- Groups ---------------------------------------------------------------------------------------------------------
 
 void storm_field::seal_members(const storm_group& account, const char* by) {
