@@ -102,7 +102,7 @@ class storm_field {
   /// Waits until what is due soon has fired, with no help from any verb, and compares what is pending with the account.
   void check_quiet(storm_ledger& ledger);
   void destroy_handles();
-  /// When all handles are gone: timers that become due as the driver goes to sleep fire, with nobody to the rescue (G22).
+  /// When all handles are gone: timers that are due as the driver goes to sleep fire, with nobody to the rescue (G22).
   void probe_sleep(std::uint64_t seed);
   /// From any thread, also while others act.
   void shut_down(shutdown_policy policy);
