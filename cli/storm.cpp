@@ -72,6 +72,8 @@ field_lots draw_lots(const storm_options& options, dice& d) {
   lots.ordered = d.chance(60);
   lots.group_verbs = d.chance(60);
   lots.races_shutdown = d.chance(25);
+  lots.only_steady = d.chance(50);
+  if (d.chance(80)) lots.hot = 1 + d.below(6);
   lots.executor = options.executor;
   return lots;
 }
@@ -98,7 +100,10 @@ void run_round(const storm_options& options, std::uint64_t round_seed, storm_rep
     field.calm();
   } else if (!lots.races_shutdown) {
     field.check_quiet(report.ledger);
-    if (destroy_first) field.destroy_handles();
+    if (destroy_first) {
+      field.destroy_handles();
+      field.probe_sleep(d.roll());
+    }
   }
   field.destroy_services();
   field.settle(report);

@@ -41,22 +41,23 @@ struct storm_ledger {
   std::uint64_t ends() const noexcept { return fired + replaced + cancelled + closed + unseen + shut_down + dropped; }
 };
 
-/// Races run: operations during which another party was inside its window on the same timer.
+/// Races run. Effective ones are verbs that met another party: another thread's verb or a call of another thread was in
+/// progress on the same timer at the same time. Each such verb counts once, whatever it met; of two verbs that meet the
+/// one that came second counts.
 struct storm_races {
+  std::uint64_t effective = 0;
+  // Kinds of those; one verb may be of several.
   std::uint64_t cancel_against_call = 0;
   std::uint64_t close_against_call = 0;
   std::uint64_t arm_against_call = 0;
   std::uint64_t wait_against_call = 0;
-  std::uint64_t refused_by_close = 0;   ///< a verb that began on an open timer and found it closed
+  std::uint64_t refused_by_close = 0;   ///< a verb that began on an open timer, met a verb, and found it closed
   std::uint64_t verb_against_verb = 0;  ///< two verbs of two threads inside one timer
-  std::uint64_t stale_id = 0;           ///< a verb by the id of a timer that is gone
-  std::uint64_t inside_callback = 0;    ///< verbs made by a callback on its own timer
   std::uint64_t cycles_refused = 0;
-
-  std::uint64_t all() const noexcept {
-    return cancel_against_call + close_against_call + arm_against_call + wait_against_call + refused_by_close +
-           verb_against_verb + stale_id + inside_callback + cycles_refused;
-  }
+  // Not effective by themselves.
+  std::uint64_t found_closed = 0;     ///< a verb that met nobody and was the first to hear that the timer is closed
+  std::uint64_t stale_id = 0;         ///< a verb on a timer that is known to be closed
+  std::uint64_t inside_callback = 0;  ///< verbs made by a callback on its own timer
 };
 
 struct storm_report {

@@ -110,7 +110,7 @@ storm_item* storm_field::new_item(dice& d, std::size_t service) {
   item.use = use < 6 ? item_use::shot : use < 8 ? item_use::series : item_use::mixed;
   // Dropped firings are told by name, which has to say whether a one-shot ended by it.
   if (refusing_executor_ && item.use == item_use::mixed) item.use = item_use::shot;
-  item.clock = draw_clock(d);
+  item.clock = lots_.only_steady ? clock_kind::steady : draw_clock(d);
   item.exact_deadlines = item.use != item_use::shot || !d.chance(10);
   return &item;
 }
@@ -151,8 +151,10 @@ void storm_field::fill(timer_slot& slot, dice& d) {
   }
   if (item->group == nullptr) made = make(*item, nullptr, d);
   item->slot.store(static_cast<std::uint32_t>(&slot - slots_.data()), std::memory_order_relaxed);
+  slot.key.store(static_cast<std::uint32_t>(item->key), std::memory_order_release);
   storm_item* before = std::exchange(slot.item, item);
   if (before == nullptr) {
+    count(counts_.operations);
     slot.handle = std::move(made);
     return;
   }
@@ -179,15 +181,6 @@ void storm_field::start_by_id(dice& d) {
   if (id) item->armings.fetch_add(1, std::memory_order_relaxed);
   item->id.store(id.value(), std::memory_order_relaxed);
   item->created.store(true, std::memory_order_release);
-}
-
-// The end of a handle. By then nobody else can name it but by its id.
-void storm_field::retire(any_timer handle, storm_item& item, bool inside_itself) {
-  if (lots_.exact) handle.visit([&](auto& h) { note_close(item, h.close()); });
-  else item.unseen.fetch_add(1, std::memory_order_relaxed);
-  handle.visit([](auto& h) { h = {}; });
-  item.known_closed.store(true, std::memory_order_relaxed);
-  if (!inside_itself) item.seal("its destructor");
 }
 
 // --- The end of a round ---------------------------------------------------------------------------------------------
@@ -262,6 +255,7 @@ void storm_field::shut_down(shutdown_policy policy) {
     // Creations go on beside it; the destruction of a callable that was born too late counts as a call for a moment.
     static_cast<void>(services_[i]->shutdown(policy));
   }
+  shut_down_.store(true, std::memory_order_relaxed);
 }
 
 void storm_field::destroy_services() {
@@ -343,6 +337,8 @@ void storm_field::settle(storm_report& report) {
   races.arm_against_call += read(counts_.arm_against_call);
   races.wait_against_call += read(counts_.wait_against_call);
   races.refused_by_close += read(counts_.refused_by_close);
+  races.effective += read(counts_.effective);
+  races.found_closed += read(counts_.found_closed);
   races.verb_against_verb += read(counts_.verb_against_verb);
   races.stale_id += read(counts_.stale_id);
   races.inside_callback += read(counts_.inside_callback);

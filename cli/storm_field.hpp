@@ -23,6 +23,8 @@ struct field_lots {
   bool ordered = true;       ///< callbacks wait for younger timers only, so that no wait may be refused
   bool group_verbs = false;  ///< groups cancel and close their members, whose own accounts then do not add up alone
   bool races_shutdown = false;
+  bool only_steady = false;  ///< no timer on a clock that somebody may set: the driver sleeps, and polls nothing
+  std::uint32_t hot = 40;    ///< most verbs go to so many slots
   storm_executor executor = storm_executor::mixed;
 };
 
@@ -48,8 +50,9 @@ struct any_timer {
 /// ever try, so that no lock of ours closes a cycle the library cannot see.
 struct timer_slot {
   std::shared_mutex lock;
-  any_timer handle;            // guarded by lock
-  storm_item* item = nullptr;  // guarded by lock; null: empty
+  any_timer handle;                   // guarded by lock
+  storm_item* item = nullptr;         // guarded by lock; null: empty
+  std::atomic<std::uint32_t> key{0};  // of the item put here last, for verbs by its id, without the lock
 };
 
 struct group_slot {
@@ -65,13 +68,15 @@ struct field_counts {
   std::atomic<std::uint64_t> then_accepted{0}, then_run{0}, then_destroyed{0};
   std::atomic<std::uint64_t> operations{0};
   std::atomic<std::uint64_t> cancel_against_call{0}, close_against_call{0}, arm_against_call{0}, wait_against_call{0};
-  std::atomic<std::uint64_t> refused_by_close{0}, verb_against_verb{0}, stale_id{0}, inside_callback{0};
-  std::atomic<std::uint64_t> cycles_refused{0};
+  std::atomic<std::uint64_t> refused_by_close{0}, verb_against_verb{0}, cycles_refused{0}, effective{0};
+  std::atomic<std::uint64_t> found_closed{0}, stale_id{0}, inside_callback{0};
 };
 
 inline void count(std::atomic<std::uint64_t>& n, std::uint64_t by = 1) noexcept {
   n.fetch_add(by, std::memory_order_relaxed);
 }
+
+class verb_scope;
 
 class storm_field {
  public:
@@ -97,6 +102,8 @@ class storm_field {
   /// Waits until what is due soon has fired, with no help from any verb, and compares what is pending with the account.
   void check_quiet(storm_ledger& ledger);
   void destroy_handles();
+  /// When all handles are gone: timers that are due as the driver goes to sleep fire, with nobody to the rescue (G22).
+  void probe_sleep(std::uint64_t seed);
   /// From any thread, also while others act.
   void shut_down(shutdown_policy policy);
   void destroy_services();
@@ -137,7 +144,6 @@ class storm_field {
   void fill(timer_slot& slot, dice& d);
   any_timer make(storm_item& item, timer_group* group, dice& d);
   void start_by_id(dice& d);
-  void retire(any_timer handle, storm_item& item, bool inside_itself);
   void check_items(storm_ledger& ledger, bool at_end);
   void check_outliving();
 
@@ -152,11 +158,16 @@ class storm_field {
   cancel_result close(storm_item& item, Target& target);
   template <class Target>
   void then(storm_item& item, Target& target);
-  void note_cancel(storm_item& item, cancel_result found) noexcept;
-  void note_close(storm_item& item, cancel_result found) noexcept;
-  void note_wait(storm_item& item, cancel_answer answer, bool closes, bool inside);
+  void note_cancel(verb_scope& scope, cancel_result found) noexcept;
+  void note_close(verb_scope& scope, cancel_result found) noexcept;
+  void note_wait(verb_scope& scope, cancel_answer answer, bool closes, bool inside);
+  timer_slot& draw_slot(dice& d) noexcept;
   void by_slot(dice& d, const storm_item* inside);
+  void by_id_of(storm_item& item, dice& d, const storm_item* inside);
+  void by_slot_id(dice& d, const storm_item* inside);
   void by_stale_id(dice& d, const storm_item* inside);
+  void retire(any_timer handle, storm_item& item, bool inside_itself);
+  void refill(timer_slot& slot, dice& d);
   void replace_or_destroy(dice& d);
   void move_about(dice& d);
   void on_group(dice& d, storm_item* inside);
@@ -174,6 +185,7 @@ class storm_field {
   // order of all four either the actor sees the calm, or the calmer sees the actor, whose verbs are not in the account.
   std::atomic<bool> calm_{false};
   std::atomic<std::uint32_t> acting_{0};  // callbacks that may still use verbs
+  std::atomic<bool> shut_down_{false};    // while others act
   field_counts counts_;
   std::unique_ptr<storm_item[]> items_;
   std::atomic<std::uint32_t> item_count_{0};

@@ -15,10 +15,10 @@ constexpr std::int64_t far_ns = 3'600'000'000'000;
 // Mostly about now, where the races are; some later; some in an hour, which only a verb can end.
 std::int64_t draw_delay_ns(dice& d) noexcept {
   const std::uint32_t lot = d.below(100);
-  if (lot < 25) return 0;
-  if (lot < 60) return d.below(60'000);
-  if (lot < 80) return d.below(1'000'000);
-  if (lot < 88) return d.below(8'000'000);
+  if (lot < 45) return 0;
+  if (lot < 70) return d.below(60'000);
+  if (lot < 84) return d.below(1'000'000);
+  if (lot < 90) return d.below(8'000'000);
   return far_ns + d.below(1'000'000'000);
 }
 
@@ -29,11 +29,28 @@ void spin(std::uint32_t turns) noexcept {
 // A call that takes its time: others meet it.
 void linger(dice& d) { std::this_thread::sleep_for(std::chrono::microseconds(20 + d.below(200))); }
 
+// The timer whose call this thread is in: what that call does to it is no race.
+constinit thread_local const storm_item* in_call_of = nullptr;
+
+class call_of {
+ public:
+  explicit call_of(const storm_item& item) noexcept : before_(std::exchange(in_call_of, &item)) {}
+  ~call_of() { in_call_of = before_; }
+  call_of(const call_of&) = delete;
+  call_of& operator=(const call_of&) = delete;
+
+ private:
+  const storm_item* const before_;
+};
+
 constexpr bool withdrew(cancel_result r) noexcept {
   return r == cancel_result::cancelled || r == cancel_result::cancelled_running;
 }
 constexpr bool met_call(cancel_result r) noexcept {
   return r == cancel_result::running || r == cancel_result::cancelled_running;
+}
+bool is_used_up(const storm_item* item) noexcept {
+  return item == nullptr || item->known_closed.load(std::memory_order_relaxed);
 }
 constexpr bool is_over(cancel_result r) noexcept { return r == cancel_result::closed || r == cancel_result::shut_down; }
 
@@ -47,30 +64,50 @@ class verb_scope {
         item_(item),
         began_(field.ticks_down(item.clock, clock_now_ns(item.clock))),
         known_closed_(item.known_closed.load(std::memory_order_relaxed)),
-        was_in_call_(item.in_call.load(std::memory_order_relaxed) != 0) {
+        is_own_(in_call_of == &item),
+        was_in_call_(item.in_call.load(std::memory_order_relaxed) != 0),
+        was_in_verb_(item.in_verbs.fetch_add(1, std::memory_order_relaxed) != 0) {
     count(field.counts_.operations);
-    if (item.in_verbs.fetch_add(1, std::memory_order_relaxed) != 0) count(field.counts_.verb_against_verb);
+    if (was_in_verb_ && !known_closed_) meets(field.counts_.verb_against_verb);
   }
-  ~verb_scope() { item_.in_verbs.fetch_sub(1, std::memory_order_relaxed); }
+  ~verb_scope() {
+    item_.in_verbs.fetch_sub(1, std::memory_order_relaxed);
+    if (met_) count(field_.counts_.effective);
+  }
   verb_scope(const verb_scope&) = delete;
   verb_scope& operator=(const verb_scope&) = delete;
+
+  storm_item& item() const noexcept { return item_; }
 
   /// When it returned.
   std::uint32_t returned() const noexcept { return field_.ticks_up(item_.clock, clock_now_ns(item_.clock)); }
   /// From now on no firing of an arming that had returned before may start (G06).
   void voids() const noexcept { item_.note_voided(began_, returned()); }
-  void found_closed() const noexcept {
-    count(known_closed_ ? field_.counts_.stale_id : field_.counts_.refused_by_close);
+  void found_closed() noexcept {
+    if (known_closed_) count(field_.counts_.stale_id);
+    else if (was_in_verb_ || item_.in_verbs.load(std::memory_order_relaxed) > 1) meets(field_.counts_.refused_by_close);
+    else count(field_.counts_.found_closed);
     item_.known_closed.store(true, std::memory_order_relaxed);
   }
-  bool met_call() const noexcept { return was_in_call_ || item_.in_call.load(std::memory_order_relaxed) != 0; }
+  /// A call of another thread was there: the library says so, or the call's own account does.
+  void met_call(bool told, std::atomic<std::uint64_t>& kind) noexcept {
+    if (!is_own_ && (told || was_in_call_ || item_.in_call.load(std::memory_order_relaxed) != 0)) meets(kind);
+  }
 
  private:
+  void meets(std::atomic<std::uint64_t>& kind) noexcept {
+    count(kind);
+    met_ = true;
+  }
+
   storm_field& field_;
   storm_item& item_;
   const std::uint32_t began_;
   const bool known_closed_;
+  const bool is_own_;
   const bool was_in_call_;
+  const bool was_in_verb_;
+  bool met_ = false;
 };
 
 template <class Clock>
@@ -144,21 +181,23 @@ struct storm_field::then_cargo {
 
 // --- One verb on one timer ------------------------------------------------------------------------------------------
 
-void storm_field::note_cancel(storm_item& item, cancel_result found) noexcept {
-  if (withdrew(found)) item.cancelled.fetch_add(1, std::memory_order_relaxed);
-  if (met_call(found)) count(counts_.cancel_against_call);
+void storm_field::note_cancel(verb_scope& scope, cancel_result found) noexcept {
+  if (withdrew(found)) scope.item().cancelled.fetch_add(1, std::memory_order_relaxed);
+  scope.met_call(met_call(found), counts_.cancel_against_call);
 }
 
-void storm_field::note_close(storm_item& item, cancel_result found) noexcept {
+void storm_field::note_close(verb_scope& scope, cancel_result found) noexcept {
+  storm_item& item = scope.item();
   if (withdrew(found)) item.closed.fetch_add(1, std::memory_order_relaxed);
-  if (met_call(found)) count(counts_.close_against_call);
+  scope.met_call(met_call(found), counts_.close_against_call);
   if (!is_over(found) && item.close_answered.exchange(true, std::memory_order_relaxed)) {
     violate("two closes of one timer were both told that they closed it (G05)", item.key);
   }
 }
 
-void storm_field::note_wait(storm_item& item, cancel_answer answer, bool closes, bool inside) {
-  if (met_call(answer.outcome)) count(counts_.wait_against_call);
+void storm_field::note_wait(verb_scope& scope, cancel_answer answer, bool closes, bool inside) {
+  storm_item& item = scope.item();
+  scope.met_call(met_call(answer.outcome), counts_.wait_against_call);
   if (answer.wait == wait_result::timed_out) violate("a wait without limit answered timed_out", item.key);
   if (answer.wait == wait_result::from_callback) violate("a wait for another timer answered from_callback", item.key);
   if (answer.wait == wait_result::would_deadlock && (!inside || lots_.ordered)) {
@@ -172,7 +211,7 @@ void storm_field::arm(storm_item& item, Target& target, dice& d) {
   const bool owns = !std::is_same_v<Target, by_id>;
   const bool series = item.use == item_use::series || (item.use == item_use::mixed && owns && d.chance(50));
   const std::int64_t delay_ns = draw_delay_ns(d);
-  const verb_scope scope(*this, item);
+  verb_scope scope(*this, item);
   arm_result answer{};
   std::int64_t at_ns = 0;
   if (series) {
@@ -204,16 +243,16 @@ void storm_field::arm(storm_item& item, Target& target, dice& d) {
   if (answer == arm_result::rearmed) item.replaced.fetch_add(1, std::memory_order_relaxed);
   if (at_ns != 0) item.note_arming(at_ns, scope.returned());
   scope.voids();
-  if (scope.met_call()) count(counts_.arm_against_call);
+  scope.met_call(false, counts_.arm_against_call);
 }
 
 template <class Target>
 cancel_result storm_field::close(storm_item& item, Target& target) {
-  const verb_scope scope(*this, item);
+  verb_scope scope(*this, item);
   const cancel_result found = target.close();
   scope.voids();
   if (is_over(found)) scope.found_closed();
-  note_close(item, found);
+  note_close(scope, found);
   item.known_closed.store(true, std::memory_order_relaxed);
   return found;
 }
@@ -221,20 +260,20 @@ cancel_result storm_field::close(storm_item& item, Target& target) {
 template <class Target>
 void storm_field::wait(storm_item& item, Target& target, dice& d, bool inside) {
   const std::uint32_t lot = d.below(100);
-  const verb_scope scope(*this, item);
-  if (lot < 40) {
+  verb_scope scope(*this, item);
+  if (lot < 15) {
     const cancel_answer answer = target.close_and_wait();
     scope.voids();
     if (is_over(answer.outcome)) scope.found_closed();
-    note_close(item, answer.outcome);
+    note_close(scope, answer.outcome);
     item.known_closed.store(true, std::memory_order_relaxed);
-    note_wait(item, answer, true, inside);
-  } else if (lot < 70) {
+    note_wait(scope, answer, true, inside);
+  } else if (lot < 55) {
     const cancel_answer answer = target.cancel_and_wait();
     scope.voids();
     if (is_over(answer.outcome)) scope.found_closed();
-    note_cancel(item, answer.outcome);
-    note_wait(item, answer, false, inside);
+    note_cancel(scope, answer.outcome);
+    note_wait(scope, answer, false, inside);
   } else {
     const wait_result answer = target.wait_for(duration(d.below(1'500'000)));
     if (!inside && (answer == wait_result::from_callback || answer == wait_result::would_deadlock)) {
@@ -243,7 +282,7 @@ void storm_field::wait(storm_item& item, Target& target, dice& d, bool inside) {
     if (answer == wait_result::would_deadlock && lots_.ordered) {
       violate("a wait that closes no cycle was refused (G08)", item.key);
     }
-    if (scope.met_call()) count(counts_.wait_against_call);
+    scope.met_call(false, counts_.wait_against_call);
   }
 }
 
@@ -261,19 +300,19 @@ template <class Target>
 void storm_field::perform(storm_item& item, Target target, dice& d, const storm_item* inside) {
   const bool may_wait = inside == nullptr || !lots_.ordered || item.key > inside->key;
   const std::uint32_t lot = d.below(100);
-  if (lot < 52 || (!may_wait && lot >= 82)) {
+  if (lot < 60 || (!may_wait && lot >= 87)) {
     arm(item, target, d);
-  } else if (lot < 72) {
-    const verb_scope scope(*this, item);
+  } else if (lot < 82) {
+    verb_scope scope(*this, item);
     const cancel_result found = target.cancel();
     scope.voids();
     if (is_over(found)) scope.found_closed();
-    note_cancel(item, found);
-  } else if (lot < 77) {
+    note_cancel(scope, found);
+  } else if (lot < 84) {
     static_cast<void>(close(item, target));
-  } else if (lot < 80) {
+  } else if (lot < 85) {
     then(item, target);
-  } else if (lot < 82) {
+  } else if (lot < 87) {
     const verb_scope scope(*this, item);
     static_cast<void>(target.stop());
   } else {
@@ -281,15 +320,24 @@ void storm_field::perform(storm_item& item, Target target, dice& d, const storm_
   }
 }
 
+timer_slot& storm_field::draw_slot(dice& d) noexcept {
+  return slots_[d.chance(90) ? d.below(lots_.hot) : d.below(slot_count)];
+}
+
 void storm_field::by_slot(dice& d, const storm_item* inside) {
-  timer_slot& slot = slots_[d.below(slot_count)];
-  std::shared_lock guard(slot.lock, std::defer_lock);
-  if (inside != nullptr) {
-    if (!guard.try_lock()) return;
-  } else {
-    guard.lock();
+  timer_slot& slot = draw_slot(d);
+  // Nobody waits for another here: who waits for a lock of ours races with nobody.
+  std::shared_lock guard(slot.lock, std::try_to_lock);
+  if (!guard.owns_lock()) {
+    by_slot_id(d, inside);
+    return;
   }
   storm_item* item = slot.item;
+  if (inside == nullptr && is_used_up(item) && !d.chance(10)) {
+    guard.unlock();
+    refill(slot, d);
+    return;
+  }
   if (item == nullptr || item == inside) return;
   slot.handle.visit([&](auto& handle) {
     using clock = typename std::decay_t<decltype(handle)>::clock;
@@ -297,12 +345,7 @@ void storm_field::by_slot(dice& d, const storm_item* inside) {
   });
 }
 
-// Any timer of this round, most of them long gone.
-void storm_field::by_stale_id(dice& d, const storm_item* inside) {
-  const std::uint32_t made = std::min<std::uint32_t>(item_count_.load(std::memory_order_relaxed), item_limit);
-  if (made == 0) return;
-  const std::uint32_t recent = made < 100 || d.chance(20) ? made : 100;
-  storm_item& item = items_[made - 1 - d.below(recent)];
+void storm_field::by_id_of(storm_item& item, dice& d, const storm_item* inside) {
   // Acquire: its creator's plain fields come with it. The library orders nothing between strangers.
   if (!item.created.load(std::memory_order_acquire) || &item == inside) return;
   const timer_id id = item.timer();
@@ -310,12 +353,47 @@ void storm_field::by_stale_id(dice& d, const storm_item* inside) {
   perform(item, by_id{*item.service, id, item.clock}, d, inside);
 }
 
+// Without the slot's lock: meets whatever is done to the handle, its destruction too.
+void storm_field::by_slot_id(dice& d, const storm_item* inside) {
+  timer_slot& slot = draw_slot(d);
+  const std::uint32_t key = slot.key.load(std::memory_order_acquire);
+  storm_item* item = key == 0 ? nullptr : &items_[key - 1];
+  if (!is_used_up(item) || (item != nullptr && d.chance(10))) by_id_of(*item, d, inside);
+  else if (inside == nullptr) refill(slot, d);
+}
+
+// Any timer of this round, most of them long gone.
+void storm_field::by_stale_id(dice& d, const storm_item* inside) {
+  const std::uint32_t made = std::min<std::uint32_t>(item_count_.load(std::memory_order_relaxed), item_limit);
+  if (made == 0) return;
+  const std::uint32_t recent = made < 100 || d.chance(20) ? made : 100;
+  by_id_of(items_[made - 1 - d.below(recent)], d, inside);
+}
+
 // --- Handles --------------------------------------------------------------------------------------------------------
 
+// The end of a handle. By then nobody else can name it but by its id.
+void storm_field::retire(any_timer handle, storm_item& item, bool inside_itself) {
+  {
+    verb_scope scope(*this, item);
+    if (lots_.exact) handle.visit([&](auto& h) { note_close(scope, h.close()); });
+    else item.unseen.fetch_add(1, std::memory_order_relaxed);
+    handle.visit([](auto& h) { h = {}; });
+    item.known_closed.store(true, std::memory_order_relaxed);
+    scope.met_call(false, counts_.close_against_call);
+  }
+  if (!inside_itself) item.seal("its destructor");
+}
+
+void storm_field::refill(timer_slot& slot, dice& d) {
+  const std::unique_lock guard(slot.lock, std::try_to_lock);
+  if (guard.owns_lock() && is_used_up(slot.item)) fill(slot, d);
+}
+
 void storm_field::replace_or_destroy(dice& d) {
-  timer_slot& slot = slots_[d.below(slot_count)];
-  std::unique_lock guard(slot.lock);
-  count(counts_.operations);
+  timer_slot& slot = draw_slot(d);
+  std::unique_lock guard(slot.lock, std::try_to_lock);
+  if (!guard.owns_lock()) return;
   if (slot.item == nullptr || d.chance(30)) {
     fill(slot, d);
     return;
@@ -379,8 +457,47 @@ void storm_field::destroy_younger(const storm_item& item, dice& d) {
   storm_item* younger = std::exchange(slot.item, nullptr);
   any_timer dying = std::move(slot.handle);
   guard.unlock();
-  count(counts_.operations);
   retire(std::move(dying), *younger, false);
+}
+
+// --- The driver's sleep ---------------------------------------------------------------------------------------------
+
+// An arming whose wake-up was lost fires only when another wakes the driver. So nothing else is armed here: all timers
+// are closed but one on each clock, and each arming comes about when the driver, the one before being over, goes to
+// sleep.
+void storm_field::probe_sleep(std::uint64_t seed) {
+  if (refusing_executor_) return;
+  const std::uint32_t made = std::min<std::uint32_t>(item_count_.load(std::memory_order_relaxed), item_limit);
+  for (std::uint32_t i = 0; i < made; ++i) {
+    if (!items_[i].id_only || !items_[i].timer()) continue;
+    by_id target{*items_[i].service, items_[i].timer(), items_[i].clock};
+    static_cast<void>(close(items_[i], target));
+  }
+  dice d(seed);
+  const auto probe = [&](timer_service& service, auto clock) {
+    using type = decltype(clock);
+    std::atomic<std::uint32_t> fired{0};
+    basic_timer<type> probed(service, [&fired](firing&) { fired.fetch_add(1, std::memory_order_relaxed); });
+    const auto give_up = steady_clock::now() + std::chrono::seconds(20);
+    for (std::uint32_t n = 1; n <= 16 && !is_violated() && service.counters().rescues == 0; ++n) {
+      probed.arm_after(duration(n % 2 == 0 ? 0 : d.below(20'000)));
+      while (fired.load(std::memory_order_relaxed) != n) {
+        if (steady_clock::now() > give_up) {
+          violate("a timer that is due does not fire, and nothing else is armed (G22)", n);
+          break;
+        }
+        std::this_thread::yield();
+      }
+      spin(d.below(6000));
+    }
+    probed.close_and_wait();
+  };
+  for (std::size_t i = 0; i < lots_.services; ++i) {
+    probe(*services_[i], steady_clock{});
+    if (lots_.only_steady) continue;
+    probe(*services_[i], boottime_clock{});
+    probe(*services_[i], system_clock{});
+  }
 }
 
 // --- Groups ---------------------------------------------------------------------------------------------------------
@@ -442,15 +559,19 @@ void storm_field::on_group(dice& d, storm_item* inside) {
 
 void storm_field::act_outside(std::uint64_t seed, std::uint32_t operations) {
   dice d(seed);
+  // After a shutdown every timer is closed: there is little left to meet.
+  std::uint32_t afterwards = 200;
   for (std::uint32_t i = 0; i < operations && !is_violated(); ++i) {
+    if (shut_down_.load(std::memory_order_relaxed) && --afterwards == 0) return;
     const std::uint32_t lot = d.below(100);
-    if (lot < 15) replace_or_destroy(d);
-    else if (lot < 20) move_about(d);
-    else if (lot < 64) by_slot(d, nullptr);
-    else if (lot < 86) by_stale_id(d, nullptr);
+    if (lot < 8) replace_or_destroy(d);
+    else if (lot < 11) move_about(d);
+    else if (lot < 56) by_slot(d, nullptr);
+    else if (lot < 86) by_slot_id(d, nullptr);
+    else if (lot < 90) by_stale_id(d, nullptr);
     else if (lot < 91 && !lots_.races_shutdown) start_by_id(d);
-    else if (lot < 97) on_group(d, nullptr);
-    else if (lot < 98) static_cast<void>(services_[0]->snapshot());
+    else if (lot < 95) on_group(d, nullptr);
+    else if (lot < 96) static_cast<void>(services_[0]->snapshot());
     else spin(d.below(3000));
   }
 }
@@ -462,8 +583,9 @@ void storm_field::on_itself(storm_item& item, firing& current, dice& d) {
   if (lot < 40) {
     arm(item, self, d);
   } else if (lot < 55) {
+    verb_scope scope(*this, item);
     const cancel_result found = self.cancel();
-    note_cancel(item, found);
+    note_cancel(scope, found);
     if (found == cancel_result::cancelled || found == cancel_result::idle) {
       violate("a cancel inside the call said that no call is in progress", item.key);
     }
@@ -473,9 +595,9 @@ void storm_field::on_itself(storm_item& item, firing& current, dice& d) {
     item.unseen.fetch_add(1, std::memory_order_relaxed);
     current.close();
   } else if (lot < 80) {
-    const verb_scope scope(*this, item);
+    verb_scope scope(*this, item);
     const cancel_answer answer = self.close_and_wait();
-    note_close(item, answer.outcome);
+    note_close(scope, answer.outcome);
     if (answer.wait != wait_result::from_callback && !item.detached.load(std::memory_order_relaxed)) {
       violate("a wait for its own call did not answer from_callback (G04)", item.key);
     }
@@ -491,13 +613,15 @@ void storm_field::on_itself(storm_item& item, firing& current, dice& d) {
 
 void storm_field::act_inside(storm_item& item, firing& current) {
   const acting_scope acting(*this);
+  const call_of mine(item);
   if (is_calm()) return;
   dice d(lots_.seed ^ item.key << 20 ^ item.calls.load(std::memory_order_relaxed));
   const std::uint32_t lot = d.below(100);
-  if (lot < 20) spin(d.below(4000));
-  else if (lot < 30) linger(d);
+  if (lot < 10) spin(d.below(4000));
+  else if (lot < 40) linger(d);
   else if (lot < 60) on_itself(item, current, d);
-  else if (lot < 72) by_slot(d, &item);
+  else if (lot < 70) by_slot(d, &item);
+  else if (lot < 78) by_slot_id(d, &item);
   else if (lot < 80) by_stale_id(d, &item);
   else if (lot < 84) destroy_younger(item, d);
   else if (lot < 88) on_group(d, &item);

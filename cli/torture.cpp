@@ -26,7 +26,8 @@ void show_progress(const storm_report& so_far, void* context) {
   shown = so_far.took;
   std::fprintf(stderr, "\r%8.1f s  %s rounds  %s operations  %s races  %s calls \033[K",
                std::chrono::duration<double>(so_far.took).count(), grouped(so_far.rounds).c_str(),
-               grouped(so_far.operations).c_str(), grouped(so_far.races.all()).c_str(), grouped(so_far.calls).c_str());
+               grouped(so_far.operations).c_str(), grouped(so_far.races.effective).c_str(),
+               grouped(so_far.calls).c_str());
   std::fflush(stderr);
 }
 
@@ -49,7 +50,7 @@ void print_ledger(const storm_ledger& ledger) {
 }
 
 void print_races(const storm_races& races) {
-  std::printf("\nRaces run: operations with another party inside the same timer\n");
+  std::printf("\nRaces run: verbs that met another thread's verb or call inside the same timer\n");
   text_columns columns{"", ""};
   columns.add({"cancel against a call", grouped(races.cancel_against_call)});
   columns.add({"close against a call", grouped(races.close_against_call)});
@@ -57,11 +58,15 @@ void print_races(const storm_races& races) {
   columns.add({"wait against a call", grouped(races.wait_against_call)});
   columns.add({"verb against a close", grouped(races.refused_by_close)});
   columns.add({"verb against verb", grouped(races.verb_against_verb)});
-  columns.add({"verb by a stale id", grouped(races.stale_id)});
-  columns.add({"verb of a callback on its own timer", grouped(races.inside_callback)});
   columns.add({"cycle of waits refused", grouped(races.cycles_refused)});
-  columns.add({"all", grouped(races.all())});
+  columns.add({"effective, each verb once", grouped(races.effective)});
   print(columns);
+  std::printf("\nNo races\n");
+  text_columns alone{"", ""};
+  alone.add({"first to find it closed", grouped(races.found_closed)});
+  alone.add({"verb on a timer known to be closed", grouped(races.stale_id)});
+  alone.add({"verb of a callback on its own timer", grouped(races.inside_callback)});
+  print(alone);
 }
 
 }  // namespace

@@ -83,8 +83,9 @@ void poll_set::set_alarm(clock_id clock, std::int64_t at_ns) noexcept {
   static_cast<void>(the_poll->opened.read());
   alarm_ns_[static_cast<std::size_t>(clock)] = at_ns;
 }
-void poll_set::sleep(std::int64_t) noexcept {
+bool poll_set::sleep(std::int64_t) noexcept {
   park(the_poll->notified, seen, *std::min_element(std::begin(alarm_ns_), std::end(alarm_ns_)));
+  return true;
 }
 bool poll_set::drain() noexcept {
   seen = the_poll->notified.latest();

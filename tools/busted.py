@@ -11,6 +11,7 @@ find it soonest.
 """
 
 import argparse
+import datetime
 import importlib.machinery
 import importlib.util
 import json
@@ -23,9 +24,12 @@ import subprocess
 import sys
 import time
 
+from stress import sources
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 KNOWN = ROOT / "tests" / "stress" / "busted.txt"
 PAGE = ROOT / "docs" / "proof" / "busted.md"
+MARKS = {"hangs": " t", "crashes": " c", "?": " ?"}
 LIMIT_S = 60  # for one bug by one method
 ENOUGH = 2    # methods that have to find a bug
 
@@ -165,8 +169,9 @@ class Method:
         return None
 
     def confirms(self, found):
-        """The test that found it is silent when nothing is planted."""
-        return run(found.program, 0, 200, found.test if found.test != "?" else None, self.only_sanitizer) is None
+        """The test that found it is silent when nothing is planted, within the time that the hunt gave it."""
+        return run(found.program, 0, self.limit_of(found.program), found.test if found.test != "?" else None,
+                   self.only_sanitizer) is None
 
 
 class Model:
@@ -264,7 +269,8 @@ def methods_of(build):
         Method("field", "scenarios from the field", ["busted_field_*"], build),
         Method("unit", "unit tests", ["busted_unit_*"], build),
         Method("model", "the reference model", ["stress_reference", "stress_reference_commands", "stress_manual_step"], build),
-        Method("storm", "the storm with its ledger", ["stress_storm", "stress_shutdown_waits", "stress_spent_timers"], build),
+        Method("storm", "the storm with its ledger", ["stress_storm"], build),
+        Method("regression", "tests of what storms and models found", ["stress_shutdown_waits", "stress_spent_timers"], build),
         Method("races", "the named races", ["stress_races"], build),
         Method("asan", "what the address sanitizer reports", ["contract_G*", "stress_storm"], asan, only_sanitizer=True,
                bugs=MEMORY, reason="no bug of memory"),
@@ -277,22 +283,23 @@ def methods_of(build):
 
 
 def read_known():
-    """{(number, method): (program, test, seconds)}"""
+    """{(number, method): (program, test, seconds, how, sources)}; `?` for what was not noted at its time."""
     known = {}
     if KNOWN.exists():
         for line in KNOWN.read_text().splitlines():
             if line and not line.startswith("#"):
-                number, _, method, seconds, program, test = line.split()
-                known[int(number), method] = (program, test, float(seconds))
+                number, _, method, seconds, program, test, *rest = line.split()
+                known[int(number), method] = (program, test, float(seconds), *(rest or ["?", "?"]))
     return known
 
 
 def write_known(known):
-    rows = [(str(n), NAME_OF[n], method, f"{s:.2f}", program, test)
-            for (n, method), (program, test, s) in sorted(known.items()) if n in NAME_OF]
-    widths = [max(len(row[i]) for row in rows) for i in range(6)] if rows else []
-    lines = ["# Which test finds which planted bug, and how soon: bug, method, seconds, program, test. Written by",
-             "# `./dev busted --learn`; a hunt looks here first, and ctest hunts each bug by its soonest test only."]
+    rows = [(str(n), NAME_OF[n], method, f"{s:.2f}", program, test, how, of)
+            for (n, method), (program, test, s, how, of) in sorted(known.items()) if n in NAME_OF]
+    widths = [max(len(row[i]) for row in rows) for i in range(8)] if rows else []
+    lines = ["# Which test finds which planted bug, and how soon: bug, method, seconds, program, test, how (fails, crashes, or",
+             "# hangs: the time limit), and the hash of include/ and src/. Written by `./dev busted --learn`; a hunt looks here",
+             "# first, and ctest hunts each bug by its soonest test only."]
     lines += ["  ".join(cell.ljust(w) for cell, w in zip(row, widths)).rstrip() for row in rows]
     KNOWN.write_text("\n".join(lines) + "\n")
 
@@ -307,7 +314,10 @@ def write_page(known, methods):
     out = ["# Planted bugs, and who finds them", "",
            "Written by `./dev busted --learn`. Seconds until the bug was found; a dash: not found; n.a.: the method cannot know",
            "the bug (no memory is touched wrongly, or the model leaves that part out). Which test it was stands in",
-           f"[busted.txt](../../tests/stress/busted.txt). A bug that fewer than {ENOUGH} methods find is a hole.", "",
+           f"[busted.txt](../../tests/stress/busted.txt). A bug that fewer than {ENOUGH} methods find is a hole. After the seconds:",
+           "`t`, the test ran into its time limit; `c`, it crashed; `?`, found when it was not noted how; nothing, a check failed.", "",
+           f"Written on {datetime.date.today().isoformat()}, sources {sources()} (a hash over `include/` and `src/`): "
+           f"{sum(of == sources() for _, _, _, _, of in known.values())} findings are of these, the others of older ones.", "",
            f"{len(bugs)} bugs, {sum(len(ms) for ms in found.values())} findings, "
            + (f"{len(holes)} holes: {', '.join(holes)}." if holes else "no hole.")
            + (f" Nothing was learned yet by: {', '.join(missing)}." if missing else ""), "",
@@ -315,7 +325,7 @@ def write_page(known, methods):
     out += [f"| {m.name} | {m.what} |" for m in methods]
     out += ["", "| | bug | what it breaks | " + " | ".join(m.name for m in methods) + " | methods |", "|---" * (4 + len(methods)) + "|"]
     for number, name, what in bugs:
-        cells = [f"{known[number, m.name][2]:.1f}" if (number, m.name) in known else "n.a." if m.leaves_out(name) else "-"
+        cells = [f"{known[number, m.name][2]:.1f}{MARKS.get(known[number, m.name][3], '')}" if (number, m.name) in known else "n.a." if m.leaves_out(name) else "-"
                  for m in methods]
         out.append(f"| {number} | {name} | {what} | " + " | ".join(cells) + f" | {len(found[number])} |")
     PAGE.write_text("\n".join(out) + "\n")
@@ -401,7 +411,7 @@ def hunt_all(given, bugs, methods):
                 known = read_known()  # Anew: another hunt may learn beside this one.
                 known.pop((number, m.name), None)
                 if found is not None:
-                    known[number, m.name] = (found.program.name, found.test, found.seconds)
+                    known[number, m.name] = (found.program.name, found.test, found.seconds, found.how.replace(" ", "_"), sources())
                 write_known(known)
                 write_page(known, methods_of(given.build.resolve()))
     show("")
@@ -431,7 +441,7 @@ def hunt_shortly(bugs, methods):
     known, by_name = read_known(), {m.name: m for m in methods if isinstance(m, Method) and not m.only_sanitizer}
     plans = {}
     for number, _, _ in bugs:
-        rows = [(s, by_name[m], program, test) for (n, m), (program, test, s) in known.items() if n == number and m in by_name]
+        rows = [(s, by_name[m], program, test) for (n, m), (program, test, s, _, _) in known.items() if n == number and m in by_name]
         plans[number] = sorted(rows, key=lambda row: row[0])
     silent = sorted({(rows[0][2], rows[0][3]) for rows in plans.values() if rows})
     status = 0

@@ -5,8 +5,12 @@
     proof_map.py ROOT --fix     writes docs/proof/README.md from the sources; then as above
 
 Nothing on the map is typed by hand. Sources: the headings of docs/guarantees.md, the tables of transitions and races in
-comments under src/ and adapters/, ids at their sites, test names, model/MAP.md, the planted bugs of src/sync/proof.hpp,
-and the figures that the long runs leave in docs/proof/.
+comments under src/ and adapters/, ids at their sites, test names, model/MAP.md, the mutants of model/run, the planted
+bugs of src/sync/proof.hpp and tests/stress/busted.txt, and the figures that the long runs leave in docs/proof/.
+
+A race is tested by `race("R-X"`, by a test named after it, or by a test with a comment directly above that begins with
+its name; to be mentioned is not enough. A transition needs a site, and one of: a row in explorer_weakened.md, a planted
+bug or a mutant that names it, a row in model/MAP.md, or a test with such a comment ("// V1, V2: ...").
 """
 
 import os
@@ -28,6 +32,10 @@ RACE = re.compile(r"^//  (R-[A-Z]+) +(.+?)\.", re.M)
 SITE = re.compile(r"(?<![\w-])([A-Z]\d{1,2})(?![\w-])")
 BUG = re.compile(r"^  (\w+) = (\d+),\s*// (.+)$", re.M)
 PATH = re.compile(r"(?<![\w/.<\"])((?:src|tests|model|explore|cli|tools|docs|examples|include/detent)/[\w./-]*[\w/])")
+MARKED = re.compile(r"^// ((?:R-[A-Z]+|[A-Z]\d{1,2})(?:, (?:R-[A-Z]+|[A-Z]\d{1,2}))*)[.:](?:.*\n)(?://.*\n)*"
+                    r"(?:TEST|TEST_P|TEST_F|TYPED_TEST)\(", re.M)
+MUTANT = re.compile(r'^    "([A-Z0-9]+)": \("([^"]*)"', re.M)
+FOUND = re.compile(r"^(\d+) +\w+ +contract +\S+ +busted_contract_(G\d\d)_", re.M)
 DECISION = re.compile(r"docs/decisions/\d{4}")
 
 Row = namedtuple("Row", "id name path")
@@ -60,6 +68,9 @@ class Sources:
                     continue  # A table, or prose about other places.
                 for name in SITE.findall(re.split(r"->|<-", comment_of(line))[0]):
                     self.sites[name].append((path, number))
+        self.mutants = MUTANT.findall(tree.get("model/run", ""))
+        self.marked = {word for p, t in self.code.items() if p.startswith("tests/")
+                       for words in MARKED.findall(t) for word in words.split(", ")}
         self.bugs = [(int(n), name, what) for name, n, what in BUG.findall(tree.get("src/sync/proof.hpp", ""))]
 
     def tests_in(self, path):
@@ -71,6 +82,29 @@ class Sources:
         other = [p for p, t in self.code.items() if p not in own and p.startswith(("tests/", "cli/", "explore/"))
                  and re.search(r"\b%s\b" % name, t)]
         return own, sorted(other)
+
+    def bugs_of_guarantee(self, name):
+        """The planted bugs that its tests are known to find."""
+        return sorted({int(n) for n, g in FOUND.findall(self.tree.get("tests/stress/busted.txt", "")) if g == name})
+
+    def tests_of_race(self, name):
+        """Files with a test of it, not with its name alone."""
+        runs, called = 'race("%s"' % name, re.compile(r"(?<![A-Z])%s(?![A-Z])" % name.replace("-", "_"))
+        return sorted(p for p, t in self.code.items() if p.startswith("tests/") and (
+            any(runs in line and not line.lstrip().startswith("//") for line in t.splitlines())
+            or any(called.search(test) for test in self.tests_in(p))
+            or any(name in words.split(", ") for words in MARKED.findall(t))))
+
+    def proofs_of(self, name):
+        """What notices, or models, a transition."""
+        word = re.compile(r"(?<![\w-])%s(?!\w)" % name)
+        weakened = self.tree.get("docs/proof/explorer_weakened.md", "").splitlines()
+        count = sum(line.startswith("| ") and bool(word.search(line)) for line in weakened)
+        return ((["%d weakened" % count] if count else [])
+                + ["bug %d" % number for number, _, what in sorted(self.bugs) if word.search(what)]
+                + ["mutant %s" % mutant for mutant, what in self.mutants if word.search(what)]
+                + (["model"] if word.search(self.tree.get("model/MAP.md", "")) else [])
+                + (["test"] if name in self.marked else []))
 
     def who_names(self, word, folders):
         return sorted(p for p, t in self.tree.items()
@@ -105,9 +139,12 @@ def findings(sources):
             yield "%s: transition %s (%s) is taken nowhere: no line carries the id" % (row.path, row.id, row.name)
         if row.id[0] in MODELLED and not re.search(r"(?<!\w)%s(?!\w)" % row.id, modelled):
             yield "%s: transition %s (%s) is missing in model/MAP.md" % (row.path, row.id, row.name)
+        elif not sources.proofs_of(row.id):
+            yield "%s: transition %s (%s) has no proof: nothing weakens, breaks, models or tests it" % (
+                row.path, row.id, row.name)
     for name, _ in sources.races:
-        if not sources.who_names(name, ("tests/",)):
-            yield "race %s has no test that names it" % name
+        if not sources.tests_of_race(name):
+            yield "race %s has no test: to be named in a comment is not enough" % name
     for path, text in sorted(sources.tree.items()):
         if path == MAP:
             continue
@@ -138,27 +175,27 @@ def written(sources):
     out = ["# The map of proof", "",
            "Written by `./dev fix` from the sources; `./dev check` fails when it is out of date, or when a guarantee, a",
            "transition or a named race has no proof.", "", "## Guarantees", "",
-           "| guarantee | its own tests | also checked in |", "|---|---|---|"]
+           "Planted bugs: those that the guarantee's own tests are known to find.", "",
+           "| guarantee | its own tests | planted bugs | also checked in |", "|---|---|---|---|"]
     for name, title in sources.guarantees:
         own, other = sources.tests_of_guarantee(name)
         files = ", ".join("[%s](../../%s)" % (plural(len(t), "test"), p) for p, t in sorted(own.items()))
-        out.append("| %s %s | %s | %s |" % (name, title, files, ", ".join("`%s`" % p for p in other) or "-"))
-    out += ["", "## Named races", "", "| race | what meets | storm and tests | model |", "|---|---|---|---|"]
+        bugs = ", ".join(map(str, sources.bugs_of_guarantee(name))) or "-"
+        out.append("| %s %s | %s | %s | %s |" % (name, title, files, bugs, ", ".join("`%s`" % p for p in other) or "-"))
+    out += ["", "## Named races", "", "| race | what meets | tests | model |", "|---|---|---|---|"]
     for name, what in sources.races:
-        tests = ", ".join("`%s`" % p for p in sources.who_names(name, ("tests/", "explore/"))) or "none"
+        tests = ", ".join("`%s`" % p for p in sources.tests_of_race(name)) or "none"
         model = ", ".join("`%s`" % p for p in sources.who_names(name, ("model/",))) or "-"
         out.append("| %s | %s | %s | %s |" % (name, what, tests, model))
     out += ["", "## Planted bugs", "", "`DETENT_BUSTED=<number>` plants one in the proof build; each has to be found.", "",
             "| number | name | what it breaks |", "|---|---|---|"]
     out += ["| %d | `%s` | %s |" % bug for bug in sorted(sources.bugs)]
-    out += ["", "## Transitions", "", "| id | step | table | sites | in the model |", "|---|---|---|---|---|"]
-    modelled = sources.tree.get("model/MAP.md", "")
+    out += ["", "## Transitions", "", "| id | step | table | sites | proof |", "|---|---|---|---|---|"]
     for row in sorted(sources.rows.values(), key=lambda r: (r.path, r.id[0], int(r.id[1:]))):
         files = sorted({p for p, _ in sources.sites[row.id]})
         short = ", ".join("`%s`" % p.removeprefix("src/") for p in files)
-        in_model = "yes" if re.search(r"(?<!\w)%s(?!\w)" % row.id, modelled) else "-"
         out.append("| %s | %s | `%s` | %d in %s | %s |" % (row.id, row.name, row.path.removeprefix("src/"),
-                                                          len(sources.sites[row.id]), short, in_model))
+                                                          len(sources.sites[row.id]), short, ", ".join(sources.proofs_of(row.id)) or "-"))
     figures = sorted(p for p in sources.tree if p.startswith("docs/proof/") and p != MAP)
     if figures:
         out += ["", "## Figures of the long runs", ""]

@@ -88,11 +88,11 @@ void poll_set::set_alarm(clock_id clock, std::int64_t at_ns) noexcept {
   notify();
 }
 
-void poll_set::sleep(std::int64_t limit_ns) noexcept {
+bool poll_set::sleep(std::int64_t limit_ns) noexcept {
   epoll_event event{};
   int limit_ms = -1;
   if (limit_ns >= 0) limit_ms = static_cast<int>((limit_ns + 999'999) / 1'000'000);
-  epoll_wait(poll_, &event, 1, limit_ms);  // The caller looks at everything again, whatever the answer.
+  return epoll_wait(poll_, &event, 1, limit_ms) != 0;  // A signal ends it too.
 }
 
 bool poll_set::drain() noexcept {

@@ -89,8 +89,8 @@ class poll_set {
 
   // The rest: the driver only. Instants are the clock's own nanoseconds; forever_ns disarms.
   void set_alarm(clock_id clock, std::int64_t at_ns) noexcept;
-  // Sleeps until notified or an alarm; a negative limit means no limit.
-  void sleep(std::int64_t limit_ns) noexcept;
+  // Sleeps until notified or an alarm; a negative limit means no limit. Answers whether the limit did not end it.
+  bool sleep(std::int64_t limit_ns) noexcept;
   // Takes back notifications and alarms. Answers whether somebody set the wall clock since.
   bool drain() noexcept;
 

@@ -530,6 +530,7 @@ TEST_P(G03_threads, a_close_at_any_moment_of_a_firing_finds_it_over) {
   EXPECT_GT(closed_in_time, 0);
 }
 
+// N1, N2: members share the group's record while its owner lets go of it.
 TEST_P(G03_threads, groups_are_destroyed_while_their_members_fire) {
   std::mt19937 random(3);
   for (int i = 0; i < 300; ++i) {

@@ -300,6 +300,7 @@ TEST(G16, TheNextDeadlineMayBeAskedForInsideAMove) {
   EXPECT_EQ(order, "abcd");
 }
 
+// V1, V2: a reading taken beside the move that changes it.
 TEST(G16, TheNextDeadlineMayBeAskedForBesideAMove) {
   detent::manual_clock clock;
   detent::timer_service service(clock);

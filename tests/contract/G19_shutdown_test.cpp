@@ -702,6 +702,7 @@ TEST(G19, WhatIsPendingBesideItsOwnCallIsCounted) {
   EXPECT_TRUE(report.complete);
 }
 
+// Q1, Q2: threads that have hardly begun end at their next look.
 TEST(G19, DestructionRightAfterCreation) {
   for (int round = 0; round < 50; ++round) {
     detent::service_options options;
