@@ -102,6 +102,7 @@ ending serve(const choices& chosen, detent::shutdown_plan& plan) {
   plan.uses(disk_part, timers_part);
   // Comes after the stage io: the loop has ended, and this thread is the only one left to touch the site.
   http.on_farewell([&] {
+    statistics.close();  // Nothing would call it any more.
     while (!site.connections.empty()) site.connections.begin()->second->end(site.counts.abandoned);
     site.last_has_come = true;
     site.tell_when_drained();  // The door may be waiting still, if a second signal took its time away.

@@ -121,11 +121,14 @@ class TimeoutServer(unittest.TestCase):
         self.assertEqual(server.end()["ledger"]["retries"], 6)
 
     def test_answers_by_the_deadline(self):
-        server = self.start("--request-ms", "200")
+        server = self.start("--request-ms", "200", "--statistics-ms", "3600000")
         self.assertEqual(server.curl("/upstream/never"), (504, "too late\n"))
         self.assertEqual(server.curl("/"), (200, "hello\n"))
         server.stop()
-        self.assertEqual(server.end()["ledger"]["deadlines_passed"], 1)
+        told = server.end()
+        self.assertEqual(told["ledger"]["deadlines_passed"], 1)
+        for part in told["shutdown"]["parts"]:
+            self.assertEqual(part["state"], "finished", part)
 
     def test_every_read_postpones_the_idle_timeout(self):
         server = self.start("--idle-ms", "1500")

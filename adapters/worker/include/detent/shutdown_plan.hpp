@@ -113,14 +113,15 @@ struct plan_options {
 // Workers, timer services and functions, and who posts to whom. A part stops before the parts it uses: a queue that
 // others post to empties after all of them have ended. Parts of one turn stop side by side; each turn gets an equal
 // share of the time that is left, also when a second signal has shortened that. A worker may be destroyed at any time:
-// before its turn, that is an error of its part. Services, and what functions use, outlive the plan's shutdown; if one
-// of them was abandoned, the plan.
+// before its turn, that is an error of its part. Services, and what functions use, outlive the plan's shutdown; where a
+// part was abandoned, which its report says, they outlive the plan itself.
 //
 //   Verbs                   block   threads   errors
 //   add, uses               never   any       the answer; std::bad_alloc
 //   stop                    never   any       none
 //   wait                    yes     any       none
 //   shutdown                yes     any; once, later callers wait for the first and get its report
+//   list_left               never   any       std::bad_alloc
 //   take_signals            never   the main thread, before any other thread is started; throws std::system_error
 //   destructor              yes     exclusive: joins the threads of functions that were abandoned
 //
