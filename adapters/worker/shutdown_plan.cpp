@@ -20,6 +20,7 @@
 #include <iterator>
 #include <mutex>
 #include <poll.h>
+#include <sstream>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -50,13 +51,32 @@ void notify_manager(const std::string& message) noexcept {
   ::close(fd);
 }
 
+// Whether the thread of this line of "stat" is on its way out: the kernel lists it a moment longer than its join takes.
+bool is_exiting(const std::string& stat) {
+  constexpr unsigned long exiting = 0x4;         // the kernel's PF_EXITING
+  const std::size_t name_end = stat.rfind(')');  // The name may contain anything.
+  if (name_end == std::string::npos) return true;
+  std::istringstream rest(stat.substr(name_end + 1));
+  std::string passed;
+  for (int field = 3; field < 9; ++field) rest >> passed;
+  unsigned long flags = exiting;
+  rest >> flags;
+  return (flags & exiting) != 0;
+}
+
+std::string first_line_of(const std::filesystem::path& path) {
+  std::string line;
+  std::ifstream file(path);
+  std::getline(file, line);
+  return line;
+}
+
 std::vector<std::string> threads_now() {
   std::vector<std::string> all;
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task", ignored)) {
-    std::string name;
-    std::ifstream comm(entry.path() / "comm");
-    std::getline(comm, name);
+    const std::string name = first_line_of(entry.path() / "comm");
+    if (is_exiting(first_line_of(entry.path() / "stat"))) continue;
     all.push_back(entry.path().filename().string() + " " + name);
   }
   std::sort(all.begin(), all.end());
@@ -66,11 +86,12 @@ std::vector<std::string> threads_now() {
 std::vector<std::string> files_now() {
   std::vector<std::string> all;
   std::error_code ignored;
+  const std::string listing = "/proc/" + std::to_string(::getpid()) + "/fd";
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", ignored)) {
     // The descriptor of this very listing is gone when it is looked at.
     std::error_code gone;
     const auto target = std::filesystem::read_symlink(entry.path(), gone);
-    if (gone || target.string().find("/fd") != std::string::npos) continue;
+    if (gone || target.string() == listing) continue;
     all.push_back(entry.path().filename().string() + " " + target.string());
   }
   std::sort(all.begin(), all.end());
@@ -97,7 +118,8 @@ class plan_core {
   }
 
   // `function`, which is refused once the plan is carried out, ends outside the lock.
-  plan_part add(std::string name, hook<bool(plan_time&)>& function, const std::shared_ptr<worker_core>& of) {
+  plan_part add(std::string name, hook<bool(plan_time&)>& function, const std::shared_ptr<worker_core>& of,
+                timer_service* service) {
     const std::lock_guard locked(lock_);
     if (begun_) return {~std::size_t{0}, declare_result::stopping};
     part& added = parts_.emplace_back();
@@ -105,6 +127,7 @@ class plan_core {
     added.function = std::move(function);
     added.is_worker = of != nullptr;
     added.of = of;
+    added.service = service;
     return {parts_.size() - 1, declare_result::declared};
   }
 
@@ -138,7 +161,11 @@ class plan_core {
     sigset_t set;
     sigemptyset(&set);
     for (const int number : signals) sigaddset(&set, number);
-    if (const int error = ::pthread_sigmask(SIG_BLOCK, &set, nullptr); error != 0) refuse(error, "pthread_sigmask");
+    sigset_t before;
+    if (const int error = ::pthread_sigmask(SIG_BLOCK, &set, &before); error != 0) refuse(error, "pthread_sigmask");
+    for (const int number : signals) {
+      if (sigismember(&before, number) == 0) blocked_.push_back(number);
+    }
     signal_fd_ = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (signal_fd_ < 0) refuse(errno, "signalfd");
     wake_fd_ = ::eventfd(0, EFD_CLOEXEC);
@@ -218,11 +245,11 @@ class plan_core {
     join_finished(locked);
     locked.unlock();
     end_signals();
-    auto threads = without(threads_now(), threads_before_);
-    auto files = without(files_now(), files_before_);
+    plan_report left;
+    list_left(left);
     locked.lock();
-    report_.threads_left = std::move(threads);
-    report_.files_left = std::move(files);
+    report_.threads_left = std::move(left.threads_left);
+    report_.files_left = std::move(left.files_left);
     report_.stops_asked = stops_;
     report_.took = steady_clock::now() - start;
     over_ = true;
@@ -230,12 +257,22 @@ class plan_core {
     return report_;
   }
 
+  void list_left(plan_report& to) const {
+    to.threads_left = without(threads_now(), threads_before_);
+    to.files_left = without(files_now(), files_before_);
+  }
+
   bool feed_watchdog(timer_service& service) {
     const char* const text = std::getenv("WATCHDOG_USEC");  // NOLINT(concurrency-mt-unsafe): read only.
+    const char* const pid = std::getenv("WATCHDOG_PID");    // NOLINT(concurrency-mt-unsafe): read only.
     const long long us = text == nullptr ? 0 : std::atoll(text);
-    if (us <= 1) return false;
+    if (us <= 1 || (pid != nullptr && std::atoll(pid) != ::getpid())) return false;
+    const std::chrono::microseconds period(us / 2);
     watchdog_.emplace(service, [] { notify_manager("WATCHDOG=1"); });
-    return watchdog_->arm_every(std::chrono::microseconds(us / 2), {.first = duration(0)}) == arm_result::armed;
+    if (watchdog_->arm_every(period, {.first = duration(0)}) != arm_result::armed) return false;
+    const std::lock_guard locked(lock_);
+    feed_period_ = period;
+    return true;
   }
 
  private:
@@ -244,6 +281,7 @@ class plan_core {
     hook<bool(plan_time&)> function;
     bool is_worker = false;         // else a service or a function
     std::weak_ptr<worker_core> of;  // The user may destroy the worker early: then it has ended, and is named.
+    timer_service* service = nullptr;
     std::vector<std::size_t> used;  // what it posts to
     part_report report;
     bool running = false;
@@ -306,6 +344,7 @@ class plan_core {
                            .limit = told_of(share),
                            .took = {},
                            .worker = {},
+                           .service = {},
                            .error = {}};
       try {
         enders_.emplace_back([this, at, share] { end_part(at, told_of(share)); });
@@ -318,7 +357,12 @@ class plan_core {
     const auto ended = [&] {
       return std::none_of(turn.begin(), turn.end(), [&](std::size_t at) { return parts_[at].running; });
     };
-    while (!ended() && steady_clock::now() < turn_deadline_) changed_.wait_until(locked, instant(turn_deadline_));
+    while (!ended() && steady_clock::now() < turn_deadline_) {
+      // What the timer of the watchdog runs on may have ended with its part.
+      if (feed_period_ != duration::max()) notify_manager("WATCHDOG=1");
+      const instant next = std::min(turn_deadline_, deadline_after(steady_clock::now(), feed_period_));
+      changed_.wait_until(locked, next);
+    }
     for (const std::size_t at : turn) {
       part& p = parts_[at];
       if (p.running) {
@@ -355,9 +399,11 @@ class plan_core {
     part_report told;
     hook<bool(plan_time&)>* function = nullptr;
     std::shared_ptr<worker_core> of;
+    timer_service* service = nullptr;
     bool is_worker = false;
     {
       const std::lock_guard locked(lock_);
+      service = parts_[at].service;
       told = parts_[at].report;
       function = &parts_[at].function;
       of = parts_[at].of.lock();
@@ -372,6 +418,12 @@ class plan_core {
       told.state = !told.worker->complete ? part_state::abandoned
                    : whole                ? part_state::finished
                                           : part_state::cancelled;
+    } else if (service != nullptr) {
+      told.service = service->shutdown(shutdown_policy::cancel_pending, limit);
+      const bool whole = told.service->dropped == 0 && told.service->cancelled == 0;
+      told.state = !told.service->complete ? part_state::abandoned
+                   : whole                 ? part_state::finished
+                                           : part_state::cancelled;
     } else {
       plan_time time(*this, at);
       try {
@@ -417,14 +469,15 @@ class plan_core {
     pollfd polled[2] = {{signal_fd_, POLLIN, 0}, {wake_fd_, POLLIN, 0}};
     for (;;) {
       if (::poll(polled, 2, -1) < 0 && errno != EINTR) return;
-      if (polled[1].revents != 0) return;
       signalfd_siginfo info{};
       while (::read(signal_fd_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
         stop(static_cast<int>(info.ssi_signo));
       }
+      if (polled[1].revents != 0) return;
     }
   }
 
+  // From here on a signal does what it does without a plan: nobody would take it any more.
   void end_signals() {
     if (listener_.joinable()) {
       const std::uint64_t one = 1;
@@ -434,6 +487,10 @@ class plan_core {
     }
     if (signal_fd_ >= 0) ::close(std::exchange(signal_fd_, -1));
     if (wake_fd_ >= 0) ::close(std::exchange(wake_fd_, -1));
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int number : std::exchange(blocked_, {})) sigaddset(&set, number);
+    ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
   }
 
   // What a part is told it has: it returns by itself just before its turn is over, and its report arrives.
@@ -456,10 +513,12 @@ class plan_core {
   instant deadline_ = instant::max();
   std::size_t turns_left_ = 1;  // the one in progress counts
   instant turn_deadline_ = instant::max();
+  duration feed_period_ = duration::max();  // of the watchdog; none: nobody asked for one
   plan_report report_;
 
   // Of the thread that takes signals and the one that shuts down.
   std::optional<timer> watchdog_;
+  std::vector<int> blocked_;  // the signals that nobody had blocked before
   int signal_fd_ = -1;
   int wake_fd_ = -1;
   std::thread listener_;
@@ -472,21 +531,19 @@ shutdown_plan::~shutdown_plan() = default;
 
 plan_part shutdown_plan::add(worker& part) {
   detail::hook<bool(plan_time&)> none;
-  return core_->add(part.name(), none, part.core_);
+  return core_->add(part.name(), none, part.core_, nullptr);
 }
 
 plan_part shutdown_plan::add(timer_service& part, std::string name) {
-  return add(std::move(name), [&part](duration limit) {
-    const shutdown_report report = part.shutdown(shutdown_policy::cancel_pending, limit);
-    return report.complete && report.dropped == 0;
-  });
+  detail::hook<bool(plan_time&)> none;
+  return core_->add(std::move(name), none, nullptr, &part);
 }
 
 duration plan_time::left() const noexcept { return core_->left_of(index_); }
 void plan_time::set_hook(detail::hook<void()> f) { core_->set_hook(index_, std::move(f)); }
 
 plan_part shutdown_plan::add_function(std::string name, detail::hook<bool(plan_time&)> end) {
-  return core_->add(std::move(name), end, nullptr);
+  return core_->add(std::move(name), end, nullptr, nullptr);
 }
 
 declare_answer shutdown_plan::uses(plan_part user, plan_part used) { return core_->uses(user, used); }
@@ -498,6 +555,7 @@ void shutdown_plan::take_signals(std::vector<int> signals) {
 void shutdown_plan::stop() noexcept { core_->stop(0); }
 int shutdown_plan::wait() { return core_->wait(); }
 plan_report shutdown_plan::shutdown(duration limit) { return core_->shutdown(limit); }
+void shutdown_plan::list_left(plan_report& to) const { core_->list_left(to); }
 void shutdown_plan::ready() noexcept { detail::notify_manager("READY=1"); }
 bool shutdown_plan::feed_watchdog(timer_service& service) { return core_->feed_watchdog(service); }
 
@@ -521,14 +579,40 @@ const char* to_string(part_state s) noexcept {
   return "unknown";
 }
 
+namespace {
+
+std::string shown(const timer_name& timer) {
+  if (!timer.name.empty()) return timer.name;
+  return std::string(timer.place.file_name()) + ":" + std::to_string(timer.place.line());
+}
+
+void write_text(const shutdown_report& report, std::string& to) {
+  to += "  timers: fired " + std::to_string(report.fired) + ", cancelled " + std::to_string(report.cancelled) +
+        ", dropped " + std::to_string(report.dropped) + "\n";
+  for (const timer_name& call : report.still_running) to += "  timer " + shown(call) + ": still running\n";
+}
+
+nlohmann::json to_json(const shutdown_report& report) {
+  nlohmann::json still_running = nlohmann::json::array();
+  for (const timer_name& call : report.still_running) still_running.push_back(shown(call));
+  return {{"complete", report.complete},
+          {"fired", report.fired},
+          {"cancelled", report.cancelled},
+          {"dropped", report.dropped},
+          {"still_running", std::move(still_running)}};
+}
+
+}  // namespace
+
 std::string plan_report::text() const {
   const auto ms = [](duration d) { return std::to_string(d.count() / 1'000'000) + " ms"; };
   std::string all = std::string("shutdown: ") + (complete ? "complete" : "not complete") + ", took " + ms(took) +
                     " of " + ms(limit) + ", asked " + std::to_string(stops_asked) + " times\n";
   for (const part_report& p : parts) {
     all += "turn " + std::to_string(p.turn) + ", " + p.name + ": " + to_string(p.state) + ", took " + ms(p.took) +
-           " of " + ms(p.limit) + (p.error.empty() ? "" : ", threw " + p.error) + "\n";
+           " of " + ms(p.limit) + (p.error.empty() ? "" : ", error " + p.error) + "\n";
     if (p.worker) detail::write_text(*p.worker, "  ", all);
+    if (p.service) write_text(*p.service, all);
   }
   for (const std::string& thread : threads_left) all += "thread left: " + thread + "\n";
   for (const std::string& file : files_left) all += "descriptor left: " + file + "\n";
@@ -545,6 +629,7 @@ std::string plan_report::json() const {
                           {"took_ns", p.took.count()},
                           {"error", p.error}};
     if (p.worker) one["worker"] = detail::to_json(*p.worker);
+    if (p.service) one["service"] = to_json(*p.service);
     list.push_back(std::move(one));
   }
   const nlohmann::json all = {{"complete", complete},    {"stops_asked", stops_asked}, {"limit_ns", limit.count()},

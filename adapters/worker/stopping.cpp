@@ -61,10 +61,15 @@ stop_result worker_core::begin_stop(instant limit, instant* whole) noexcept {
   guard locked(lock_);
   const instant now = steady_clock::now();
   if (stopping_) {
+    const bool shorter = limit < total_;
     total_ = std::min(total_, limit);
     if (whole != nullptr) *whole = total_;
     stage_deadline_ = std::min(stage_deadline_, total_);
     changed_.notify_all();
+    if (shorter && (effects_taken_ || stage_ >= worker_stage::children)) {
+      for (child_entry& c : children_) c.asked = false;  // Again; before their turn they are not asked.
+      stop_children(locked, total_);
+    }
     return stop_result::idle;
   }
   recall();
@@ -159,11 +164,16 @@ item_queue worker_core::take_items(fate what) noexcept {
   return taken;
 }
 
-void worker_core::cancel_waiters(guard& locked) {
-  item_queue called = take_called();
+void worker_core::cancel_waiters(guard& locked) { dispose(locked, take_called(), fate::cancelled); }
+
+void worker_core::dispose(guard& locked, item_queue items, fate what) noexcept {
+  if (items.size() == 0) return;
+  ++disposing_;
   locked.unlock();
-  settle_all(called, fate::cancelled);
+  settle_all(items, what);
   locked.lock();
+  --disposing_;
+  changed_.notify_all();
 }
 
 template <class F>
@@ -226,21 +236,23 @@ void worker_core::end_queue(guard& locked) {
 }
 
 void worker_core::dispose_queue(guard& locked) {
-  const auto heir = options_.at_end == queue_end::hand_over ? heir_.lock() : nullptr;
-  if (heir == nullptr || heir.get() == this) {
-    item_queue left = take_items(fate::discarded);
-    locked.unlock();
-    settle_all(left, fate::discarded);
-    locked.lock();
+  const auto heir = heir_.lock();
+  if (!hands_over() || heir == nullptr || heir.get() == this) {
+    dispose(locked, take_items(fate::discarded), fate::discarded);
     return;
   }
   while (job* next = queue_.pop()) {
     std::unique_ptr<job> item(next);
-    std::string shown;
     const priority urgency = item->urgency;
-    locked.unlock();
+    std::string shown;
     try {
       shown = name_of(*item);
+    } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): it stays unnamed.
+    }
+    name_doing(shown);
+    ++counts_.running;  // Until it is known what became of it.
+    locked.unlock();
+    try {
       const std::string name = item->terms == nullptr ? std::string() : item->terms->name;
       // Never waits for room there.
       heir->enqueue(item, {.urgency = urgency, .name = name}, std::source_location(item->place), instant::min());
@@ -249,6 +261,8 @@ void worker_core::dispose_queue(guard& locked) {
     const fate what = item == nullptr ? fate::handed_over : fate::discarded;
     if (item != nullptr) settle(std::move(item), what);
     locked.lock();
+    doing_.clear();
+    --counts_.running;
     count(what);
     note("item", shown, urgency, what);
   }
@@ -269,15 +283,17 @@ void worker_core::say_farewells(guard& locked) {
   }
 }
 
-// One at a time, looked for anew: a child may end and leave the list whenever the lock is left.
+// One at a time, looked for anew: a child may end and leave the list whenever the lock is left, and a later stop may
+// have left less time.
 void worker_core::stop_children(guard& locked, instant limit) noexcept {
   for (;;) {
     const auto next = std::find_if(children_.begin(), children_.end(), [](const child_entry& c) { return !c.asked; });
     if (next == children_.end()) return;
     next->asked = true;
     auto child = next->core.lock();
+    const instant now_limit = std::min(limit, total_);
     locked.unlock();
-    if (child != nullptr) child->begin_stop(limit);
+    if (child != nullptr) child->begin_stop(now_limit);
     child.reset();
     locked.lock();
   }
@@ -305,7 +321,7 @@ void worker_core::join_children(guard& locked) {
     }
     std::list<worker_report> told;
     try {
-      told.push_back(child->report_locked());
+      told.push_back(child->hand_out());
     } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): who asks the child itself gets it.
     }
     there.unlock();
@@ -313,11 +329,15 @@ void worker_core::join_children(guard& locked) {
     locked.lock();
     doing_.clear();
     child_reports_.splice(child_reports_.end(), told);
+    children_told_ = false;
   }
 }
 
 void worker_core::release_resources(guard& locked) {
-  // Callbacks of timers may still use them.
+  // Captures of what was discarded may still use them: they end where somebody waits for this worker.
+  name_doing("discarded items");
+  while (disposing_ != 0) changed_.wait(locked);
+  // Callbacks of timers may, too.
   name_doing("timers");
   locked.unlock();
   timers_->close_and_wait();
@@ -359,7 +379,7 @@ void worker_core::ask_current(guard& locked) {
 instant worker_core::next_look() const noexcept {
   if (!stopping_ || ended_) return instant::max();
   if (stages_[static_cast<std::size_t>(stage_)].state == stage_state::running) return stage_deadline_;
-  return queue_.size() != 0 ? total_ : instant::max();
+  return queue_.size() != 0 && !hands_over() ? total_ : instant::max();
 }
 
 void worker_core::look_after(guard& locked) {
@@ -384,7 +404,8 @@ void worker_core::look_after(guard& locked) {
       stop_children(locked, total_);
     }
   }
-  if (queue_.size() != 0 && steady_clock::now() >= total_) dispose_queue(locked);
+  // A queue with an heir waits for the worker's thread: the heir would run it beside the task that is in progress.
+  if (!hands_over() && steady_clock::now() >= total_) dispose(locked, take_items(fate::discarded), fate::discarded);
 }
 
 bool worker_core::await_end(guard& locked, instant limit, instant whole) {
@@ -405,7 +426,8 @@ bool worker_core::await_end(guard& locked, instant limit, instant whole) {
       changed_.notify_all();
       return true;
     }
-    if (stopping_ && !started_ && !inline_stages_) {
+    // Not where captures are being destroyed, perhaps by this very thread: the stages would wait for that.
+    if (stopping_ && !started_ && !inline_stages_ && disposing_ == 0) {
       inline_stages_ = true;
       locked.unlock();
       run_stages_here();
@@ -440,7 +462,7 @@ worker_report worker_core::shutdown(duration limit) {
   const auto told = [&](bool waits) {
     guard locked(lock_);
     if (waits) await_end(locked, deadline, whole);
-    worker_report now = report_locked();
+    worker_report now = hand_out();
     now.from_worker = !waits;
     return now;
   };
@@ -473,6 +495,7 @@ void worker_core::finish() noexcept {
                    what.empty() ? "" : ", in ", what.c_str());
       locked.lock();
     }
+    tell_what_was_lost();
     // What came after the end.
     release_resources(locked);
     while (closing_timers_) changed_.wait(locked);
@@ -483,7 +506,33 @@ void worker_core::finish() noexcept {
 
 worker_report worker_core::report() {
   const guard locked(lock_);
-  return report_locked();
+  return hand_out();
+}
+
+worker_report worker_core::hand_out() {
+  worker_report told = report_locked();
+  for (auto& [key, times] : undone_) times.untold = 0;
+  children_told_ = true;
+  return told;
+}
+
+void worker_core::tell_what_was_lost() noexcept {
+  const auto tell = [](const std::string& worker, const std::string& kind, const std::string& name, auto times) {
+    std::fprintf(stderr, "detent: the worker '%s' has discarded: %s %s, %llu times\n", worker.c_str(), kind.c_str(),
+                 name.c_str(), static_cast<unsigned long long>(times));
+  };
+  for (const auto& [key, times] : undone_) {
+    if (std::get<fate>(key) != fate::discarded || times.untold == 0) continue;
+    tell(options_.name, std::get<0>(key), std::get<1>(key), times.untold);
+  }
+  if (children_told_) return;
+  const auto tell_of = [&](const auto& self, const worker_report& child) -> void {
+    for (const undone& u : child.undone_list) {
+      if (u.fate == fate::discarded) tell(child.worker, u.kind, u.name, u.count);
+    }
+    for (const worker_report& next : child.children) self(self, next);
+  };
+  for (const worker_report& child : child_reports_) tell_of(tell_of, child);
 }
 
 void worker_core::list_pending(worker_report& to) const {
@@ -498,7 +547,8 @@ void worker_core::list_pending(worker_report& to) const {
   queue_.each([&](const job& item) { list("item", name_of(item), item.urgency, fate::pending); });
   for (const auto& state : replies_) list("callback", state->name, priority::normal, fate::pending);
   for (const auto& state : expected_) list("callback", state->name, priority::normal, fate::pending);
-  for (const auto& next : farewells_) list("farewell", next.name, priority::normal, fate::pending);
+  const fate goodbye = steady_clock::now() < total_ ? fate::pending : fate::discarded;  // They have no time any more.
+  for (const auto& next : farewells_) list("farewell", next.name, priority::normal, goodbye);
   for (auto at = resources_.rbegin(); at != resources_.rend(); ++at) {
     list("resource", (*at)->name, priority::normal, fate::pending);
   }
@@ -518,7 +568,7 @@ worker_report worker_core::report_locked() {
   told.items.queued = queue_.size();
   told.late_replies = late_replies_;
   for (const auto& [key, times] : undone_) {
-    told.undone_list.push_back({std::get<0>(key), std::get<1>(key), std::get<2>(key), std::get<3>(key), times});
+    told.undone_list.push_back({std::get<0>(key), std::get<1>(key), std::get<2>(key), std::get<3>(key), times.all});
   }
   // Operations belong to their owners, who may end them at any time: those still in flight are listed by name.
   for (const auto& operation : operations_) {

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstdint>
 #include <dirent.h>
 #include <fcntl.h>
 #include <map>
@@ -79,6 +80,14 @@ bool look_at(int directory, const std::string& name, struct stat& found) {
   return false;
 }
 
+// When the file of this name was made, where its file system tells: the number of an inode may be given again.
+std::optional<std::int64_t> born_ns(int directory, const std::string& name) {
+  struct statx found {};
+  if (::statx(directory, name.c_str(), AT_SYMLINK_NOFOLLOW, STATX_BTIME, &found) != 0) return std::nullopt;
+  if ((found.stx_mask & STATX_BTIME) == 0) return std::nullopt;
+  return found.stx_btime.tv_sec * 1'000'000'000 + found.stx_btime.tv_nsec;
+}
+
 void unlink_if_there(int directory, const std::string& name) {
   if (::unlinkat(directory, name.c_str(), 0) != 0 && errno != ENOENT) refuse(errno, "unlink " + name);
 }
@@ -142,9 +151,9 @@ void take_steps(int directory, const json& journal, const transaction_options& o
     say(options, "remove " + name);
     struct stat found {};
     // Another file of this name that came meanwhile is not ours to remove.
-    if (look_at(directory, name, found) && found.st_ino == entry.at("inode").get<ino_t>()) {
-      unlink_if_there(directory, name);
-    }
+    if (!look_at(directory, name, found) || found.st_ino != entry.at("inode").get<ino_t>()) continue;
+    if (entry.contains("born_ns") && born_ns(directory, name) != entry.at("born_ns").get<std::int64_t>()) continue;
+    unlink_if_there(directory, name);
   }
   if (options.flushed) checked(::fsync(directory), "fsync the directory");
 }
@@ -226,6 +235,11 @@ class transaction_run {
     checked(::fsync(fd), "fsync " + what);
   }
 
+  // Between two pieces: the device has the one before, so that no flush is of more than one, and a stop is answered.
+  void flush_piece(int fd, const std::string& what) const {
+    if (of_.options_.flushed) checked(::fdatasync(fd), "fdatasync " + what);
+  }
+
   void begin() {
     static std::atomic<std::uint64_t> count{0};  // only that numbers differ matters
     for (;;) {
@@ -272,6 +286,7 @@ class transaction_run {
       next("write " + name);
       write_all(fd, content.substr(0, piece), "write " + name);
       content.remove_prefix(std::min(piece, content.size()));
+      if (!content.empty()) flush_piece(fd, name);
     } while (!content.empty());
   }
 
@@ -308,12 +323,13 @@ class transaction_run {
     staged.mode = mode ? *mode : found.st_mode & 07777u;
     const descriptor to = create_temp(staged.temp, 0600);
     std::string piece(std::max<std::size_t>(1, of_.options_.piece_bytes), '\0');
-    for (;;) {
+    for (bool first = true;; first = false) {
       next("write " + step.name);
       const ssize_t count = ::read(from.get(), piece.data(), piece.size());
       if (count < 0 && errno == EINTR) continue;
       if (count < 0) refuse(errno, "read " + step.source);
       if (count == 0) break;
+      if (!first) flush_piece(to.get(), step.name);
       write_all(to.get(), std::string_view(piece).substr(0, static_cast<std::size_t>(count)), "write " + step.name);
     }
     flush(to.get(), step.name);
@@ -348,7 +364,9 @@ class transaction_run {
         journal["place"].push_back(std::move(one));
       } else if (what.removed) {
         if (look_at(directory_.get(), name, found)) {
-          journal["remove"].push_back({{"name", name}, {"inode", found.st_ino}});
+          json one = {{"name", name}, {"inode", found.st_ino}};
+          if (const auto born = born_ns(directory_.get(), name)) one["born_ns"] = *born;
+          journal["remove"].push_back(std::move(one));
         }
       } else if (what.mode) {
         journal["mode"].push_back({{"name", name}, {"mode", *what.mode}});

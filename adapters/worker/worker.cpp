@@ -422,7 +422,9 @@ void worker_core::note_item(const job& item, fate what) noexcept {
 
 void worker_core::note(std::string_view kind, std::string_view name, priority urgency, fate what) noexcept {
   try {
-    ++undone_[undone_key(kind, name, urgency, what)];
+    undone_times& times = undone_[undone_key(kind, name, urgency, what)];
+    ++times.all;
+    ++times.untold;
   } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): the counts still tell.
   }
 }
@@ -615,7 +617,8 @@ bool worker_core::complete(reply_state& state, reply_result result) noexcept {
   {
     const guard locked(lock_);
     if (state.stage != reply_state::expected || stopping_) {
-      if (stopping_) ++late_replies_;
+      const bool hears_stopped = state.stage == reply_state::expected || state.result == reply_result::stopped;
+      if (hears_stopped && result != reply_result::cancelled) ++late_replies_;
       return false;
     }
     state.stage = reply_state::completed;
@@ -689,7 +692,7 @@ std::shared_ptr<operation_state> worker_core::add_operation(hook<void()> cancel,
     const guard locked(lock_);
     at_once = io_over_;
     state->cancelled = at_once;
-    if (!at_once) operations_.push_back(state);
+    operations_.push_back(state);  // Also then: it is in flight until it ends, and is listed.
   }
   if (at_once) {
     try {

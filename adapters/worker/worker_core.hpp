@@ -225,6 +225,10 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
     bool joined = false;
   };
   using undone_key = std::tuple<std::string, std::string, priority, fate>;
+  struct undone_times {
+    std::uint64_t all = 0;
+    std::uint64_t untold = 0;  // in no report that was handed out
+  };
 
   // One item of the batch, as the worker's thread has begun it.
   struct begun_item {
@@ -268,6 +272,9 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   void cancel_io(guard& locked);
   void end_queue(guard& locked);
   void dispose_queue(guard& locked);
+  // Settles what was taken out of the queue, on whatever thread this is. The worker's resources stay until then.
+  void dispose(guard& locked, item_queue items, fate what) noexcept;
+  bool hands_over() const noexcept { return options_.at_end == queue_end::hand_over; }
   void say_farewells(guard& locked);
   void join_children(guard& locked);
   // Asks every child that was not asked yet.
@@ -289,7 +296,10 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   void wake_posters() noexcept;
   // Whether the calling thread is this worker's, or that of a child's child of it.
   bool is_within();
-  worker_report report_locked();               // under the lock
+  worker_report report_locked();  // under the lock
+  worker_report hand_out();       // the same, for somebody to read
+  // On stderr, under the lock: what was discarded and no report has told.
+  void tell_what_was_lost() noexcept;
   void list_pending(worker_report& to) const;  // under the lock
   std::string culprit() const;                 // under the lock
 
@@ -309,10 +319,11 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   block_list blocks_;
   bool sleeping_ = false;  // nobody has woken the worker's thread yet
   std::size_t blocked_posters_ = 0;
-  wait_word room_made_{0};  // Z: moves on when they are woken
+  std::size_t disposing_ = 0;  // how many threads destroy captures of items, without the lock
+  wait_word room_made_{0};     // Z: moves on when they are woken
   std::uint64_t last_id_ = 0;
   item_counts counts_;
-  std::map<undone_key, std::uint64_t> undone_;
+  std::map<undone_key, undone_times> undone_;
   std::uint64_t late_replies_ = 0;
   std::list<std::shared_ptr<reply_state>> expected_;
   // Completed, not yet delivered: they come before new work, and while the worker ends between two pieces of that.
@@ -322,6 +333,7 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   std::vector<std::shared_ptr<operation_state>> operations_;
   std::list<child_entry> children_;
   std::list<worker_report> child_reports_;
+  bool children_told_ = true;  // all of these are in a report that was handed out
 
   bool started_ = false;
   bool created_ = false;

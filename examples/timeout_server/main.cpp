@@ -14,10 +14,9 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
-#include <filesystem>
 #include <future>
-#include <iterator>
 #include <memory>
 #include <string>
 #include <thread>
@@ -57,11 +56,20 @@ void describe(CLI::App& app, choices& chosen) {
   add_time(app, "--stop-ms", chosen.stop, "the whole shutdown takes at most this");
 }
 
-int serve(const choices& chosen) {
-  // First of all, so that every other thread has the signals blocked.
-  detent::shutdown_plan plan({.name = "timeout_server"});
-  plan.take_signals();
+struct ending {
+  detent::plan_report report;
+  timeout_server::ledger counts;
+  std::uint64_t stored = 0;
+};
 
+void print(const ending& told) {
+  std::fputs(told.report.text().c_str(), stderr);
+  std::printf("{\"ledger\": %s,\n\"stored\": %llu,\n\"shutdown\": %s}\n", told.counts.json().c_str(),
+              static_cast<unsigned long long>(told.stored), told.report.json().c_str());
+  std::fflush(nullptr);
+}
+
+ending serve(const choices& chosen, detent::shutdown_plan& plan) {
   timeout_server::on_loop loop_executor;
   detent::service_options timer_options;
   timer_options.name = "timers";
@@ -94,6 +102,7 @@ int serve(const choices& chosen) {
   plan.uses(disk_part, timers_part);
   // Comes after the stage io: the loop has ended, and this thread is the only one left to touch the site.
   http.on_farewell([&] {
+    statistics.close();  // Nothing would call it any more.
     while (!site.connections.empty()) site.connections.begin()->second->end(site.counts.abandoned);
     site.last_has_come = true;
     site.tell_when_drained();  // The door may be waiting still, if a second signal took its time away.
@@ -109,24 +118,16 @@ int serve(const choices& chosen) {
   plan.feed_watchdog(timers);
 
   plan.wait();
-  const detent::plan_report report = plan.shutdown(chosen.stop);
-  const timeout_server::ledger& counts = site.counts;
-  std::fputs(report.text().c_str(), stderr);
-  std::printf("{\"ledger\": %s,\n\"stored\": %llu,\n\"shutdown\": %s}\n", counts.json().c_str(),
-              static_cast<unsigned long long>(queue.lines_stored()), report.json().c_str());
-  const bool all_answered = counts.accepted == counts.answered + counts.gone + counts.abandoned;
-  return report.complete && all_answered ? 0 : 1;
-}
-
-// Threads or descriptors of this process.
-std::ptrdiff_t entries_of(const char* folder) {
-  return std::distance(std::filesystem::directory_iterator(folder), std::filesystem::directory_iterator());
-}
-
-// Whether no more are left than there were. The kernel takes a thread out of its list a moment after the join.
-bool is_back_at(const char* folder, std::ptrdiff_t before) {
-  for (int attempt = 0; attempt < 1000 && entries_of(folder) > before; ++attempt) std::this_thread::sleep_for(1ms);
-  return entries_of(folder) <= before;
+  ending told;
+  told.report = plan.shutdown(chosen.stop);
+  told.counts = site.counts;
+  told.stored = queue.lines_stored();
+  if (!told.report.complete) {
+    // What is still in progress uses what stands here, for as long as it likes: nothing is destroyed under it.
+    print(told);
+    std::_Exit(1);
+  }
+  return told;
 }
 
 }  // namespace
@@ -138,12 +139,13 @@ int main(int argument_count, char** arguments) {
   CLI11_PARSE(app, argument_count, arguments);
   try {
     std::thread([] {}).join();  // With the first thread a sanitizer makes one of its own, which stays.
-    const std::ptrdiff_t threads = entries_of("/proc/self/task");
-    const std::ptrdiff_t files = entries_of("/proc/self/fd");
-    const int status = serve(chosen);
-    if (is_back_at("/proc/self/task", threads) && is_back_at("/proc/self/fd", files)) return status;
-    std::fputs("timeout_server: a thread or a descriptor is left\n", stderr);
-    return 1;
+    detent::shutdown_plan plan({.name = "timeout_server"});
+    plan.take_signals();  // Before there is any other thread, so that all of them have the signals blocked.
+    ending told = serve(chosen, plan);
+    plan.list_left(told.report);
+    print(told);
+    const bool all_answered = told.counts.accepted == told.counts.answered + told.counts.gone + told.counts.abandoned;
+    return all_answered && told.report.threads_left.empty() && told.report.files_left.empty() ? 0 : 1;
   } catch (const std::exception& reason) {
     std::fprintf(stderr, "timeout_server: %s\n", reason.what());
     return 1;

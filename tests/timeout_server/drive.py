@@ -59,6 +59,7 @@ class Server:
         assert counts["accepted"] == counts["answered"] + counts["gone"] + counts["abandoned"], counts
         assert told["shutdown"]["took_ns"] <= told["shutdown"]["limit_ns"], told["shutdown"]
         assert told["shutdown"]["complete"], err
+        assert told["shutdown"]["threads_left"] == [] and told["shutdown"]["files_left"] == [], err
         with open(self.queue, encoding="utf-8") as file:
             text = file.read()
         assert text == "" or text.endswith("\n"), text[-100:]
@@ -120,11 +121,14 @@ class TimeoutServer(unittest.TestCase):
         self.assertEqual(server.end()["ledger"]["retries"], 6)
 
     def test_answers_by_the_deadline(self):
-        server = self.start("--request-ms", "200")
+        server = self.start("--request-ms", "200", "--statistics-ms", "3600000")
         self.assertEqual(server.curl("/upstream/never"), (504, "too late\n"))
         self.assertEqual(server.curl("/"), (200, "hello\n"))
         server.stop()
-        self.assertEqual(server.end()["ledger"]["deadlines_passed"], 1)
+        told = server.end()
+        self.assertEqual(told["ledger"]["deadlines_passed"], 1)
+        for part in told["shutdown"]["parts"]:
+            self.assertEqual(part["state"], "finished", part)
 
     def test_every_read_postpones_the_idle_timeout(self):
         server = self.start("--idle-ms", "1500")
@@ -165,6 +169,20 @@ class TimeoutServer(unittest.TestCase):
         told = json.loads(out)["shutdown"]
         self.assertEqual(told["stops_asked"], 2)
         self.assertEqual({part["name"]: part["state"] for part in told["parts"]}["door"], "abandoned")
+
+    def test_ends_in_time_when_the_disk_takes_nothing(self):
+        """The disk's task never comes back: the server ends all the same, in time, and destroys nothing under it."""
+        queue = os.path.join(self.folder, "queue")
+        os.mkfifo(queue)
+        server = self.start("--request-ms", "200", "--stop-ms", "3000")
+        for _ in range(2):  # More than a pipe holds.
+            self.assertEqual(server.curl("/items", "-d", "x" * 50000)[0] in (200, 504), True)
+        server.stop()
+        out, err = server.process.communicate(timeout=3 + PATIENCE)
+        self.assertEqual(server.process.returncode, 1, err)
+        told = json.loads(out)["shutdown"]
+        self.assertEqual({part["name"]: part["state"] for part in told["parts"]}["disk"], "abandoned")
+        self.assertIn("append: unfinished", err)
 
     def test_acknowledged_items_are_stored(self):
         """Clients post until the server is gone: what it acknowledged is in the file, once."""

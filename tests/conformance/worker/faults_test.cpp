@@ -109,6 +109,7 @@ TEST(worker_faults, callbacks_block_past_their_deadline) {
     w.on_cleanup([&] { ++cleaned; }, "last");
     w.on_cleanup(blocks_if("resource"), "resource");
     w.on_farewell(blocks_if("farewell"), "farewell");
+    w.on_farewell([] {}, "goodbye");
     const detent::expectation e =
         w.expect([f = blocks_if("callback")](detent::reply_result) mutable { f(); }, "callback");
     detent::operation o;
@@ -129,6 +130,9 @@ TEST(worker_faults, callbacks_block_past_their_deadline) {
     EXPECT_FALSE(early.complete) << blocked;
     EXPECT_TRUE(lists(early, blocked, blocked, detent::fate::unfinished)) << early.text();
     EXPECT_TRUE(lists(early, "resource", "last", detent::fate::pending)) << early.text();
+    // Farewells that have not been said by the end of the whole are not said any more.
+    EXPECT_EQ(lists(early, "farewell", "goodbye", detent::fate::discarded), blocked != "resource") << early.text();
+    EXPECT_FALSE(lists(early, "farewell", "goodbye", detent::fate::pending)) << early.text();
     EXPECT_EQ(cleaned, 0);
     release.open();
     EXPECT_TRUE(w.shutdown(support::patience).complete) << blocked;
@@ -306,6 +310,64 @@ TEST(worker_faults, a_later_stop_shortens) {
   w.stop(1ms);
   waiter.join();
   release.open();
+}
+
+// So does one that comes when the parent waits for its children: what a child drains is told.
+TEST(worker_faults, a_later_stop_shortens_for_children) {
+  detent::timer_service service;
+  detent::worker parent(service, {.name = "parent", .limits = {.children = 1h}});
+  detent::worker child(parent, service, {.name = "child", .limits = {.current_task = 1h, .queue = 1h}});
+  support::gate busy;
+  support::gate release;
+  support::gate drained;
+  std::atomic<bool> asked{false};
+  parent.start();
+  child.start();
+  ASSERT_EQ(child.post([&] {
+    busy.open();
+    release.pass();
+  }),
+            post_result::accepted);
+  busy.pass();
+  ASSERT_EQ(child.post([&](detent::work& now) {
+    drained.open();
+    asked.store(support::eventually([&] { return now.stop_requested(); }));
+  }),
+            post_result::accepted);
+  parent.stop(1h);
+  support::eventually(
+      [&] { return stage_of(child.report(), worker_stage::refuse).state == detent::stage_state::done; });
+  release.open();
+  drained.pass();
+  EXPECT_TRUE(support::never([&] { return asked.load(); }));
+  parent.stop(1ms);
+  support::eventually([&] { return asked.load(); });
+  const detent::worker_report report = parent.shutdown(support::patience);
+  ASSERT_EQ(report.children.size(), 1u);
+  EXPECT_EQ(stage_of(report.children[0], worker_stage::queue).state, detent::stage_state::overdue) << report.text();
+}
+
+// A worker destroyed without anybody asking what became of its items says what it has discarded, and its children's;
+// one whose report was handed out says nothing more.
+TEST(worker_faults, nothing_is_lost_silently) {
+  if (!support::child_may_have_threads) GTEST_SKIP() << "a fork child cannot have threads here";
+  const support::heard heard = support::in_heard_child([] {
+    detent::timer_service service;
+    detent::worker told(service, {.name = "told"});
+    told.post([] {}, {.name = "known"});
+    told.shutdown();
+    detent::worker parent(service, {.name = "parent"});
+    detent::worker child(parent, service, {.name = "child"});
+    child.post([] {}, {.name = "lost"});
+    child.post([] {}, {.name = "lost"});
+    parent.post([] {}, {.name = "gone"});
+    parent.stop();
+    return 0;
+  });
+  EXPECT_EQ(heard.end, support::exited(0));
+  EXPECT_NE(heard.text.find("'child' has discarded: item lost, 2 times"), std::string::npos) << heard.text;
+  EXPECT_NE(heard.text.find("'parent' has discarded: item gone, 1 times"), std::string::npos) << heard.text;
+  EXPECT_EQ(heard.text.find("known"), std::string::npos) << heard.text;
 }
 
 // A worker destroyed on its own thread cannot wait for itself: a sentence, and the end of the program.

@@ -137,7 +137,7 @@ TEST(worker_late, a_farewell_is_listed) {
 }
 
 // An operation that is begun when the stage is over is cancelled at once, and what its cancel function lets out is
-// contained as in the stage.
+// contained as in the stage; it is in flight like any other until it ends.
 TEST(worker_late, an_operation_is_cancelled_at_once) {
   detent::timer_service service;
   draining d(service);
@@ -151,7 +151,9 @@ TEST(worker_late, an_operation_is_cancelled_at_once) {
           throw 1;
         },
         "late");
+    EXPECT_TRUE(lists(d.w.report(), "operation", "late", detent::fate::unfinished)) << d.w.report().text();
   });
+  EXPECT_FALSE(lists(d.w.report(), "operation", "late", detent::fate::unfinished));
   EXPECT_EQ(cancels, 1);
   EXPECT_EQ(d.errors.load(), 1);
 }

@@ -6,7 +6,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
-#include <cstring>
+#include <fcntl.h>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -134,8 +135,69 @@ TEST(shutdown_plan, abandons_what_blocks) {
     EXPECT_NE(report.text().find("stubborn"), std::string::npos) << report.text();
     EXPECT_TRUE(last.load());
     EXPECT_FALSE(report.threads_left.empty());
+    EXPECT_NE(report.text().find("error no"), std::string::npos) << report.text();
     release.open();
   }
+}
+
+// A call of a service that does not end is named, and what the service withdrew is counted: neither is `finished`.
+TEST(shutdown_plan, tells_what_a_service_did_not_do) {
+  support::gate busy;
+  support::gate release;
+  detent::timer_service stuck;
+  detent::timer_service waits;
+  detent::timer call(stuck, {.name = "stubborn"}, [&] {
+    busy.open();
+    release.pass();
+  });
+  detent::timer far(waits, [] {});
+  call.arm_after(0ms);
+  far.arm_after(1h);
+  busy.pass();
+  detent::shutdown_plan plan;
+  plan.add(stuck, "stuck");
+  plan.add(waits, "waits");
+  const detent::plan_report report = plan.shutdown(200ms);
+  EXPECT_FALSE(report.complete);
+  EXPECT_EQ(report.parts.at(0).state, part_state::abandoned);
+  EXPECT_EQ(report.parts.at(1).state, part_state::cancelled);
+  EXPECT_NE(report.text().find("stubborn: still running"), std::string::npos) << report.text();
+  EXPECT_NE(report.json().find("\"still_running\": [\n          \"stubborn\""), std::string::npos) << report.json();
+  EXPECT_EQ(report.parts.at(1).service.value().cancelled, 1u);
+  release.open();
+}
+
+// The lists of what is left: a service that has ended keeps its thread until it is destroyed; a file of an unlucky name
+// is left like any other; after that nothing is.
+TEST(shutdown_plan, lists_what_is_left_when_all_is_destroyed) {
+  std::string folder = testing::TempDir() + "detent-XXXXXX";
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  const std::string path = folder + "/fd";
+  for (std::size_t round = 0; round < support::times(50, 10); ++round) {
+    detent::shutdown_plan plan;
+    detent::plan_report report;
+    {
+      detent::timer_service service({.name = "kept"});
+      detent::worker w(service, {.name = "gone"});
+      plan.add(service, "service");
+      plan.add(w);
+      w.start();
+      report = plan.shutdown(support::patience);
+      EXPECT_NE(report.text().find("kept-driver"), std::string::npos) << report.text();
+    }
+    plan.list_left(report);
+    EXPECT_EQ(report.threads_left, std::vector<std::string>{});
+    const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    ASSERT_GE(fd, 0);
+    plan.list_left(report);
+    ASSERT_EQ(report.files_left.size(), 1u);
+    EXPECT_NE(report.files_left[0].find(path), std::string::npos);
+    ::close(fd);
+    plan.list_left(report);
+    EXPECT_EQ(report.files_left, std::vector<std::string>{});
+  }
+  ::unlink(path.c_str());
+  ::rmdir(folder.c_str());
 }
 
 // A worker that its owner destroys too early is an error of its part, not of the program.
@@ -212,9 +274,11 @@ TEST(shutdown_plan, signals_ask_and_shorten) {
     EXPECT_EQ(report.stops_asked, 2u);
     EXPECT_EQ(written.load(), 1);
     EXPECT_EQ(report.parts.at(1).state, part_state::finished) << report.text();
+    sigset_t after;
+    ASSERT_EQ(::pthread_sigmask(SIG_SETMASK, nullptr, &after), 0);
+    EXPECT_EQ(::sigismember(&after, SIGTERM), ::sigismember(&before, SIGTERM));  // A third one is not ignored.
     release.open();
   }
-  ASSERT_EQ(::pthread_sigmask(SIG_SETMASK, &before, nullptr), 0);
 }
 
 // A function that takes `plan_time&` hears of the second request, once, and of none that comes after its end; one that
@@ -255,23 +319,66 @@ TEST(shutdown_plan, tells_a_function_that_its_time_was_shortened) {
   for (const detent::part_report& p : report.parts) EXPECT_EQ(p.state, part_state::finished) << report.text();
 }
 
-// The messages that a service manager gets, over a socket of the test.
-TEST(shutdown_plan, tells_systemd) {
-  std::string path = testing::TempDir() + "detent-notify-" + std::to_string(::getpid());
-  const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  ASSERT_GE(fd, 0);
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  ASSERT_LT(path.size(), sizeof address.sun_path);
-  std::memcpy(address.sun_path, path.c_str(), path.size());
-  ASSERT_EQ(::bind(fd, static_cast<const sockaddr*>(static_cast<const void*>(&address)), sizeof address), 0);
-  ASSERT_EQ(::setenv("NOTIFY_SOCKET", path.c_str(), 1), 0);
-  ASSERT_EQ(::setenv("WATCHDOG_USEC", "2000000", 1), 0);
-  const auto heard = [fd] {
+// A service manager: a socket of the test, and the environment that names it.
+class manager {
+ public:
+  explicit manager(const char* watchdog_us)
+      : path_(testing::TempDir() + "detent-notify-" + std::to_string(::getpid())),
+        fd_(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path_.copy(address.sun_path, sizeof address.sun_path - 1);
+    EXPECT_EQ(::bind(fd_, static_cast<const sockaddr*>(static_cast<const void*>(&address)), sizeof address), 0);
+    EXPECT_EQ(::setenv("NOTIFY_SOCKET", path_.c_str(), 1), 0);
+    EXPECT_EQ(::setenv("WATCHDOG_USEC", watchdog_us, 1), 0);
+  }
+  manager(const manager&) = delete;
+  manager& operator=(const manager&) = delete;
+  ~manager() {
+    ::unsetenv("NOTIFY_SOCKET");
+    ::unsetenv("WATCHDOG_USEC");
+    ::unsetenv("WATCHDOG_PID");
+    ::close(fd_);
+    ::unlink(path_.c_str());
+  }
+  std::string heard() const {
     char text[256];
-    const ssize_t count = ::recv(fd, text, sizeof text, MSG_DONTWAIT);
+    const ssize_t count = ::recv(fd_, text, sizeof text, MSG_DONTWAIT);
     return count < 0 ? std::string() : std::string(text, static_cast<std::size_t>(count));
-  };
+  }
+
+ private:
+  std::string path_;
+  int fd_;
+};
+
+// The watchdog is fed while the plan is carried out, though the loop of its timer stands still: it is the test's, which
+// never drives it. A watchdog of another process is none of ours.
+TEST(shutdown_plan, feeds_the_watchdog_to_the_end) {
+  const manager systemd("20000");
+  detent::service_options still;
+  still.drive = detent::drive::by_user;
+  still.executor = detent::on_driver{};
+  detent::timer_service service(std::move(still));
+  detent::shutdown_plan plan;
+  ASSERT_EQ(::setenv("WATCHDOG_PID", std::to_string(::getpid() + 1).c_str(), 1), 0);
+  EXPECT_FALSE(plan.feed_watchdog(service));
+  ASSERT_EQ(::setenv("WATCHDOG_PID", std::to_string(::getpid()).c_str(), 1), 0);
+  EXPECT_TRUE(plan.feed_watchdog(service));
+  plan.add("hungry", [&](detent::duration) {
+    int meals = 0;
+    return support::eventually([&] {
+      if (systemd.heard() == "WATCHDOG=1") ++meals;
+      return meals == 3;
+    });
+  });
+  EXPECT_TRUE(plan.shutdown(2 * support::patience).complete);
+}
+
+// The messages that a service manager gets.
+TEST(shutdown_plan, tells_systemd) {
+  const manager systemd("2000000");
+  const auto heard = [&] { return systemd.heard(); };
   {
     detent::timer_service service;
     detent::shutdown_plan plan;
@@ -289,10 +396,6 @@ TEST(shutdown_plan, tells_systemd) {
   ASSERT_EQ(rest.size(), 2u);
   EXPECT_EQ(rest[0], "STOPPING=1");
   EXPECT_EQ(rest[1].rfind("EXTEND_TIMEOUT_USEC=", 0), 0u);
-  ::unsetenv("NOTIFY_SOCKET");
-  ::unsetenv("WATCHDOG_USEC");
-  ::close(fd);
-  ::unlink(path.c_str());
 }
 
 }  // namespace

@@ -98,6 +98,7 @@ TEST(worker_queue, wakes_blocked_posters_when_it_stops) {
   ASSERT_EQ(w.post([] {}, {.name = "kept"}), post_result::accepted);
   std::atomic<post_result> answer{post_result::accepted};
   support::background poster([&] { answer.store(w.post([] {})); });
+  support::eventually([&] { return poster.is_asleep(); });
   EXPECT_FALSE(poster.is_done());
   w.stop();
   poster.join();

@@ -268,6 +268,42 @@ TEST(transaction, settings_killed_at_random) {
   }
 }
 
+// A file that came under a removed name after the kill is not removed, though it has the number of the old one's inode:
+// it was made later. The test writes that number into the journal, as a file system may give it again.
+TEST(transaction, recovery_leaves_a_new_file_alone) {
+  const folder at;
+  put(at / "gone", "old", 0600);
+  const support::child_end end = support::in_child([&] {
+    detent::transaction_options options;
+    options.on_step = [](const std::string& step) {
+      if (step == "remove gone") ::raise(SIGKILL);
+    };
+    detent::transaction t(at.path(), std::move(options));
+    t.remove("gone");
+    t.commit();
+    return 0;
+  });
+  ASSERT_EQ(end, (support::child_end{support::child_end::how::signalled, SIGKILL}));
+  struct stat old {};
+  ASSERT_EQ(::stat((at / "gone").c_str(), &old), 0);
+  put(at / "new", "new", 0600);  // Beside the old one, so that its number is another one.
+  fs::rename(at / "new", at / "gone");
+  struct stat now {};
+  ASSERT_EQ(::stat((at / "gone").c_str(), &now), 0);
+  for (const auto& entry : fs::directory_iterator(at.path())) {
+    if (entry.path().extension() != ".commit") continue;
+    std::string journal = content_of(entry.path());
+    if (journal.find("born_ns") == std::string::npos) GTEST_SKIP() << "this file system keeps no time of birth";
+    const std::string number = "\"inode\":" + std::to_string(old.st_ino);
+    ASSERT_NE(journal.find(number), std::string::npos) << journal;
+    journal.replace(journal.find(number), number.size(), "\"inode\":" + std::to_string(now.st_ino));
+    put(entry.path(), journal, 0600);
+  }
+  EXPECT_EQ(detent::transaction::recover(at.path()).finished, 1u);
+  EXPECT_EQ(content_of(at / "gone"), "new");
+  EXPECT_EQ(files_in(at), 1u);
+}
+
 // A recovery leaves alone what a living program is at.
 TEST(transaction, recovery_leaves_the_living_alone) {
   const folder at;

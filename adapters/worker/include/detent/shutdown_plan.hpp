@@ -2,6 +2,7 @@
 #pragma once
 
 #include <detent/detail/callback.hpp>
+#include <detent/observe.hpp>
 #include <detent/service.hpp>
 #include <detent/time.hpp>
 #include <detent/version.hpp>
@@ -48,7 +49,7 @@ struct declare_answer {
 enum class part_state : std::uint8_t {
   not_begun,
   finished,   // everything it had was done
-  cancelled,  // it ended in time, and its report lists what it did not do
+  cancelled,  // it ended in time, and its report tells what it did not do
   abandoned,  // it had not ended when its time was over
 };
 
@@ -59,6 +60,7 @@ struct part_report {
   duration limit{0};
   duration took{0};
   std::optional<worker_report> worker;
+  std::optional<shutdown_report> service;
   std::string error;  // what a function let out; or that a worker was destroyed before its turn
 };
 
@@ -111,14 +113,15 @@ struct plan_options {
 // Workers, timer services and functions, and who posts to whom. A part stops before the parts it uses: a queue that
 // others post to empties after all of them have ended. Parts of one turn stop side by side; each turn gets an equal
 // share of the time that is left, also when a second signal has shortened that. A worker may be destroyed at any time:
-// before its turn, that is an error of its part. Services, and what functions use, outlive the plan's shutdown; if one
-// of them was abandoned, the plan.
+// before its turn, that is an error of its part. Services, and what functions use, outlive the plan's shutdown; where a
+// part was abandoned, which its report says, they outlive the plan itself.
 //
 //   Verbs                   block   threads   errors
 //   add, uses               never   any       the answer; std::bad_alloc
 //   stop                    never   any       none
 //   wait                    yes     any       none
 //   shutdown                yes     any; once, later callers wait for the first and get its report
+//   list_left               never   any       std::bad_alloc
 //   take_signals            never   the main thread, before any other thread is started; throws std::system_error
 //   destructor              yes     exclusive: joins the threads of functions that were abandoned
 //
@@ -156,14 +159,18 @@ class DETENT_EXPORT shutdown_plan {
   void stop() noexcept;
   // Until stop() or a signal has asked for the end. Answers the signal, or 0.
   int wait();
-  // Carries the plan out within `limit`.
+  // Carries the plan out within `limit`. The signals that take_signals has blocked are no longer, when it returns, in
+  // the calling thread: a further one does what it does without a plan.
   plan_report shutdown(duration limit);
+  // Lists anew in `to` what is left. What was a part has its threads and descriptors until it is destroyed: a service
+  // its driver, a loop its descriptors. After that there should be none.
+  void list_left(plan_report& to) const;
 
   // For systemd; without NOTIFY_SOCKET in the environment nothing happens. shutdown() says STOPPING=1 and asks for more
   // time at each turn by itself.
   void ready() noexcept;
-  // Sends WATCHDOG=1 twice in each WATCHDOG_USEC, from a timer of `service`, until the plan has been carried out.
-  // Answers whether a watchdog was asked for.
+  // Sends WATCHDOG=1 twice in each WATCHDOG_USEC, from a timer of `service`, and from the shutdown beside it, until the
+  // plan has been carried out. Answers whether a watchdog was asked for, of this process.
   bool feed_watchdog(timer_service& service);
 
  private:

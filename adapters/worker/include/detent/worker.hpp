@@ -43,7 +43,7 @@ enum class when_full : std::uint8_t {
 // What becomes of the queue when the worker stops.
 enum class queue_end : std::uint8_t {
   drain,      // run until the stage's deadline; what is left then is discarded and listed
-  hand_over,  // `heir` gets it; what it refuses is discarded and listed
+  hand_over,  // `heir` gets it from the worker's own thread, however late; what it refuses is discarded and listed
   discard,    // all of it is discarded and listed
 };
 
@@ -307,8 +307,9 @@ class DETENT_EXPORT worker {
   worker(worker& parent, timer_service& service, worker_options options = {});
   worker(const worker&) = delete;
   worker& operator=(const worker&) = delete;
-  // stop(), then waits however long it takes, naming what it waits for every 2 s. Requires: not on this worker's
-  // thread, nor on one of a child of it, nor in a callback of its own timers.
+  // stop(), then waits however long it takes, naming what it waits for every 2 s; on stderr, too, what was discarded
+  // and is in no report that was handed out. Requires: not on this worker's thread, nor on one of a child of it, nor in
+  // a callback of its own timers.
   ~worker();
 
   // Starts the thread. A worker that was told to stop, or runs, is left as it is. Throws std::system_error when the OS

@@ -91,7 +91,7 @@ struct worker_report {
   bool from_worker = false;  // not waited for: asked on the worker's own thread, or on one that it would wait for
   std::array<stage_report, worker_stage_count> stages{};
   item_counts items;
-  std::uint64_t late_replies = 0;  // came after the worker had begun to stop, and were dropped
+  std::uint64_t late_replies = 0;  // came when `stopped` was, or is, the answer; a task that was dropped has none
   std::vector<undone> undone_list;
   std::vector<worker_report> children;
 
