@@ -94,6 +94,18 @@ TEST_F(lua, SleepAndWaitYield) {
   EXPECT_TRUE(engine->timers().active().empty());
 }
 
+TEST_F(lua, SleepersAreWokenWhenAllIsCleanedUp) {
+  begin(detent::script_rules::web);
+  run("timer.setTimeout(function() out = out .. timer.cleanupAllTimers() end, 5)\n"
+      "local slept = timer.sleep(1); local woken = timer.sleep(50); out = out .. tostring(slept) .. tostring(woken)\n"
+      "local at = timer.now(); timer.sleep(3e9); out = out .. timer.now() - at");
+  pass_ms(1);
+  pass_ms(4);
+  EXPECT_EQ(out(), "2truefalse");
+  pass_ms(3'000'000'000);
+  EXPECT_EQ(out(), "2truefalse3000000000.0");
+}
+
 TEST_F(lua, AnErrorHasNameLineAndStackAndTheIntervalGoesOn) {
   begin(detent::script_rules::web);
   run("timer.setInterval(function() out = out .. 'i'\n if out == 'i' then error('told') end end, 10)");
