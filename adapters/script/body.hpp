@@ -69,8 +69,8 @@ class script_timers::body : public std::enable_shared_from_this<body> {
   body(script_host& host, script_options options);
   void begin();  // once, when somebody shares it
 
-  script_created create(script_timer_kind kind, double delay_ms, script_reference what,
-                        std::optional<script_scope> where);
+  enum class purpose : std::uint8_t { timeout, interval, sleep };
+  script_created create(purpose what_for, double delay_ms, script_reference what, std::optional<script_scope> where);
   script_change clear(std::int64_t id);
   script_change pause(std::int64_t id);
   script_change resume(std::int64_t id);
@@ -128,6 +128,12 @@ class script_timers::body : public std::enable_shared_from_this<body> {
     std::string last_error;
   };
 
+  // What a function of a script makes belongs to the scope of the timer it is called for, and is nested in it.
+  struct maker {
+    script_scope scope{};
+    std::uint32_t nesting = 0;
+  };
+
   struct scope_record {
     std::uint32_t parent = 0;
     bool open = true;
@@ -168,7 +174,7 @@ class script_timers::body : public std::enable_shared_from_this<body> {
   static std::shared_ptr<entry> make_entry(script_reference what) noexcept;
   static script_outcome call(script_host& host, script_reference what, const script_occasion& occasion) noexcept;
   static void report(script_host& host, std::int64_t id, const script_outcome& outcome) noexcept;
-  static void settle(script_host& host, ended_list& work) noexcept;
+  static void settle(script_host& host, body* of, ended_list& work) noexcept;
 
   void pass() noexcept;
   std::shared_ptr<entry> take_due_locked(std::int64_t now_ns, std::uint64_t before);
@@ -193,8 +199,8 @@ class script_timers::body : public std::enable_shared_from_this<body> {
   void let_go(script_reference what) noexcept;
   std::shared_ptr<entry> find_locked(std::int64_t id) const;
   bool is_inside_locked(script_scope inner, script_scope outer) const;
-  std::int64_t delay_ns(double delay_ms, script_timer_kind kind, std::uint32_t nesting) const;
-  std::int64_t least_delay_ns(std::uint32_t nesting) const;
+  std::int64_t delay_ns(double delay_ms, purpose what_for, std::uint32_t nesting) const;
+  static std::int64_t least_delay_ns(script_rules rules, std::uint32_t nesting);
   void forget_closed_scopes_locked();
 
   script_host& host_;             // set once
@@ -208,8 +214,8 @@ class script_timers::body : public std::enable_shared_from_this<body> {
   std::uint32_t next_scope_ = 1;
   std::int64_t next_id_ = 1;
   std::uint64_t next_arming_ = 1;
-  std::shared_ptr<entry> running_;  // whose callback is on the engine's stack
-  std::shared_ptr<entry> calling_;  // the same, until the functions that waited for the tick have returned too
+  std::shared_ptr<entry> calling_;  // whose callback, or a function that waited for its tick, is on the engine's stack
+  maker maker_;                     // of what is made on the engine's thread
   bool in_pass_ = false;            // the end of the pass sets the alarm
   std::uint32_t leaving_ = 0;       // closers that wait for the pass: it ends behind the present call
   bool closed_ = false;             // there will be no pass any more

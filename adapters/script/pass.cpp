@@ -23,7 +23,7 @@ void script_timers::body::pass() noexcept {
     before =
         planted("nested timers in the same pass") || planted("last in, first out") ? ~std::uint64_t{0} : next_arming_;
   }
-  settle(host_, owed);
+  settle(host_, this, owed);
   for (;;) {
     std::shared_ptr<entry> due;
     script_reference what;
@@ -32,8 +32,8 @@ void script_timers::body::pass() noexcept {
     {
       const std::lock_guard guard(lock_);
       due = take_due_locked(planted("nested timers in the same pass") ? now_ns() : now, before);
-      running_ = due;
       calling_ = due;
+      maker_ = due == nullptr ? maker{} : maker{due->scope, due->nesting + 1};
       forget_closed_scopes_locked();
       if (due == nullptr) {
         in_pass_ = false;
@@ -46,7 +46,7 @@ void script_timers::body::pass() noexcept {
     }
     script_outcome outcome;
     const std::int64_t started = planted("an interval counts from its end") ? -1 : now_ns();
-    if (!is_away) outcome = call(host_, what, occasion);
+    if (what && !is_away) outcome = call(host_, what, occasion);
     ended_list then;
     finish(due, what, outcome, started < 0 ? now_ns() : started, then);
     report(host_, due->id, outcome);
@@ -112,14 +112,23 @@ void script_timers::body::report(script_host& host, std::int64_t id, const scrip
   }
 }
 
-// Requires: the engine's thread, no lock is held.
-void script_timers::body::settle(script_host& host, ended_list& work) noexcept {
+// Requires: the engine's thread, no lock is held, and none of the work's waiters is called inside another function.
+// `of` is null when the timers have gone.
+void script_timers::body::settle(script_host& host, body* of, ended_list& work) noexcept {
+  const auto set_maker = [of](maker next) {
+    if (of == nullptr) return;
+    const std::lock_guard guard(of->lock_);
+    of->maker_ = next;
+  };
   while (const auto done = work.take()) {
+    const bool has_waiters = !done->waiters.empty();
+    if (has_waiters) set_maker({done->scope, 0});
     for (const script_reference waiter : std::exchange(done->waiters, {})) {
       const script_outcome outcome = call(host, waiter, {script_occasion::reason::ended, done->id, 0});
       if (!planted("a late waiter's throw is lost")) report(host, done->id, outcome);
       host.release(waiter);
     }
+    if (has_waiters) set_maker({});
     if (done->what) host.release(std::exchange(done->what, {}));
   }
 }
@@ -136,7 +145,6 @@ std::int64_t script_timers::body::next_deadline_locked(entry& of, std::int64_t s
 void script_timers::body::finish(const std::shared_ptr<entry>& done, script_reference& what,
                                  const script_outcome& outcome, std::int64_t started_ns, ended_list& then) {
   const std::lock_guard guard(lock_);
-  running_ = nullptr;
   const bool threw = outcome.ended != script_outcome::kind::returned;
   if (threw) {
     try {
@@ -157,7 +165,7 @@ void script_timers::body::finish(const std::shared_ptr<entry>& done, script_refe
   }
   if (done->kind == script_timer_kind::interval) {
     ++done->nesting;
-    done->delay_ns = std::max(done->delay_ns, least_delay_ns(done->nesting));
+    done->delay_ns = std::max(done->delay_ns, least_delay_ns(options_.rules, done->nesting));
   }
   const std::int64_t next =
       done->rearmed ? detail::add_ns(now_ns(), done->delay_ns) : next_deadline_locked(*done, started_ns);

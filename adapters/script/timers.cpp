@@ -39,26 +39,28 @@ void script_timers::body::begin() {
   });
 }
 
-std::int64_t script_timers::body::delay_ns(double delay_ms, script_timer_kind kind, std::uint32_t nesting) const {
+// A sleep is as long as it says under both sets of rules: Havel's have no bound above.
+std::int64_t script_timers::body::delay_ns(double delay_ms, purpose what_for, std::uint32_t nesting) const {
+  const script_rules rules = what_for == purpose::sleep ? script_rules::havel : options_.rules;
   double whole = std::trunc(delay_ms);
-  if (options_.rules == script_rules::web) {
+  if (rules == script_rules::web) {
     if (!(whole >= 1) || whole > 2147483647.0) whole = planted("overflow never fires") && whole > 1 ? 1e300 : 1;
     if (planted("negative never fires") && !(delay_ms >= 0)) whole = 1e300;
   } else {
     whole = std::isnan(whole) ? 0 : std::fabs(whole);
-    if (whole < 1 && kind == script_timer_kind::interval) whole = 1;
+    if (whole < 1 && what_for == purpose::interval) whole = 1;
   }
   if (planted("half the delay")) whole /= 2;
   if (planted("ten milliseconds late")) whole += 10;
   const double ns = whole * ns_per_ms;
   const auto exact = ns >= static_cast<double>(detail::ns_max) ? detail::ns_max : static_cast<std::int64_t>(ns);
-  return std::max(exact, least_delay_ns(nesting));
+  return std::max(exact, least_delay_ns(rules, nesting));
 }
 
-std::int64_t script_timers::body::least_delay_ns(std::uint32_t nesting) const {
+std::int64_t script_timers::body::least_delay_ns(script_rules rules, std::uint32_t nesting) {
   if (nesting <= deep || planted("no lower bound when nested")) return 0;
   // With Havel's rules a chain of zero delays must let time go on too, or a manual clock would never move.
-  return options_.rules == script_rules::web ? 4'000'000 : 1'000'000;
+  return rules == script_rules::web ? 4'000'000 : 1'000'000;
 }
 
 // All the memory that a timer needs until its end, or null.
@@ -69,13 +71,14 @@ std::shared_ptr<script_timers::body::entry> script_timers::body::make_entry(scri
     alone.emplace(place{}, nullptr);
     made->slot = alone.extract(alone.begin());
     made->what = what;
+    made->waiters.reserve(1);
     return made;
   } catch (const std::bad_alloc&) {
     return nullptr;
   }
 }
 
-script_created script_timers::body::create(script_timer_kind kind, double delay_ms, script_reference what,
+script_created script_timers::body::create(purpose what_for, double delay_ms, script_reference what,
                                            std::optional<script_scope> where) {
   const bool is_own = host_.is_own_thread();
   auto created = make_entry(what);
@@ -83,8 +86,8 @@ script_created script_timers::body::create(script_timer_kind kind, double delay_
   script_created made;
   {
     const std::lock_guard guard(lock_);
-    const bool nested = is_own && running_ != nullptr;
-    const script_scope scope = where ? *where : nested ? running_->scope : script_scope{};
+    const maker by = is_own ? maker_ : maker{};
+    const script_scope scope = where.value_or(by.scope);
     const auto found = scopes_.find(scope.index);
     if (found == scopes_.end() || !found->second.open) {
       made.outcome = script_creation::closed;
@@ -93,10 +96,12 @@ script_created script_timers::body::create(script_timer_kind kind, double delay_
     } else if (created == nullptr || !add_locked(created)) {
       made.outcome = script_creation::no_memory;
     } else {
-      created->kind = kind;
+      created->kind = what_for == purpose::interval ? script_timer_kind::interval : script_timer_kind::timeout;
       created->scope = scope;
-      created->nesting = nested ? running_->nesting + 1 : 0;
-      created->delay_ns = delay_ns(delay_ms, kind, created->nesting);
+      created->nesting = by.nesting;
+      created->delay_ns = delay_ns(delay_ms, what_for, by.nesting);
+      // A sleep has no function, but one that waits for it.
+      if (what_for == purpose::sleep) created->waiters.push_back(std::exchange(created->what, {}));
       arm_locked(*created, detail::add_ns(now_ns(), created->delay_ns));
       made = {created->id, script_creation::created};
     }
@@ -207,7 +212,7 @@ void script_timers::body::alarm_dropped() {
 // Requires: no lock is held.
 void script_timers::body::perform(ended_list then) noexcept {
   if (then.has_waiters() || !host_.is_own_thread()) return perform_later(std::move(then));
-  settle(host_, then);
+  settle(host_, this, then);
 }
 
 // Waiters are functions too: they are not called inside whichever verb ended their timer.
@@ -233,7 +238,10 @@ bool script_timers::body::post(ended_list& work) noexcept {
   std::shared_ptr<ended_list> sent;
   try {
     sent = std::make_shared<ended_list>(std::move(work));
-    host_.post([host = &host_, sent] { settle(*host, *sent); });
+    host_.post([host = &host_, sent, weak = weak_from_this()] {
+      const auto self = weak.lock();
+      settle(*host, self.get(), *sent);
+    });
     return true;
   } catch (...) {
     if (sent != nullptr) work = std::move(*sent);
@@ -288,7 +296,7 @@ script_change script_timers::body::clear(std::int64_t id) {
     if (found == nullptr && planted("a dead id ends another timer") && !live_.empty() && id > 0 && id < next_id_) {
       found = live_.begin()->second;
     }
-    const bool spared = found != nullptr && found == running_ && planted("an interval cannot end itself");
+    const bool spared = found != nullptr && found->now == stage::running && planted("an interval cannot end itself");
     if (found != nullptr && !spared) {
       end_locked(found, then);
       answer = script_change::changed;
@@ -362,6 +370,7 @@ script_change script_timers::body::next_tick(std::int64_t id, script_reference w
   try {
     std::vector<script_reference> alone{what};
     const auto over = std::make_shared<entry>();  // stands for a timer that is over
+    const bool is_own = host_.is_own_thread();
     const std::lock_guard guard(lock_);
     const auto found = find_locked(id);
     if (found != nullptr) {
@@ -369,6 +378,7 @@ script_change script_timers::body::next_tick(std::int64_t id, script_reference w
       answer = script_change::changed;
     } else {
       over->id = id;
+      if (is_own) over->scope = maker_.scope;
       over->waiters.swap(alone);
       then.add(over);
     }
@@ -444,8 +454,7 @@ bool script_timers::body::keeps_program() {
 script_scope script_timers::body::open_scope(std::optional<script_scope> parent) {
   const bool is_own = host_.is_own_thread();
   const std::lock_guard guard(lock_);
-  const bool nested = is_own && running_ != nullptr;
-  const script_scope inside = parent ? *parent : nested ? running_->scope : script_scope{};
+  const script_scope inside = parent ? *parent : is_own ? maker_.scope : script_scope{};
   const auto found = scopes_.find(inside.index);
   const script_scope made{next_scope_++};
   // A scope inside a closed one is born closed: nobody has to look.
@@ -569,10 +578,13 @@ script_timers::script_timers(script_host& host, script_options options)
 script_timers::~script_timers() { body_->end(); }
 
 script_created script_timers::set_timeout(double delay_ms, script_reference what, std::optional<script_scope> scope) {
-  return body_->create(script_timer_kind::timeout, delay_ms, what, scope);
+  return body_->create(body::purpose::timeout, delay_ms, what, scope);
 }
 script_created script_timers::set_interval(double period_ms, script_reference what, std::optional<script_scope> scope) {
-  return body_->create(script_timer_kind::interval, period_ms, what, scope);
+  return body_->create(body::purpose::interval, period_ms, what, scope);
+}
+script_created script_timers::sleep(double delay_ms, script_reference what) {
+  return body_->create(body::purpose::sleep, delay_ms, what, {});
 }
 script_change script_timers::clear(std::int64_t id) { return body_->clear(id); }
 script_change script_timers::pause(std::int64_t id) { return body_->pause(id); }

@@ -91,6 +91,15 @@ JSValueRef set(const native_call& call) {
   return call.value(static_cast<double>(made.id));
 }
 
+// sleep(delay, function(ticked))
+JSValueRef sleep(const native_call& call) {
+  const script_created made = call.of.timers().sleep(call.number(0), call.of.hold(call.at(1)));
+  if (made.outcome != script_creation::created) {
+    throw std::runtime_error(scripting::refusal_of("sleep", made.outcome, call.of.options()));
+  }
+  return call.nothing();
+}
+
 // quoted(text): as a message shows it.
 JSValueRef quote(const native_call& call) { return call.value(scripting::quoted(call.string(0))); }
 // Of a proxy too, which the language itself refuses to tell once it is revoked.
@@ -199,6 +208,7 @@ JSValueRef on_unhandled_rejection(const native_call& call) {
 constexpr JSStaticFunction methods[] = {
     {"arrange", enter<arrange>, kJSPropertyAttributeReadOnly},
     {"set", enter<set>, kJSPropertyAttributeReadOnly},
+    {"sleep", enter<sleep>, kJSPropertyAttributeReadOnly},
     {"quoted", enter<quote>, kJSPropertyAttributeReadOnly},
     {"isArray", enter<is_array>, kJSPropertyAttributeReadOnly},
     {"bind", enter<bind>, kJSPropertyAttributeReadOnly},

@@ -117,7 +117,7 @@
       if (typeof milliseconds !== 'number' || milliseconds !== milliseconds) {
         throw new TypeError('sleep(milliseconds): a number is needed, not ' + shown(milliseconds));
       }
-      return new Promise((resolve) => { native.set('sleep', false, milliseconds, () => resolve()); });
+      return new Promise((resolve) => { native.sleep(milliseconds, (ticked) => resolve(ticked)); });
     },
     // Whether it ticked; false when it ended without.
     wait(of) {

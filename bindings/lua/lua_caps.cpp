@@ -1,10 +1,10 @@
 // lua_caps: bounds on functions of Lua's own library that work on without a step of the script, where no hook could
-// interrupt them: how much `string.rep` makes, how long a text a pattern with many repetitions is tried on, how far the
-// table functions move.
+// interrupt them: how much `string.rep` makes, how long a text a pattern is tried on, how far the table functions move;
+// and on what could go on with what was interrupted.
 #include "lua_state.hpp"
 
-#include <cmath>
-#include <cstring>
+#include <string_view>
+#include <utility>
 
 namespace detent::lua {
 
@@ -12,6 +12,7 @@ namespace {
 
 constexpr lua_Integer most_bytes = 64 << 20;
 constexpr lua_Integer most_moves = 10'000'000;
+constexpr lua_Integer most_sorted = 1'000'000;
 constexpr double most_tries = 1e9;
 
 // Calls the function that this one stands for.
@@ -36,40 +37,134 @@ int capped_rep(lua_State* in) {
   return pass_on(in);
 }
 
-// A pattern with k repetitions may be tried at length^k places.
+// The end of a set, whose bracket is before `at`.
+std::size_t behind_set(std::string_view pattern, std::size_t at) {
+  if (at < pattern.size() && pattern[at] == '^') ++at;
+  for (bool is_first = true; at < pattern.size() && (is_first || pattern[at] != ']'); is_first = false) {
+    at += pattern[at] == '%' ? 2U : 1U;
+  }
+  return at + 1;
+}
+
+// How often the parts of a pattern may be tried on a text: from every place of it, unless the pattern is anchored; each
+// repetition and %b at every length, each `?` twice. Behind the last one nothing can fail.
+double tries_of(std::string_view pattern, double places, bool is_anchored) {
+  double tries = is_anchored ? 1 : places;
+  double latest = 1;
+  for (std::size_t at = is_anchored ? 1 : 0; at < pattern.size();) {
+    const char one = pattern[at++];
+    if (one == '(' || one == ')') continue;
+    tries *= std::exchange(latest, 1);
+    if (one == '%' && at < pattern.size()) {
+      const char kind = pattern[at++];
+      if (kind == 'b') at += 2;
+      if (kind == 'b' || (kind >= '1' && kind <= '9')) tries *= places;  // nothing repeats these
+      if (kind == 'b' || kind == 'f' || (kind >= '1' && kind <= '9')) continue;
+    } else if (one == '[') {
+      at = behind_set(pattern, at);
+    }
+    const char suffix = at < pattern.size() ? pattern[at] : '\0';
+    if (suffix == '*' || suffix == '+' || suffix == '-') latest = places;
+    if (suffix == '?') latest = 2;
+    if (latest > 1) ++at;
+  }
+  return tries;
+}
+
+// A search for plain text is none for a pattern. In `gmatch` nothing anchors.
+template <bool MayAnchor>
 int capped_pattern(lua_State* in) {
   std::size_t text_bytes = 0;
   std::size_t pattern_bytes = 0;
+  std::size_t instead_bytes = 0;
   luaL_checklstring(in, 1, &text_bytes);
-  const char* pattern = luaL_checklstring(in, 2, &pattern_bytes);
-  int repetitions = 0;
-  for (std::size_t i = 0; i < pattern_bytes; ++i) {
-    if (pattern[i] != '\0' && std::strchr("*+-", pattern[i]) != nullptr) ++repetitions;
-  }
-  if (std::pow(static_cast<double>(text_bytes), repetitions) > most_tries) {
-    return luaL_error(in, "a pattern with %d repetitions on a text of %d bytes could take longer than a callback may",
-                      repetitions, static_cast<int>(text_bytes));
+  const char* const pattern = luaL_checklstring(in, 2, &pattern_bytes);
+  if (lua_type(in, 3) == LUA_TSTRING) lua_tolstring(in, 3, &instead_bytes);  // of `gsub`
+  const bool is_anchored = MayAnchor && pattern_bytes != 0 && *pattern == '^';
+  const auto places = static_cast<double>(text_bytes + 1);
+  if (tries_of({pattern, pattern_bytes}, places, is_anchored) > most_tries ||
+      places * static_cast<double>(instead_bytes) > most_tries) {
+    return luaL_error(in, "a pattern like this on a text of %I bytes could take longer than a callback may",
+                      static_cast<lua_Integer>(text_bytes));
   }
   return pass_on(in);
 }
+int capped_find(lua_State* in) { return lua_toboolean(in, 4) != 0 ? pass_on(in) : capped_pattern<true>(in); }
 
+// A length that a function answers may be another one the next time.
+template <lua_Integer Most>
 int capped_table(lua_State* in) {
-  const lua_Integer count = lua_istable(in, 1) ? luaL_len(in, 1) : 0;
-  if (count > most_moves) {
-    return luaL_error(in, "a table of %I elements: %I are the most under a callback limit", count, most_moves);
+  if (lua_type(in, 1) == LUA_TTABLE && luaL_getmetafield(in, 1, "__len") != LUA_TNIL) {
+    return luaL_error(in, "a table whose length is what its __len says has no bound, as a callback limit needs it");
+  }
+  const auto count = static_cast<lua_Integer>(lua_rawlen(in, 1));
+  if (lua_type(in, 1) == LUA_TTABLE && count > Most) {
+    return luaL_error(in, "a table of %I elements: %I are the most under a callback limit", count, Most);
   }
   return pass_on(in);
 }
 
-int capped_move(lua_State* in) {
-  const lua_Integer first = luaL_checkinteger(in, 2);
-  const lua_Integer last = luaL_checkinteger(in, 3);
+void check_range(lua_State* in, const char* verb, lua_Integer first, lua_Integer last) {
   // Unsigned: the distance of two integers may be more than one holds.
   if (last > first && static_cast<lua_Unsigned>(last) - static_cast<lua_Unsigned>(first) > most_moves) {
-    return luaL_error(in, "table.move: from %I to %I are more than %I elements, the most under a callback limit", first,
-                      last, most_moves);
+    luaL_error(in, "%s: from %I to %I are more than %I elements, the most under a callback limit", verb, first, last,
+               most_moves);
   }
+}
+int capped_move(lua_State* in) {
+  check_range(in, "table.move", luaL_checkinteger(in, 2), luaL_checkinteger(in, 3));
   return pass_on(in);
+}
+int capped_concat(lua_State* in) {
+  if (lua_isnoneornil(in, 4)) return capped_table<most_moves>(in);
+  check_range(in, "table.concat", luaL_optinteger(in, 3, 1), luaL_checkinteger(in, 4));
+  return pass_on(in);
+}
+
+// An interruption is no value that a script could go on with: who resumes what was interrupted is interrupted too. What
+// was interrupted is not closed: Lua calls no hook in it any more, so nothing would end its `__close`.
+int capped_resume(lua_State* in) {
+  lua_state::of(in).pass_on_interruption(in);
+  const int results = pass_on(in);
+  lua_state::of(in).pass_on_interruption(in);
+  return results;
+}
+int capped_close(lua_State* in) {
+  lua_State* const what = lua_tothread(in, 1);
+  if (what != nullptr && lua_state::was_interrupted(what)) {
+    return luaL_error(in, "coroutine.close: this coroutine was interrupted, and nothing of it runs any more");
+  }
+  return capped_resume(in);
+}
+// Calls coroutine.resume (the second upvalue) with the coroutine, and raises what that answers as an error.
+int resume_wrapped(lua_State* in) {
+  lua_State* const wrapped = lua_tothread(in, lua_upvalueindex(1));
+  lua_pushvalue(in, lua_upvalueindex(2));
+  lua_pushvalue(in, lua_upvalueindex(1));
+  lua_rotate(in, 1, 2);
+  lua_call(in, lua_gettop(in) - 1, LUA_MULTRET);
+  if (lua_toboolean(in, 1) != 0) return lua_gettop(in) - 1;
+  if (lua_status(wrapped) > LUA_YIELD) {
+    lua_xmove(in, wrapped, 1);
+    lua_resetthread(wrapped);
+    lua_xmove(wrapped, in, 1);
+    lua_state::of(in).pass_on_interruption(in);
+  }
+  if (lua_type(in, -1) == LUA_TSTRING) {
+    luaL_where(in, 1);
+    lua_insert(in, -2);
+    lua_concat(in, 2);
+  }
+  return lua_error(in);
+}
+int capped_wrap(lua_State* in) {
+  luaL_checktype(in, 1, LUA_TFUNCTION);
+  lua_State* const wrapped = lua_newthread(in);
+  lua_pushvalue(in, 1);
+  lua_xmove(in, wrapped, 1);
+  lua_pushvalue(in, lua_upvalueindex(1));
+  lua_pushcclosure(in, resume_wrapped, 2);
+  return 1;
 }
 
 struct cap {
@@ -77,10 +172,18 @@ struct cap {
   const char* name;
   lua_CFunction instead;
 };
-constexpr cap caps[] = {{"string", "rep", capped_rep},       {"string", "find", capped_pattern},
-                        {"string", "match", capped_pattern}, {"string", "gmatch", capped_pattern},
-                        {"string", "gsub", capped_pattern},  {"table", "insert", capped_table},
-                        {"table", "remove", capped_table},   {"table", "move", capped_move}};
+constexpr cap caps[] = {{"string", "rep", capped_rep},
+                        {"string", "find", capped_find},
+                        {"string", "match", capped_pattern<true>},
+                        {"string", "gmatch", capped_pattern<false>},
+                        {"string", "gsub", capped_pattern<true>},
+                        {"table", "insert", capped_table<most_moves>},
+                        {"table", "remove", capped_table<most_moves>},
+                        {"table", "sort", capped_table<most_sorted>},
+                        {"table", "move", capped_move},
+                        {"table", "concat", capped_concat},
+                        {"coroutine", "resume", capped_resume},
+                        {"coroutine", "close", capped_close}};
 
 }  // namespace
 
@@ -92,10 +195,19 @@ void cap_library(lua_State* state) {
     lua_setfield(state, -2, one.name);
     lua_pop(state, 1);
   }
-  // The hook that watches the clock stays.
+  lua_getglobal(state, "coroutine");
+  lua_getfield(state, -1, "resume");
+  lua_pushcclosure(state, capped_wrap, 1);
+  lua_setfield(state, -2, "wrap");
+  lua_pop(state, 1);
+  // The hook that watches the clock stays, and nobody finds the functions that the ones here stand for.
   lua_getglobal(state, "debug");
-  lua_pushnil(state);
-  lua_setfield(state, -2, "sethook");
+  for (lua_pushnil(state); lua_next(state, -2) != 0; lua_pop(state, 1)) {
+    if (std::string_view(lua_tostring(state, -2)) == "traceback") continue;
+    lua_pushvalue(state, -2);
+    lua_pushnil(state);
+    lua_rawset(state, -5);
+  }
   lua_pop(state, 1);
 }
 

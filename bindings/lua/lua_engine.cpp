@@ -82,16 +82,29 @@ void* lua_state::allocate(void* self, void* block, std::size_t old_size, std::si
   return moved;
 }
 
-// Once a call is over its limit, every further step of it fails, so that no `pcall` of the script can go on.
 void lua_state::count(lua_State* in, lua_Debug*) {
   lua_state& self = of(in);
-  if (!self.is_time_limited_ || steady_clock::now() < self.call_until_) return;
-  self.was_interrupted_ = true;
+  if (self.is_time_limited_ && steady_clock::now() >= self.call_until_) {
+    self.was_interrupted_ = true;
+    self.interrupt(in, 0);  // a hook has no level of its own
+  }
+  // It was interrupted in an earlier call, and lives.
+  if (was_interrupted(in)) lua_sethook(in, count, LUA_MASKCOUNT, steps_between_looks);
+}
+
+// Once a call is over its limit, every further step of it fails, so that no `pcall` of the script can go on.
+void lua_state::interrupt(lua_State* in, int level) {
   lua_sethook(in, count, LUA_MASKCOUNT, 1);
-  luaL_where(in, 0);  // a hook has no level of its own
-  lua_pushstring(in, scripting::words_of_call_limit(self.options_).c_str());
+  luaL_where(in, level);
+  lua_pushstring(in, scripting::words_of_call_limit(options_).c_str());
   lua_concat(in, 2);
   lua_error(in);
+}
+
+bool lua_state::was_interrupted(lua_State* coroutine) { return lua_gethookcount(coroutine) == 1; }
+
+void lua_state::pass_on_interruption(lua_State* in) {
+  if (was_interrupted_) interrupt(in, 1);
 }
 
 script_reference lua_state::hold_call(lua_State* from, int function, int first_argument, int last_argument) {
@@ -154,35 +167,58 @@ script_outcome lua_state::call(script_reference what, const script_occasion& occ
   return outcome;
 }
 
-script_outcome lua_state::resume(lua_State* coroutine, int argument_count) {
+// From here on the script runs, under both limits.
+void lua_state::begin_limits() {
   call_until_ = steady_clock::now() + options_.call_limit;
   is_time_limited_ = options_.call_limit > duration(0);
   is_memory_limited_ = true;
   was_interrupted_ = false;
-  int results = 0;
-  const int status = lua_resume(coroutine, state_, argument_count, &results);
+}
+void lua_state::end_limits() {
   is_memory_limited_ = false;
   is_time_limited_ = false;
+}
+
+script_outcome lua_state::resume(lua_State* coroutine, int argument_count) {
+  int results = 0;
+  begin_limits();
+  const int status = lua_resume(coroutine, state_, argument_count, &results);
+  end_limits();
   script_outcome outcome;
   if (status == LUA_YIELD) {
     lua_pop(coroutine, results);
   } else if (status != LUA_OK) {
-    outcome.ended = was_interrupted_ ? script_outcome::kind::interrupted : script_outcome::kind::threw;
-    lua_pushcfunction(state_, word_error);
-    lua_pushvalue(coroutine, -1);
-    lua_xmove(coroutine, state_, 1);
-    lua_pcall(state_, 1, 1, 0);
-    const char* text = lua_tostring(state_, -1);
-    outcome.error = text != nullptr ? text : "an error whose text is an error";
-    lua_pop(state_, 1);
-    if (status == LUA_ERRMEM && options_.memory_limit_bytes != 0) {
-      outcome.error += ": the limit is " + std::to_string(options_.memory_limit_bytes) + " bytes";
-    }
-    luaL_traceback(state_, coroutine, nullptr, 0);
-    outcome.error += std::string("\n") + lua_tostring(state_, -1);
-    lua_pop(state_, 1);
-    lua_resetthread(coroutine);
+    outcome = failure_of(coroutine, status);
   }
+  return outcome;
+}
+
+// Words the error, and ends the coroutine's `__close` variables. Both may run functions of the script, which have the
+// limits of a call of their own.
+script_outcome lua_state::failure_of(lua_State* coroutine, int status) {
+  const bool was_ended = was_interrupted_;
+  script_outcome outcome;
+  outcome.ended = was_ended ? script_outcome::kind::interrupted : script_outcome::kind::threw;
+  lua_pushcfunction(state_, word_error);
+  lua_pushvalue(coroutine, -1);
+  lua_xmove(coroutine, state_, 1);
+  begin_limits();
+  lua_pcall(state_, 1, 1, 0);
+  end_limits();
+  const char* text = lua_tostring(state_, -1);
+  outcome.error = text != nullptr ? text : "an error whose text is an error";
+  lua_pop(state_, 1);
+  if (status == LUA_ERRMEM && options_.memory_limit_bytes != 0) {
+    outcome.error += ": the limit is " + std::to_string(options_.memory_limit_bytes) + " bytes";
+  }
+  luaL_traceback(state_, coroutine, nullptr, 0);
+  outcome.error += std::string("\n") + lua_tostring(state_, -1);
+  lua_pop(state_, 1);
+  // What was interrupted is left as it is: Lua calls no hook in it any more, so nothing would end its `__close`.
+  if (was_ended) return outcome;
+  begin_limits();
+  lua_resetthread(coroutine);
+  end_limits();
   return outcome;
 }
 

@@ -31,13 +31,21 @@ class lua_state final : public scripting::script_engine, public script_host {
   script_reference hold_call(lua_State* from, int function, int first_argument, int last_argument);
   script_reference hold_coroutine(lua_State* from);
 
+  // Fails if the call in progress was interrupted somewhere, as in another coroutine.
+  void pass_on_interruption(lua_State* in);
+  static bool was_interrupted(lua_State* coroutine);
+
   const scripting::engine_options& options() const noexcept { return options_; }
   scripting::script_modes* modes() noexcept { return modes_ ? &*modes_ : nullptr; }
 
  private:
   static void* allocate(void* self, void* block, std::size_t old_size, std::size_t new_size);
   static void count(lua_State* in, lua_Debug* at);
+  void interrupt(lua_State* in, int level);
+  void begin_limits();
+  void end_limits();
   script_outcome resume(lua_State* coroutine, int argument_count);
+  script_outcome failure_of(lua_State* coroutine, int status);
 
   scripting::engine_queue queue_;
   const scripting::engine_options options_;

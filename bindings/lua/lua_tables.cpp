@@ -247,11 +247,11 @@ int sleep_for(lua_State* in) {
     return fail(in, "sleep(milliseconds): a number is needed, not " + shown_at(in, 1));
   }
   if (lua_isyieldable(in) == 0) return fail(in, cannot_wait("sleep"));
-  const script_created made = of.timers().set_timeout(lua_tonumber(in, 1), of.hold_coroutine(in));
+  const script_created made = of.timers().sleep(lua_tonumber(in, 1), of.hold_coroutine(in));
   if (made.outcome != script_creation::created) {
     return fail(in, scripting::refusal_of("sleep", made.outcome, of.options()));
   }
-  return lua_yield(in, 0);
+  return lua_yield(in, 0);  // whether it slept so long
 }
 
 int after_wait(lua_State* in, int, lua_KContext) {

@@ -176,6 +176,18 @@ TEST_F(javascript, TheModuleAsHavelHasIt) {
   EXPECT_EQ(out(), "intervalarmedtrue10/2/truefalsenull1");
 }
 
+TEST_F(javascript, SleepersAreWokenWhenAllIsCleanedUp) {
+  begin(detent::script_rules::web);
+  run("setTimeout(() => { out += cleanupAllTimers() }, 5);\n"
+      "(async () => { const slept = await sleep(1); const woken = await sleep(50); out += slept + '' + woken;\n"
+      "const at = now(); await sleep(3e9); out += now() - at })()");
+  pass_ms(1);
+  pass_ms(4);
+  EXPECT_EQ(out(), "2truefalse");
+  pass_ms(3'000'000'000);
+  EXPECT_EQ(out(), "2truefalse3000000000");
+}
+
 TEST_F(javascript, SleepAndWaitArePromises) {
   begin(detent::script_rules::havel);
   const auto told =

@@ -94,6 +94,18 @@ TEST_F(lua, SleepAndWaitYield) {
   EXPECT_TRUE(engine->timers().active().empty());
 }
 
+TEST_F(lua, SleepersAreWokenWhenAllIsCleanedUp) {
+  begin(detent::script_rules::web);
+  run("timer.setTimeout(function() out = out .. timer.cleanupAllTimers() end, 5)\n"
+      "local slept = timer.sleep(1); local woken = timer.sleep(50); out = out .. tostring(slept) .. tostring(woken)\n"
+      "local at = timer.now(); timer.sleep(3e9); out = out .. timer.now() - at");
+  pass_ms(1);
+  pass_ms(4);
+  EXPECT_EQ(out(), "2truefalse");
+  pass_ms(3'000'000'000);
+  EXPECT_EQ(out(), "2truefalse3000000000.0");
+}
+
 TEST_F(lua, AnErrorHasNameLineAndStackAndTheIntervalGoesOn) {
   begin(detent::script_rules::web);
   run("timer.setInterval(function() out = out .. 'i'\n if out == 'i' then error('told') end end, 10)");
@@ -115,19 +127,100 @@ TEST_F(lua, ARunawayCallbackIsInterruptedAndTheRestGoesOn) {
   EXPECT_NE(errors.find("longer than its limit"), std::string::npos) << errors;
 }
 
+// Whatever an error runs of its script has a limit too: its words, and the variables that are closed behind it.
+TEST_F(lua, WhatRunsBehindAnErrorIsLimitedToo) {
+  detent::scripting::engine_options options;
+  options.call_limit = std::chrono::milliseconds(20);
+  options.memory_limit_bytes = 3'000'000;
+  begin(detent::script_rules::web, std::move(options));
+  run("timer.setTimeout(function() error(setmetatable({}, {__tostring = function() while true do end end})) end, 1)\n"
+      "local function closing(f) return setmetatable({}, {__close = f}) end\n"
+      "timer.setTimeout(function() local x <close> = closing(function() while true do end end); error('a') end, 2)\n"
+      "timer.setTimeout(function() local x <close> = closing(function() out = out .. 'm'; local t = {}\n"
+      "for i = 1, 1e9 do t[i] = {} end; out = out .. 'n' end); error('b') end, 3)\n"
+      "timer.setTimeout(function() local x <close> = closing(function() while true do end end)\n"
+      "while true do end end, 4)\n"
+      "timer.setTimeout(function() local x <close> = closing(function() out = out .. 'closed' end); error('c') end, "
+      "5)");
+  pass_ms(10);
+  EXPECT_EQ(out(), "mclosed");
+  EXPECT_LT(engine->collected_memory_bytes(), 3'000'000U);
+  for (const char* words : {"a\n", "b\n", "c\n", "longer than its limit"}) {
+    EXPECT_NE(errors.find(words), std::string::npos) << words << errors;
+  }
+}
+
+// An interruption is no error to go on from, in a coroutine either: nobody above it takes it for a value.
+TEST_F(lua, CoroutinesAreNoWayAroundTheCallLimit) {
+  detent::scripting::engine_options options;
+  options.call_limit = std::chrono::milliseconds(20);
+  begin(detent::script_rules::web, std::move(options));
+  for (const char* runaway :
+       {"local function spin(depth) if depth == 0 then while true do end end\n"
+        "while true do pcall(coroutine.wrap(spin), depth - 1) end end\nspin(3)",
+        "while true do coroutine.resume(coroutine.create(function() while true do end end)) end",
+        "coroutine.resume(coroutine.create(function() while true do end end)); out = 'went on'",
+        "coroutine.wrap(function() local x <close> = setmetatable({}, {__close = function() while true do end end})\n"
+        "error('x') end)()",
+        "coroutine.wrap(function() local x <close> = setmetatable({}, {__close = function() while true do end end})\n"
+        "while true do end end)()",
+        "co = coroutine.create(function() local x <close> = setmetatable({}, {__close = function() while true do end\n"
+        "end}); while true do end end); coroutine.resume(co)"}) {
+    const auto told = run(runaway);
+    EXPECT_EQ(told.ended, kind::interrupted) << runaway << told.error;
+  }
+  EXPECT_NE(run("coroutine.close(co)").error.find("was interrupted"), std::string::npos);
+  EXPECT_EQ(out(), "");
+  // Otherwise they are as Lua has them.
+  const auto told = run(
+      "local f = coroutine.wrap(function(a, b) local c = coroutine.yield(a + b); return c, nil, 3 end)\n"
+      "assert(f(1, 2) == 3); assert(select('#', f('c')) == 3)\n"
+      "local ok, why = pcall(f); assert(not ok and why:find('dead coroutine'), why)\n"
+      "local closed; local g = coroutine.wrap(function() local x <close> = setmetatable({}, {__close = function(_, e)\n"
+      "closed = e end}); error({'mine'}) end)\n"
+      "ok, why = pcall(g); assert(not ok and why[1] == 'mine' and closed == why)\n"
+      "ok, why = pcall(coroutine.wrap(function() error('text', 0) end)); assert(why:find('text'), why)\n"
+      "ok, why = pcall(coroutine.wrap, 5); assert(not ok)\n"
+      "local co = coroutine.create(function() coroutine.yield(1) end)\n"
+      "assert(select(2, coroutine.resume(co)) == 1 and coroutine.close(co) and coroutine.status(co) == 'dead')\n"
+      "co = coroutine.wrap(function() timer.sleep(5); out = out .. 's' end); co(); out = out .. 'w'");
+  EXPECT_EQ(told.error, "");
+  pass_ms(5);
+  EXPECT_EQ(out(), "ws");
+}
+
 // Functions of Lua's library that would work on without a step of the script are bounded by what they are given.
 TEST_F(lua, LongWorkOfTheLibraryIsRefusedUnderACallLimit) {
   detent::scripting::engine_options options;
   options.call_limit = std::chrono::seconds(20);
   begin(detent::script_rules::web, std::move(options));
-  for (const char* wrong : {"('x'):rep(1 << 40)", "(''):rep(1 << 60)", "('a'):rep(20000):find('.-.-.-b')",
-                            "('a'):rep(20000):gsub('a*a*a*b', '')", "table.move({}, 1, 1 << 60, 2)",
-                            "table.insert(setmetatable({}, {__len = function() return 1 << 60 end}), 1, 1)"}) {
+  for (const char* wrong :
+       {"('x'):rep(1 << 40)", "(''):rep(1 << 60)", "('a'):rep(20000):find('.-.-.-b')",
+        "('a'):rep(20000):gsub('a*a*a*b', '')", "table.move({}, 1, 1 << 60, 2)",
+        "table.insert(setmetatable({}, {__len = function() return 1 << 60 end}), 1, 1)",
+        "table.sort(setmetatable({}, {__len = function() return (1 << 31) - 2 end, __index = rawlen}))",
+        "table.concat(setmetatable({}, {__index = rawlen}), '', 1, 1 << 29)",
+        "table.concat(setmetatable({}, {__len = function() return 1 << 29 end, __index = rawlen}))",
+        "((' '):rep(200000) .. 'x'):match('%s+$')", "('a'):rep(200000):find('.-b')", "('('):rep(200000):find('%b()')",
+        "('a'):rep(40):find(('a?'):rep(40) .. ('a'):rep(40) .. 'b')", "('a'):rep(2000):gmatch('^a*a*b')()",
+        "('a'):rep(100000):gsub('a', ('b'):rep(100000))", "('a'):rep(40000):find('[^]b%]]*b')",
+        "('a'):rep(1e6):find('(a*)%1b')", "debug.getupvalue(string.rep, 1)", "debug.getinfo(1)"}) {
     EXPECT_EQ(run(std::string("return ") + wrong).ended, kind::threw) << wrong;
   }
   EXPECT_NE(run("debug.sethook()").error.find("sethook"), std::string::npos);  // it would end the watch on the clock
-  EXPECT_EQ(run("assert(('  text  '):match('^%s*(.-)%s*$') == 'text'); assert(('x'):rep(3, ',') == 'x,x,x')\n"
-                "local t = {1, 3}; table.insert(t, 2, 2); table.remove(t); assert(#table.move(t, 1, 2, 2) == 3)")
+  // What is quick is not refused: plain searches, characters that repeat nothing, repetitions with nothing behind.
+  for (const char* right :
+       {"('  text  '):match('^%s*(.-)%s*$') == 'text'", "('x'):rep(3, ',') == 'x,x,x'",
+        "not ('x'):rep(1e6):find('2026-11-22-*+', 1, true)", "('x'):rep(70):find('(%d+)%-(%d+)%-(%d+)') == nil",
+        "('x-'):rep(1e5):find('x%-x%-[*+-]') == nil", "('x'):rep(1e6):find('-y') == nil",
+        "select(2, ('word '):rep(1e5):gsub('%w+', '')) == 1e5", "#('x'):rep(1e6):match('^x*y?') == 1e6",
+        "('a,'):rep(1e5):gmatch('[^,]+')() == 'a'", "('x'):rep(5e3):find('x*y') == nil",
+        "table.concat({1, 2, 3}, ',') == '1,2,3'", "table.concat({1, 2, 3}, ',', 2) == '2,3'",
+        "table.concat({1, 2, 3}, ',', 2, 2) == '2'", "type(debug.traceback()) == 'string'"}) {
+    EXPECT_EQ(run(std::string("assert(") + right + ")").error, "") << right;
+  }
+  EXPECT_EQ(run("local t = {1, 3}; table.insert(t, 2, 2); table.remove(t); assert(#table.move(t, 1, 2, 2) == 3)\n"
+                "t = {3, 1, 2}; table.sort(t, function(a, b) return a > b end); assert(table.concat(t) == '321')")
                 .error,
             "");
 }
@@ -283,7 +376,7 @@ TEST_F(lua, LimitsAreTold) {
       {"local t = {}; while true do t = {t, {}, {}, {}} end", "not enough memory: the limit is 3000000 bytes"},
       {"return ('xy'):rep(1 << 40)", "string.rep: 1099511627776 times 2 bytes are more than 64 MiB"},
       {"table.insert(setmetatable({}, {__len = function() return 1 << 60 end}), 1, 1)",
-       "a table of 1152921504606846976 elements: 10000000 are the most"},
+       "a table whose length is what its __len says"},
       {"table.move({}, -1, 1 << 60, 2)", "table.move: from -1 to 1152921504606846976 are more than 10000000 elements"}};
   for (const auto& [wrong, words] : wrongs) {
     const auto told = run(wrong);

@@ -84,6 +84,29 @@ TEST_F(scopes, ClosingInsideACallbackOfItsOwn) {
   EXPECT_EQ(host.held(), 1U);
 }
 
+// A function that waits for a tick is called for that timer: what it makes is in the same scope.
+TEST_F(scopes, WhatAWaiterMakesIsInTheScopeOfItsTimer) {
+  const auto file = timers->open_scope();
+  const auto id = every_in(file, 10, [] {});
+  timers->next_tick(id, host.hold([&] {
+    after(1, write("t"));
+    every_in(timers->open_scope(), 20, write("i"));
+  }));
+  pass_ms(10);
+  pass_ms(1);
+  EXPECT_EQ(written, "t");
+  timers->next_tick(id, host.hold([&] { after(5, write("x")); }));
+  timers->set_timeout(1, host.hold([&] { timers->next_tick(-1, host.hold([&] { after(5, write("y")); })); }), file);
+  pass_ms(1);
+  EXPECT_EQ(timers->close_scope(file).ended, 3U);
+  pass_ms(20);
+  EXPECT_EQ(written, "t");
+  EXPECT_EQ(host.held(), 0U);
+  after(5, write("o"));
+  pass_ms(5);
+  EXPECT_EQ(written, "to");
+}
+
 TEST_F(scopes, LiveTimersAreLimitedAndTheRestGoesOn) {
   for (int i = 0; i < 100; ++i) EXPECT_GT(after(10, write("a")), 0);
   const auto refused = timers->set_timeout(10, host.hold(write("b")));

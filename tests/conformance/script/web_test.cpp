@@ -141,6 +141,37 @@ TEST_F(web, NestingIsNotInheritedBySlowTimers) {
   EXPECT_NEAR(at.back() - at.front(), 110.0, 1e-6);
 }
 
+// The web's delays are for its own verbs: a sleep is neither cut nor made longer.
+TEST_F(web, ASleepIsAsLongAsItSaysAndWokenWhenItIsEnded) {
+  const auto write_why = [this](const detent::script_occasion& at) {
+    written += at.why == detent::script_occasion::reason::tick ? "t" : "e";
+  };
+  timers->sleep(3e9, host.hold(script_test::function(write_why)));
+  timers->sleep(std::numeric_limits<double>::infinity(), host.hold(script_test::function(write_why)));
+  pass_ms(2e9);
+  EXPECT_EQ(written, "");
+  pass_ms(1e9);
+  EXPECT_EQ(written, "t");
+  EXPECT_EQ(timers->active().size(), 1U);
+  EXPECT_EQ(timers->cleanup(), 1U);
+  EXPECT_EQ(written, "t");  // not inside the verb
+  host.loop.run_posted();
+  EXPECT_EQ(written, "te");
+  EXPECT_EQ(host.held(), 0U);
+  int slept = 0;
+  std::function<void()> again = [&] {
+    if (++slept < 100) timers->sleep(1, host.hold(again));
+  };
+  again();
+  for (int i = 0; i < 99; ++i) pass_ms(1);
+  EXPECT_EQ(slept, 100);
+  timers->close();
+  EXPECT_EQ(timers->sleep(1, host.hold(write("x"))).outcome, detent::script_creation::closed);
+  EXPECT_EQ(host.held(), 0U);
+  host.loop.run_posted();
+  EXPECT_EQ(written, "te");
+}
+
 TEST_F(web, AnIntervalTicksUntilCleared) {
   int ticks = 0;
   const auto id = every(10, [&] { ++ticks; });

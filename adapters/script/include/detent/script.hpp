@@ -150,7 +150,7 @@ struct script_options {
 /// The timers of one engine. All verbs on any thread.
 ///
 ///   Verbs                       block   inside a callback          errors
-///   set_…, clear, pause, …      never   legal                      the result
+///   set_…, sleep, clear, …      never   legal                      the result
 ///   next_tick, open_scope,      never   legal                      may throw std::bad_alloc; nothing has changed then
 ///   status, active
 ///   close, close_scope          yes     legal; do not wait         the result; `would_deadlock` as in G08
@@ -170,6 +170,10 @@ class script_timers {
   /// that of the callback it is created in, else to the engine's.
   script_created set_timeout(double delay_ms, script_reference what, std::optional<script_scope> scope = {});
   script_created set_interval(double period_ms, script_reference what, std::optional<script_scope> scope = {});
+
+  /// A timer without a function: calls `what` once, when the time is over, or, with another reason, when it was ended
+  /// before. The delay is |whole milliseconds| under both sets of rules, with no bound above.
+  script_created sleep(double delay_ms, script_reference what);
 
   /// Ends a timer of either kind. `unknown` for one that is over. Does not wait for its call.
   script_change clear(std::int64_t id);
