@@ -447,7 +447,8 @@ TEST(LockOrder, ATryLockWaitsForNobody) {
 }
 
 #if !DETENT_THREAD_SANITIZER
-// L1, L2: the handler that was set is told. The report's parts: who held what, created and locked where, on which thread, with which stack.
+// L1, L2: the handler that was set is told. The report's parts: who held what, created and locked where, on which
+// thread, with which stack.
 TEST(LockOrder, AReportNamesBothPlaces) {
   static std::optional<lock_order_report> told;
   set_lock_order_handler([](const lock_order_report& r) { told = r; });
