@@ -618,17 +618,17 @@ void storm_field::act_inside(storm_item& item, firing& current) {
   dice d(lots_.seed ^ item.key << 20 ^ item.calls.load(std::memory_order_relaxed));
   const std::uint32_t lot = d.below(100);
   if (lot < 10) spin(d.below(4000));
-  else if (lot < 40) linger(d);
-  else if (lot < 60) on_itself(item, current, d);
-  else if (lot < 70) by_slot(d, &item);
-  else if (lot < 78) by_slot_id(d, &item);
-  else if (lot < 80) by_stale_id(d, &item);
-  else if (lot < 84) destroy_younger(item, d);
-  else if (lot < 88) on_group(d, &item);
-  else if (lot < 90) static_cast<void>(current.token().stop_requested());
-  else if (lot >= 93) meet_another_call(item, d);
+  else if (lot < 28) linger(d);
+  else if (lot < 50) on_itself(item, current, d);
+  else if (lot < 60) by_slot(d, &item);
+  else if (lot < 67) by_slot_id(d, &item);
+  else if (lot < 69) by_stale_id(d, &item);
+  else if (lot < 73) destroy_younger(item, d);
+  else if (lot < 77) on_group(d, &item);
+  else if (lot < 79) static_cast<void>(current.token().stop_requested());
+  else if (lot >= 82) meet_another_call(item, d);
 #if DETENT_EXCEPTIONS
-  else if (lot < 93) {
+  else if (lot < 82) {
     count(counts_.threw);
     throw item.key;
   }
