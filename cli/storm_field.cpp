@@ -9,11 +9,6 @@ namespace {
 
 constexpr std::size_t number_of(clock_kind clock) noexcept { return static_cast<std::size_t>(clock); }
 
-clock_kind draw_clock(dice& d) noexcept {
-  const std::uint32_t n = d.below(10);
-  return n < 7 ? clock_kind::steady : n < 9 ? clock_kind::boottime : clock_kind::system;
-}
-
 executor_habits draw_habits(dice& d) noexcept {
   executor_habits h;
   h.threads = d.below(4);
@@ -24,6 +19,11 @@ executor_habits draw_habits(dice& d) noexcept {
 }
 
 }  // namespace
+
+clock_kind draw_clock(dice& d) noexcept {
+  const std::uint32_t n = d.below(10);
+  return n < 7 ? clock_kind::steady : n < 9 ? clock_kind::boottime : clock_kind::system;
+}
 
 std::int64_t clock_now_ns(clock_kind clock) noexcept {
   switch (clock) {

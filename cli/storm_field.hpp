@@ -202,5 +202,6 @@ class storm_field {
 };
 
 std::int64_t clock_now_ns(clock_kind clock) noexcept;
+clock_kind draw_clock(dice& d) noexcept;
 
 }  // namespace detent::cli

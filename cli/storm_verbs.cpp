@@ -463,7 +463,7 @@ void storm_field::destroy_younger(const storm_item& item, dice& d) {
 // --- The driver's sleep ---------------------------------------------------------------------------------------------
 
 // An arming whose wake-up was lost fires only when another wakes the driver. So nothing else is armed here: all timers
-// are closed but one on each clock, and each arming comes about when the driver, the one before being over, goes to
+// are closed but one, and each arming comes about when the driver, the one before being over, goes to
 // sleep.
 void storm_field::probe_sleep(std::uint64_t seed) {
   if (refusing_executor_) return;
@@ -479,7 +479,7 @@ void storm_field::probe_sleep(std::uint64_t seed) {
     std::atomic<std::uint32_t> fired{0};
     basic_timer<type> probed(service, [&fired](firing&) { fired.fetch_add(1, std::memory_order_relaxed); });
     const auto give_up = steady_clock::now() + std::chrono::seconds(20);
-    for (std::uint32_t n = 1; n <= 16 && !is_violated() && service.counters().rescues == 0; ++n) {
+    for (std::uint32_t n = 1; n <= 12 && !is_violated() && service.counters().rescues == 0; ++n) {
       probed.arm_after(duration(n % 2 == 0 ? 0 : d.below(20'000)));
       while (fired.load(std::memory_order_relaxed) != n) {
         if (steady_clock::now() > give_up) {
@@ -488,15 +488,16 @@ void storm_field::probe_sleep(std::uint64_t seed) {
         }
         std::this_thread::yield();
       }
-      spin(d.below(6000));
+      spin(d.below(d.chance(50) ? 4000 : 20'000));
     }
     probed.close_and_wait();
   };
   for (std::size_t i = 0; i < lots_.services; ++i) {
-    probe(*services_[i], steady_clock{});
-    if (lots_.only_steady) continue;
-    probe(*services_[i], boottime_clock{});
-    probe(*services_[i], system_clock{});
+    switch (lots_.only_steady ? clock_kind::steady : draw_clock(d)) {
+      case clock_kind::steady: probe(*services_[i], steady_clock{}); break;
+      case clock_kind::boottime: probe(*services_[i], boottime_clock{}); break;
+      case clock_kind::system: probe(*services_[i], system_clock{}); break;
+    }
   }
 }
 
@@ -618,17 +619,17 @@ void storm_field::act_inside(storm_item& item, firing& current) {
   dice d(lots_.seed ^ item.key << 20 ^ item.calls.load(std::memory_order_relaxed));
   const std::uint32_t lot = d.below(100);
   if (lot < 10) spin(d.below(4000));
-  else if (lot < 40) linger(d);
-  else if (lot < 60) on_itself(item, current, d);
-  else if (lot < 70) by_slot(d, &item);
-  else if (lot < 78) by_slot_id(d, &item);
-  else if (lot < 80) by_stale_id(d, &item);
-  else if (lot < 84) destroy_younger(item, d);
-  else if (lot < 88) on_group(d, &item);
-  else if (lot < 90) static_cast<void>(current.token().stop_requested());
-  else if (lot >= 93) meet_another_call(item, d);
+  else if (lot < 28) linger(d);
+  else if (lot < 50) on_itself(item, current, d);
+  else if (lot < 60) by_slot(d, &item);
+  else if (lot < 67) by_slot_id(d, &item);
+  else if (lot < 69) by_stale_id(d, &item);
+  else if (lot < 73) destroy_younger(item, d);
+  else if (lot < 77) on_group(d, &item);
+  else if (lot < 79) static_cast<void>(current.token().stop_requested());
+  else if (lot >= 82) meet_another_call(item, d);
 #if DETENT_EXCEPTIONS
-  else if (lot < 93) {
+  else if (lot < 82) {
     count(counts_.threw);
     throw item.key;
   }

@@ -248,7 +248,9 @@ bool core::tell_slow_call(std::int64_t at_ns, std::int64_t* until_ns) {
     if (found == nullptr) return false;
     found->told = true;
     slow.running_for = duration(at_ns - found->started_ns);
-    slow.timer = describe(found->key.index);  // Listed, so the call still lasts and the record is this tenant's.
+    // Listed, so the call still lasts and the record is this tenant's. Without memory for its name, the rest is told.
+    lock_guard record(registry_.lock_of(found->key.index));
+    slow.timer = name_locked(found->key.index);
   }
   if (options_.on_slow_call) {
     options_.on_slow_call(slow);

@@ -56,14 +56,29 @@ support::heard run(F program) {
   });
 }
 
+// How many steps begin with `head`; outside the thread sanitizer a stack has to follow each.
+std::size_t steps_in(const std::string& text, const char* head) {
+  std::size_t n = 0;
+  for (std::size_t at = text.find(head); at != std::string::npos; at = text.find(head, at + 1)) {
+    ++n;
+#if !DETENT_THREAD_SANITIZER
+    EXPECT_EQ(text.compare(text.find('\n', at + 1) + 1, 4, "    "), 0) << text;
+#endif
+  }
+  return n;
+}
+
+// Both steps of the cycle with their stacks: the lock taken in a callback, and the wait while it is held.
 void expect_reported(const support::heard& o) {
   EXPECT_EQ(o.end, support::exited(reported)) << o.text;
 #if DETENT_THREAD_SANITIZER
   EXPECT_NE(o.text.find("lock-order-inversion (potential deadlock)"), std::string::npos) << o.text;
+  EXPECT_GE(steps_in(o.text, "acquired here while holding mutex"), 2U) << o.text;
 #else
   EXPECT_NE(o.text.find("lock-order"), std::string::npos) << o.text;
   EXPECT_NE(o.text.find("mutex 'm'"), std::string::npos) << o.text;
   EXPECT_NE(o.text.find("lock_order_test.cpp"), std::string::npos) << o.text;
+  EXPECT_GE(steps_in(o.text, "\n  thread '"), 2U) << o.text;
 #endif
 }
 
@@ -82,6 +97,23 @@ service_options options_for(where executor) {
 
 // --- The 30 programs ------------------------------------------------------------------------------------------------
 
+// How each kind is locked by the callback: a shared mutex for readers, a recursive one twice.
+template <class Mutex>
+void lock_and_unlock(Mutex& m) {
+  m.lock();
+  m.unlock();
+}
+void lock_and_unlock(tracked_mutex<std::shared_mutex>& m) {
+  m.lock_shared();
+  m.unlock_shared();
+}
+void lock_and_unlock(tracked_mutex<std::recursive_mutex>& m) {
+  m.lock();
+  m.lock();
+  m.unlock();
+  m.unlock();
+}
+
 template <class Mutex>
 void program(waiting_verb verb, where executor, twin which) {
   Mutex m{"m"};
@@ -92,8 +124,7 @@ void program(waiting_verb verb, where executor, twin which) {
   named.name = "t";
   std::optional<timer> t;
   t.emplace(group, named, [&] {
-    m.lock();
-    m.unlock();
+    lock_and_unlock(m);
     ran.open();
   });
   t->arm_after(0s);

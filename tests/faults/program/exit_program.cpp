@@ -61,7 +61,8 @@ void end_process() {
 // A call that lasts until it is asked to stop, or long enough for the process to have ended.
 void last(stop_token stop) {
   state().running.fetch_add(1);
-  for (int i = 0; i < 300 && !stop.stop_requested(); ++i) std::this_thread::sleep_for(1ms);
+  const auto until = std::chrono::steady_clock::now() + 30ms;
+  while (!stop.stop_requested() && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(1ms);
 }
 
 void fill(timer_service& service, std::vector<timer>& timers, const std::string& what) {
