@@ -365,6 +365,13 @@ class plan_core {
     }
     for (const std::size_t at : turn) {
       part& p = parts_[at];
+      if (p.running && p.service != nullptr) {
+        // Its own report is late, and this one does not wait.
+        locked.unlock();
+        shutdown_report told = p.service->shutdown(shutdown_policy::cancel_pending, duration(0));
+        locked.lock();
+        if (p.running) p.report.service = std::move(told);
+      }
       if (p.running) {
         p.report.took = steady_clock::now() - begin;
         if (const auto alive = p.of.lock()) p.report.worker = alive->report();
