@@ -71,6 +71,11 @@ std::string first_line_of(const std::filesystem::path& path) {
   return line;
 }
 
+// A thread gets its name when it runs: its number tells whether it is the same.
+bool has_lower_number(const std::string& thread, const std::string& other) {
+  return thread.substr(0, thread.find(' ')) < other.substr(0, other.find(' '));
+}
+
 std::vector<std::string> threads_now() {
   std::vector<std::string> all;
   std::error_code ignored;
@@ -79,7 +84,7 @@ std::vector<std::string> threads_now() {
     if (is_exiting(first_line_of(entry.path() / "stat"))) continue;
     all.push_back(entry.path().filename().string() + " " + name);
   }
-  std::sort(all.begin(), all.end());
+  std::sort(all.begin(), all.end(), &has_lower_number);
   return all;
 }
 
@@ -101,6 +106,14 @@ std::vector<std::string> files_now() {
 std::vector<std::string> without(const std::vector<std::string>& all, const std::vector<std::string>& before) {
   std::vector<std::string> left;
   std::set_difference(all.begin(), all.end(), before.begin(), before.end(), std::back_inserter(left));
+  return left;
+}
+
+std::vector<std::string> threads_without(const std::vector<std::string>& before) {
+  const std::vector<std::string> all = threads_now();
+  std::vector<std::string> left;
+  std::set_difference(all.begin(), all.end(), before.begin(), before.end(), std::back_inserter(left),
+                      &has_lower_number);
   return left;
 }
 
@@ -258,7 +271,7 @@ class plan_core {
   }
 
   void list_left(plan_report& to) const {
-    to.threads_left = without(threads_now(), threads_before_);
+    to.threads_left = threads_without(threads_before_);
     to.files_left = without(files_now(), files_before_);
   }
 
@@ -365,6 +378,13 @@ class plan_core {
     }
     for (const std::size_t at : turn) {
       part& p = parts_[at];
+      if (p.running && p.service != nullptr) {
+        // Its own report is late, and this one does not wait.
+        locked.unlock();
+        shutdown_report told = p.service->shutdown(shutdown_policy::cancel_pending, duration(0));
+        locked.lock();
+        if (p.running) p.report.service = std::move(told);
+      }
       if (p.running) {
         p.report.took = steady_clock::now() - begin;
         if (const auto alive = p.of.lock()) p.report.worker = alive->report();
