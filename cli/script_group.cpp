@@ -91,16 +91,18 @@ scripting::engine_options script_group::engine_options(const std::string& name) 
   made.shared_modes = &modes_;
   made.arguments = arguments_;
   made.on_error = [this, name](const std::string& error) { tell_error(name + ": " + error); };
-  made.on_print = [this](const std::string& line) { print(line); };
+  made.on_print = [this](const std::string& line) { print(stdout, line); };
+  made.on_print_error = [this](const std::string& line) { print(stderr, line); };
   return made;
 }
 
 void script_group::tell_error(const std::string& error) {
   had_error_.store(true, std::memory_order_relaxed);
-  std::fprintf(stderr, "%s\n", error.c_str());
+  const std::string whole = error + '\n';  // it may have zeros
+  std::fwrite(whole.data(), 1, whole.size(), stderr);
 }
 
-void script_group::print(const std::string& line) const {
+void script_group::print(std::FILE* where, const std::string& line) const {
   std::string whole = line + '\n';  // written at once: other scripts print too
   if (options_.has_timestamps) {
     const double ms = std::chrono::duration<double, std::milli>(service_.now() - begin_).count();
@@ -108,7 +110,7 @@ void script_group::print(const std::string& line) const {
     std::snprintf(stamp, sizeof stamp, "%12.3f ms  ", ms);
     whole.insert(0, stamp);
   }
-  std::fwrite(whole.data(), 1, whole.size(), stdout);
+  std::fwrite(whole.data(), 1, whole.size(), where);
 }
 
 void script_group::list(const script& one) const {
@@ -160,26 +162,41 @@ void script_group::stop_all() {
     const std::lock_guard guard(lock_);
     is_stopping_ = true;
   }
-  begun_changed_.notify_all();
+  changed_.notify_all();
   for (const auto& one : scripts_) one->loop.stop();
 }
 
-/// In virtual time scripts begin one after the other, so that each run is like the one before. False: there is none.
+/// No script begins before all engines are there: the limit on the address space is for what scripts add to them. In
+/// virtual time one begins after the other, so that each run is like the one before. False: there is none.
 bool script_group::await_turn(const script& one) {
   std::unique_lock guard(lock_);
-  if (options_.has_virtual_time) begun_changed_.wait(guard, [&] { return is_stopping_ || begun_ == one.index; });
+  changed_.wait(guard, [&] {
+    return is_stopping_ || (made_ == scripts_.size() && (!options_.has_virtual_time || begun_ == one.index));
+  });
   return !is_stopping_;
 }
 
-// Makes the engine and runs the script itself.
-void script_group::begin(script& one) {
+void script_group::make(script& one) {
   try {
     auto made = make_engine(one.source.name, one.loop, engine_options(one.source.name));
     const std::lock_guard guard(lock_);
     one.engine = std::move(made);
   } catch (const std::exception& reason) {
-    return tell_error(one.source.name + ": no engine: " + reason.what());
+    tell_error(one.source.name + ": no engine: " + reason.what());
   }
+  {
+    const std::lock_guard guard(lock_);
+    if (++made_ == scripts_.size() && options_.memory_limit_mb > 0) {
+      constexpr double spare_mb = 256;
+      limit_address_space((4 * options_.memory_limit_mb * static_cast<double>(scripts_.size()) + spare_mb) * 1e6);
+    }
+  }
+  changed_.notify_all();
+}
+
+// Runs the script itself.
+void script_group::begin(script& one) {
+  if (one.engine == nullptr) return;
   const std::string& name = one.source.name;
   const auto outcome = one.engine->run(one.source.text, name);
   if (outcome.ended == script_outcome::kind::returned) return;
@@ -188,15 +205,13 @@ void script_group::begin(script& one) {
 
 void script_group::live(script& one) {
   one.loop.adopt();
+  make(one);
   if (await_turn(one)) begin(one);
   {
     const std::lock_guard guard(lock_);
-    if (++begun_ == scripts_.size() && options_.memory_limit_mb > 0) {
-      constexpr double spare_mb = 256;
-      limit_address_space((4 * options_.memory_limit_mb * static_cast<double>(scripts_.size()) + spare_mb) * 1e6);
-    }
+    ++begun_;
   }
-  begun_changed_.notify_all();
+  changed_.notify_all();
   one.loop.run([this] { return goes_on(); });
   {
     const std::lock_guard guard(lock_);
@@ -244,11 +259,27 @@ void script_group::wait_for_signals() {
   }
 }
 
+/// The program may be over for what somebody still counts on: timers that are paused, and functions that wait.
+void script_group::tell_what_is_left(const script& one) const {
+  std::size_t still = 0;
+  std::size_t waiters = 0;
+  for (const std::int64_t id : one.engine->timers().active()) {
+    const auto told = one.engine->timers().status(id);
+    if (!told) continue;
+    if (told->state == script_timer_state::paused || told->state == script_timer_state::suspended) ++still;
+    waiters += told->waiters;
+  }
+  if (still + waiters == 0) return;
+  std::fprintf(stderr, "%s: over, with %s paused or suspended, and %s\n", one.source.name.c_str(),
+               count_text(still, "timer").c_str(), count_text(waiters, "waiter").c_str());
+}
+
 // On the main thread, when all others have ended: the engine's thread is this one now.
 void script_group::end(script& one) {
   if (one.engine == nullptr) return;
   one.loop.adopt();
   if (options_.lists) list(one);
+  if (!was_stopped_) tell_what_is_left(one);
   const std::size_t ended = one.engine->timers().close().ended;
   if (was_stopped_) {
     std::fprintf(stderr, "%s: stopped, %s withdrawn\n", one.source.name.c_str(), count_text(ended, "timer").c_str());

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <bindings/engine/script_engine.hpp>
 #include <condition_variable>
+#include <cstdio>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -43,7 +44,9 @@ class script_group {
   service_options clock_options();
   scripting::engine_options engine_options(const std::string& name);
   void live(script& one);
+  void make(script& one);
   void begin(script& one);
+  void tell_what_is_left(const script& one) const;
   bool await_turn(const script& one);
   bool goes_on();
   bool are_resting_locked(std::vector<std::uint64_t>& begun) const;
@@ -54,7 +57,7 @@ class script_group {
   void tell_who_is_at_work();
   void end(script& one);
   void tell_error(const std::string& error);
-  void print(const std::string& line) const;
+  void print(std::FILE* where, const std::string& line) const;
 
   const run_options options_;
   const std::vector<std::string> arguments_;
@@ -64,10 +67,11 @@ class script_group {
   const steady_clock::time_point begin_ = service_.now();
   signals_heard signals_;
   std::vector<std::unique_ptr<script>> scripts_;
-  std::mutex lock_;         // of which engines there are
-  std::size_t living_ = 0;  // guarded by lock_: scripts whose thread is at work
-  std::size_t begun_ = 0;   // guarded by lock_: scripts that have been run to their end, or first sleep
-  std::condition_variable begun_changed_;
+  std::mutex lock_;                     // of which engines there are
+  std::size_t living_ = 0;              // guarded by lock_: scripts whose thread is at work
+  std::size_t made_ = 0;                // guarded by lock_: scripts whose engine was made, or could not be
+  std::size_t begun_ = 0;               // guarded by lock_: scripts that have been run to their end, or first sleep
+  std::condition_variable changed_;     // of what `await_turn` looks at
   bool is_stopping_ = false;            // guarded by lock_
   bool was_stopped_ = false;            // the main thread's
   std::atomic<bool> had_error_{false};  // set by scripts' threads; the main thread reads it when they are joined

@@ -4,19 +4,24 @@
 #include <detent/detail/series_place.hpp>
 #include <detent/modes.hpp>
 
+#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 DETENT_BEGIN_NAMESPACE
 
 struct modes::body {
-  using listener = detail::hook<void(const std::string&, const std::string&)>;
+  struct listener {
+    detail::hook<void(const std::string&, const std::string&)> told;  // set once
+    bool is_removed = false;                                          // guarded by `lock`
+  };
 
   struct mode {
     explicit mode(mode_options made) : options(std::move(made)) {}
@@ -47,6 +52,7 @@ struct modes::body {
   // `of` is the mode, or the group, whose hook it is.
   template <class Hook, class... Args>
   void run(const std::string& of, const Hook& hook, const Args&... arguments) noexcept;
+  void run_listener(listener& one, const step& change) noexcept;
   void tell(const std::string& of, const char* what) noexcept;
 
   timer_service& service;
@@ -61,9 +67,12 @@ struct modes::body {
   std::int64_t since_ns = 0;
   std::uint64_t transitions = 0;
   std::uint64_t next_listener = 1;
-  std::deque<step> steps;   // whose hooks have not begun
-  bool is_running = false;  // a thread is at the hooks
-  bool has_hooks = false;   // the initial mode was given them
+  std::deque<step> steps;             // whose hooks have not begun
+  bool is_running = false;            // a thread is at the hooks
+  bool has_hooks = false;             // the initial mode was given them
+  const listener* calling = nullptr;  // the listener on the stack of `caller`
+  std::thread::id caller;
+  std::condition_variable has_returned;  // `calling` has
 };
 
 DETENT_END_NAMESPACE

@@ -122,7 +122,22 @@ void modes::body::run_step(const step& change) noexcept {
   run(to.name, to.on_enter_from, from.name);
   for (const auto& group : change.left) run(group->name, group->on_exit);
   for (const auto& group : change.entered) run(group->name, group->on_enter);
-  for (const auto& told : change.listeners) run(to.name, *told, to.name, from.name);
+  for (const auto& one : change.listeners) run_listener(*one, change);
+}
+
+// One that was removed since the change is not called, and whoever removes it now waits for its call.
+void modes::body::run_listener(listener& one, const step& change) noexcept {
+  {
+    const std::lock_guard guard(lock);
+    if (one.is_removed) return;
+    calling = &one;
+    caller = std::this_thread::get_id();
+  }
+  const std::string& now = change.to->options.name;
+  run(now, one.told, now, change.from->options.name);
+  const std::lock_guard guard(lock);
+  calling = nullptr;
+  has_returned.notify_all();
 }
 
 // --- The face.
@@ -209,7 +224,8 @@ std::uint64_t modes::transitions() const {
 }
 
 std::uint64_t modes::add_listener(detail::hook<void(const std::string&, const std::string&)> told) {
-  auto kept = std::make_shared<body::listener>(std::move(told));
+  auto kept = std::make_shared<body::listener>();
+  kept->told = std::move(told);
   const std::lock_guard guard(body_->lock);
   body_->listeners.emplace_back(body_->next_listener, std::move(kept));
   return body_->next_listener++;
@@ -217,12 +233,15 @@ std::uint64_t modes::add_listener(detail::hook<void(const std::string&, const st
 
 void modes::remove_listener(std::uint64_t number) {
   std::shared_ptr<body::listener> gone;  // destroyed without the lock
-  const std::lock_guard guard(body_->lock);
+  std::unique_lock guard(body_->lock);
   const auto found = std::find_if(body_->listeners.begin(), body_->listeners.end(),
                                   [&](const auto& one) { return one.first == number; });
   if (found == body_->listeners.end()) return;
   gone = std::move(found->second);
   body_->listeners.erase(found);
+  gone->is_removed = true;
+  if (body_->caller == std::this_thread::get_id()) return;
+  body_->has_returned.wait(guard, [&] { return body_->calling != gone.get(); });
 }
 
 void modes::bind(mode_bound& what, std::vector<std::string> in_modes) {

@@ -124,6 +124,7 @@ class script_timers::body : public std::enable_shared_from_this<body> {
     std::shared_ptr<entry> next_ended;     // owned by the list it is in
     std::uint64_t fires = 0;
     std::uint64_t missed = 0;
+    std::uint64_t told_missed = 0;  // of them: those that a call has stood for
     std::int64_t lateness_ns = 0;
     std::string last_error;
   };

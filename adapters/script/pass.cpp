@@ -41,7 +41,7 @@ void script_timers::body::pass() noexcept {
         return;
       }
       what = std::exchange(due->what, {});
-      occasion = {script_occasion::reason::tick, due->id, due->missed};
+      occasion = {script_occasion::reason::tick, due->id, due->missed - std::exchange(due->told_missed, due->missed)};
       is_away = due->away;
     }
     script_outcome outcome;

@@ -410,6 +410,7 @@ std::optional<script_timer_status> script_timers::body::status(std::int64_t id) 
   told.fires = found->fires;
   told.missed = found->missed;
   told.lateness_ms = static_cast<double>(found->lateness_ns) / ns_per_ms;
+  told.waiters = found->waiters.size();
   told.last_error = found->last_error;
   return told;
 }

@@ -7,6 +7,16 @@
 
 namespace detent::scripting {
 
+namespace {
+
+// At once, since other scripts write too; a text may have zeros.
+void write_line(std::FILE* where, const std::string& line) {
+  const std::string whole = line + '\n';
+  std::fwrite(whole.data(), 1, whole.size(), where);
+}
+
+}  // namespace
+
 std::string refusal_of(const std::string& verb, script_creation why, const engine_options& options) {
   if (why == script_creation::too_many) {
     return verb + ": too many live timers: the limit is " + std::to_string(options.timers.live_limit);
@@ -23,12 +33,17 @@ std::string words_of_call_limit(const engine_options& options) {
 void tell_error(const engine_options& options, std::int64_t id, const std::string& error) {
   const std::string text = id == 0 ? error : "in timer " + std::to_string(id) + ": " + error;
   if (options.on_error) return options.on_error(text);
-  std::fprintf(stderr, "%s\n", text.c_str());
+  write_line(stderr, text);
 }
 
 void tell_line(const engine_options& options, const std::string& line) {
   if (options.on_print) return options.on_print(line);
-  std::fprintf(stdout, "%s\n", line.c_str());
+  write_line(stdout, line);
+}
+
+void tell_error_line(const engine_options& options, const std::string& line) {
+  if (options.on_print_error) return options.on_print_error(line);
+  write_line(stderr, line);
 }
 
 }  // namespace detent::scripting

@@ -19,8 +19,9 @@ struct engine_options {
   std::size_t memory_limit_bytes = 0;  // above 0: of the engine's heap
   modes* shared_modes = nullptr;       // without them scripts have no `mode`; they outlive the engine
   std::vector<std::string> arguments{};
-  detail::hook<void(const std::string& error)> on_error{};  // default: to standard error; on the engine's thread
-  detail::hook<void(const std::string& line)> on_print{};   // default: to standard output; on the engine's thread
+  detail::hook<void(const std::string& error)> on_error{};       // default: to standard error; on the engine's thread
+  detail::hook<void(const std::string& line)> on_print{};        // default: to standard output; on the engine's thread
+  detail::hook<void(const std::string& line)> on_print_error{};  // of console.error; default: to standard error
 };
 
 /// One engine, its heap and its timers.
@@ -73,5 +74,6 @@ std::string words_of_call_limit(const engine_options& options);
 /// What an engine says of an error, and of a line printed, where its options leave that open.
 void tell_error(const engine_options& options, std::int64_t id, const std::string& error);
 void tell_line(const engine_options& options, const std::string& line);
+void tell_error_line(const engine_options& options, const std::string& line);
 
 }  // namespace detent::scripting

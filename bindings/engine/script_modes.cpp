@@ -1,6 +1,9 @@
 // script_modes: a change of mode, made by any thread, reaches the hooks of a script as work for the engine's thread.
 #include "script_modes.hpp"
 
+#include "shown_value.hpp"
+
+#include <algorithm>
 #include <utility>
 
 namespace detent::scripting {
@@ -76,25 +79,30 @@ void script_modes::changed(const std::string& now, const std::string& before) {
     for (std::size_t i = 0; i < hooks_.size(); ++i) {
       if (hooks_[i].kind != kind || hooks_[i].name != (kind == mode_hook_kind::enter ? now : before)) continue;
       const script_outcome outcome = host_.call(hooks_[i].what, {});
-      if (outcome.ended != script_outcome::kind::returned) host_.report(0, outcome.error);
+      if (outcome.ended == script_outcome::kind::returned) continue;
+      const char* verb = kind == mode_hook_kind::enter ? "in mode.onEnter(" : "in mode.onExit(";
+      host_.report(0, verb + quoted(hooks_[i].name) + "): " + outcome.error);
     }
   }
 }
 
 void script_modes::bind(std::int64_t id, mode_binding how) {
+  // One that begins anew on return has to be there still.
+  if (how.left == script_leave::cancel && how.entered == script_return::restart) how.left = script_leave::suspend;
   forget_those_over();
   bound_.push_back(std::make_unique<bound_timer>(timers_, id, how));
   shared_.bind(*bound_.back(), std::move(how.modes));
 }
 
-// Now and then, so that their number stays in proportion to the live ones.
+// Whenever their number has doubled, so that it stays in proportion to the live ones.
 void script_modes::forget_those_over() {
-  if (bound_.size() <= 64 || bound_.size() <= 2 * timers_.active().size()) return;
+  if (bound_.size() < sweep_at_) return;
   std::erase_if(bound_, [this](const auto& one) {
     if (timers_.status(one->id)) return false;
     shared_.unbind(*one);
     return true;
   });
+  sweep_at_ = std::max<std::size_t>(64, 2 * bound_.size());
 }
 
 }  // namespace detent::scripting

@@ -16,7 +16,8 @@ namespace detent::scripting {
 
 enum class mode_hook_kind : std::uint8_t { exit, enter };
 
-/// What the options of a timer say of modes: {modes: [...], onLeave: "...", onReturn: "..."}.
+/// What the options of a timer say of modes: {modes: [...], onLeave: "...", onReturn: "..."}. One that is cancelled and
+/// restarted is away in between as a suspended one.
 struct mode_binding {
   std::vector<std::string> modes;
   script_leave left = script_leave::suspend;
@@ -76,6 +77,7 @@ class script_modes {
   std::uint64_t listener_ = 0;
   std::vector<hook> hooks_;
   std::deque<std::unique_ptr<bound_timer>> bound_;
+  std::size_t sweep_at_ = 64;
 };
 
 }  // namespace detent::scripting

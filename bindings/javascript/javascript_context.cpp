@@ -4,6 +4,7 @@
 // Microtasks are run by JavaScriptCore whenever its outermost call returns, so behind each callback.
 #include "javascript_context.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <dlfcn.h>
 #include <mutex>
@@ -21,6 +22,8 @@ using set_time_limit = void (*)(JSContextGroupRef, double seconds, should_end, v
 using get_memory_statistics = JSObjectRef (*)(JSContextRef);
 using collect_now = void (*)(JSContextRef);
 using configure_signal = bool (*)(int);
+using set_option = int (*)(const char* name, int value);
+using make_backtrace = JSStringRef (*)(JSContextRef, unsigned most_frames);
 
 template <class Function>
 Function undeclared(const char* name) {
@@ -68,9 +71,33 @@ void append(std::string& text, char32_t value) {
   }
 }
 
-void choose_collector_signal() {
+// FILE:LINE: words, and the stack, as errors of the script have them, of lines `#0 function() at FILE:LINE`. Those of
+// the prelude and of JavaScriptCore's own functions are left out.
+std::string with_place(const std::string& words, std::string_view backtrace) {
+  std::string place;
+  std::string stack;
+  while (!backtrace.empty()) {
+    const std::string_view line = backtrace.substr(0, backtrace.find('\n'));
+    backtrace.remove_prefix(std::min(backtrace.size(), line.size() + 1));
+    const auto name = line.find(' ');
+    const auto behind_name = line.rfind(" at ");
+    if (name == std::string_view::npos || behind_name == std::string_view::npos || behind_name <= name) continue;
+    const std::string where(line.substr(behind_name + 4));
+    if (where.empty() || where.starts_with(':') || where.starts_with('[')) continue;
+    if (place.empty()) place = where + ": ";
+    std::string_view function = line.substr(name + 1, behind_name - name - 1);
+    if (function.ends_with("()")) function.remove_suffix(2);
+    stack.append("\n  ").append(function).append("@").append(where);
+  }
+  return place + words + (stack.empty() ? "" : "\nstack:" + stack);
+}
+
+// Before anything else of JavaScriptCore. Compiled code asks for interruptions itself: sent as signals, as they are
+// otherwise, some never arrive, and a call goes on for ever.
+void prepare_process() {
   static std::once_flag once;
   std::call_once(once, [] {
+    if (const auto set = undeclared<set_option>("jsc_options_set_boolean")) set("usePollingTraps", 1);
     if (const auto configure = undeclared<configure_signal>("JSConfigureSignalForGC")) configure(SIGXCPU);
   });
 }
@@ -121,13 +148,13 @@ std::string text::utf8() const {
 
 javascript_context::javascript_context(script_loop& loop, scripting::engine_options made)
     : queue_(loop), options_(std::move(made)) {
-  choose_collector_signal();
+  prepare_process();
   timers_ = std::make_unique<script_timers>(*this, options_.timers);
   group_ = JSContextGroupCreate();
   if (options_.call_limit > duration(0)) {
     const auto limit = undeclared<set_time_limit>("JSContextGroupSetExecutionTimeLimit");
-    const auto interrupt = [](JSContextRef, void* self) {
-      return static_cast<javascript_context*>(self)->was_interrupted_ = true;
+    const auto interrupt = [](JSContextRef at, void* self) {
+      return static_cast<javascript_context*>(self)->interrupt(at);
     };
     limit(group_, std::chrono::duration<double>(options_.call_limit).count(), interrupt, this);
   }
@@ -186,6 +213,7 @@ script_outcome javascript_context::call(script_reference what, const script_occa
   const JSValueRef ticked = JSValueMakeBoolean(context_, occasion.why == script_occasion::reason::tick);
   JSValueRef error = nullptr;
   was_interrupted_ = false;
+  interrupted_at_.clear();
   JSObjectCallAsFunction(context_, JSValueToObject(context_, function, nullptr), nullptr, 1, &ticked, &error);
   return outcome_of(error);
 }
@@ -193,14 +221,30 @@ script_outcome javascript_context::call(script_reference what, const script_occa
 script_outcome javascript_context::run(const std::string& source, const std::string& name) {
   JSValueRef error = nullptr;
   was_interrupted_ = false;
+  interrupted_at_.clear();
   JSEvaluateScript(context_, text(source).get(), nullptr, text(name).get(), 1, &error);
   return outcome_of(error);
+}
+
+// Called by JavaScriptCore on the engine's thread, where the script may be stopped.
+bool javascript_context::interrupt(JSContextRef at) noexcept {
+  was_interrupted_ = true;
+  try {
+    constexpr unsigned most_frames = 20;
+    const auto make = undeclared<make_backtrace>("JSContextCreateBacktrace");
+    const text made(make == nullptr ? nullptr : make(at, most_frames));
+    interrupted_at_ = made.get() == nullptr ? "" : made.utf8();
+  } catch (const std::bad_alloc&) {
+    interrupted_at_.clear();
+  }
+  return true;
 }
 
 script_outcome javascript_context::outcome_of(JSValueRef exception) {
   script_outcome outcome;
   if (was_interrupted_) {
-    outcome = {script_outcome::kind::interrupted, scripting::words_of_call_limit(options_)};
+    outcome = {script_outcome::kind::interrupted,
+               with_place(scripting::words_of_call_limit(options_), interrupted_at_)};
   } else if (exception != nullptr) {
     outcome = {script_outcome::kind::threw, description_of(exception)};
   }

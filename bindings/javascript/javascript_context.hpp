@@ -50,6 +50,7 @@ class javascript_context final : public scripting::script_engine, public script_
 
  private:
   JSObjectRef run_prelude();
+  bool interrupt(JSContextRef at) noexcept;
   script_outcome outcome_of(JSValueRef exception);
   std::string description_of(JSValueRef error);
   void check_memory(script_outcome& outcome);
@@ -58,6 +59,7 @@ class javascript_context final : public scripting::script_engine, public script_
   scripting::engine_queue queue_;
   const scripting::engine_options options_;
   bool was_interrupted_ = false;
+  std::string interrupted_at_;  // the stack, as JavaScriptCore words it
   JSContextGroupRef group_ = nullptr;
   JSGlobalContextRef context_ = nullptr;
   JSObjectRef describe_ = nullptr;  // of the prelude: words an error

@@ -189,7 +189,7 @@ JSValueRef print(const native_call& call) {
   return call.nothing();
 }
 JSValueRef print_error(const native_call& call) {
-  std::fprintf(stderr, "%s\n", call.string(0).c_str());
+  scripting::tell_error_line(call.of.options(), call.string(0));
   return call.nothing();
 }
 JSValueRef tell_error(const native_call& call) {

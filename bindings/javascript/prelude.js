@@ -6,6 +6,7 @@
   const { apply } = Reflect;
   const { Promise, Error, TypeError, String, Number, JSON, Object } = global;
   const { isInteger } = Number;
+  const { defineProperty } = Object;
   const { stringify } = JSON;
   const then = Promise.prototype.then;
   const { split, includes } = String.prototype;
@@ -37,8 +38,8 @@
   }
   // For verbs that refuse what could not be a timer.
   function timerOf(verb, value) {
-    const isOne = typeof value === 'number' || typeof value === 'string' || value instanceof Timer;
-    const id = isOne ? idOf(value) : NaN;
+    const isOne = typeof value === 'number' || typeof value === 'string';
+    const id = isOne ? +value : Timer.idOf(value);
     if (!isInteger(id)) throw new TypeError(verb + '(timer): an id or a timer is needed, not ' + shown(value));
     return id;
   }
@@ -55,9 +56,14 @@
   function bindingOf(verb, options) {
     if (!hasModes || typeof options !== 'object' || options === null) return null;
     const { modes, onLeave, onReturn } = options;
-    if (modes === undefined) return null;
+    if (modes === undefined) {
+      const word = onLeave !== undefined ? 'onLeave' : 'onReturn';
+      if (onLeave === undefined && onReturn === undefined) return null;
+      throw new TypeError(verb + ': ' + word + ' needs modes beside it');
+    }
     const needed = "; a list of names is needed, as in ['work']";
     if (!native.isArray(modes)) throw new TypeError(verb + ': modes is ' + shown(modes) + needed);
+    if (modes.length === 0) throw new TypeError(verb + ': modes is an empty list' + needed);
     const names = [];
     for (let i = 0; i < modes.length; ++i) {
       const name = modes[i];
@@ -87,18 +93,37 @@
   }
 
   class Timer {
-    constructor(id) { Object.defineProperty(this, 'id', { value: id, enumerable: true }); }
-    pause() { return native.pause(this.id); }
-    resume() { return native.resume(this.id); }
-    stop() { return native.clear(this.id); }
-    cancel() { return native.clear(this.id); }
-    refresh() { native.refresh(this.id); return this; }
-    ref() { native.keep(this.id, true); return this; }
-    unref() { native.keep(this.id, false); return this; }
-    hasRef() { return native.isKept(this.id); }
-    status() { return native.status(this.id); }
-    wait() { return timer.wait(this.id); }
-    [Symbol.toPrimitive]() { return this.id; }
+    #id;
+    constructor(id) {
+      this.#id = id;
+      defineProperty(this, 'id', { __proto__: null, value: id, enumerable: true });
+    }
+    // Undefined for what is no timer, as a proxy of one: nothing of the script runs for that.
+    static idOf(value) { return typeof value === 'object' && value !== null && #id in value ? value.#id : undefined; }
+    pause() { return native.pause(ownId('pause', this)); }
+    resume() { return native.resume(ownId('resume', this)); }
+    stop() { return native.clear(ownId('stop', this)); }
+    cancel() { return native.clear(ownId('cancel', this)); }
+    refresh() { native.refresh(ownId('refresh', this)); return this; }
+    ref() { native.keep(ownId('ref', this), true); return this; }
+    unref() { native.keep(ownId('unref', this), false); return this; }
+    hasRef() { return native.isKept(ownId('hasRef', this)); }
+    status() { return native.status(ownId('status', this)); }
+    wait() { return waitFor(ownId('wait', this)); }
+    [Symbol.toPrimitive]() { return ownId('valueOf', this); }
+  }
+  function ownId(verb, value) {
+    const id = Timer.idOf(value);
+    if (id === undefined) {
+      throw new TypeError(verb + ': a timer is needed before the name, as in () => t.' + verb + '(); here is ' +
+                          shown(value));
+    }
+    return id;
+  }
+
+  // Whether it ticked; false when it ended without.
+  function waitFor(id) {
+    return new Promise((resolve) => { native.nextTick(id, (ticked) => resolve(ticked)); });
   }
 
   const timer = {
@@ -119,14 +144,10 @@
       }
       return new Promise((resolve) => { native.sleep(milliseconds, (ticked) => resolve(ticked)); });
     },
-    // Whether it ticked; false when it ended without.
-    wait(of) {
-      const id = timerOf('wait', of);
-      return new Promise((resolve) => { native.nextTick(id, (ticked) => resolve(ticked)); });
-    },
+    wait(of) { return waitFor(timerOf('wait', of)); },
   };
   for (const name of Object.keys(timer)) {
-    Object.defineProperty(global, name, { value: timer[name], writable: true, configurable: true, enumerable: true });
+    defineProperty(global, name, { value: timer[name], writable: true, configurable: true, enumerable: true });
   }
   Object.assign(timer, {
     clear(id) { return native.clear(idOf(id)); },
@@ -138,7 +159,7 @@
     unref(id) { return native.keep(timerOf('unref', id), false); },
     hasRef(id) { return native.isKept(timerOf('hasRef', id)); },
   });
-  for (const name of ['setTimeout', 'setInterval']) Object.defineProperty(timer[name], 'length', { value: 1 });
+  for (const name of ['setTimeout', 'setInterval']) defineProperty(timer[name], 'length', { value: 1 });
   global.timer = timer;
 
   function hook(verb, kind) {
@@ -165,11 +186,14 @@
     };
   }
 
+  // With no constructor that a script could have replaced.
+  const settled = new Promise((resolve) => { resolve(); });
+  defineProperty(settled, 'constructor', { value: undefined });
   global.queueMicrotask = function queueMicrotask(callback) {
     if (typeof callback !== 'function') {
       throw new TypeError('queueMicrotask(function): a function is needed, not ' + shown(callback));
     }
-    apply(then, Promise.resolve(), [() => {
+    apply(then, settled, [() => {
       try {
         apply(callback, undefined, []);
       } catch (error) {

@@ -158,7 +158,7 @@ script_outcome lua_state::call(script_reference what, const script_occasion& occ
     lua_pushboolean(sleeper, occasion.why == script_occasion::reason::tick ? 1 : 0);
     outcome = resume(sleeper, 1);
   } else if (lua_pcall(state_, 1, 1, 0) != LUA_OK) {
-    outcome = {script_outcome::kind::threw, lua_tostring(state_, -1)};
+    outcome = {script_outcome::kind::threw, text_on_top("a call that cannot be prepared")};
   } else {
     lua_State* fresh = lua_tothread(state_, -1);
     outcome = resume(fresh, lua_gettop(fresh) - 1);
@@ -193,6 +193,13 @@ script_outcome lua_state::resume(lua_State* coroutine, int argument_count) {
   return outcome;
 }
 
+// Of the main stack. It may have zeros.
+std::string lua_state::text_on_top(const char* otherwise) {
+  std::size_t bytes = 0;
+  const char* const text = lua_tolstring(state_, -1, &bytes);
+  return text != nullptr ? std::string(text, bytes) : otherwise;
+}
+
 // Words the error, and ends the coroutine's `__close` variables. Both may run functions of the script, which have the
 // limits of a call of their own.
 script_outcome lua_state::failure_of(lua_State* coroutine, int status) {
@@ -205,8 +212,7 @@ script_outcome lua_state::failure_of(lua_State* coroutine, int status) {
   begin_limits();
   lua_pcall(state_, 1, 1, 0);
   end_limits();
-  const char* text = lua_tostring(state_, -1);
-  outcome.error = text != nullptr ? text : "an error whose text is an error";
+  outcome.error = text_on_top("an error whose text is an error");
   lua_pop(state_, 1);
   if (status == LUA_ERRMEM && options_.memory_limit_bytes != 0) {
     outcome.error += ": the limit is " + std::to_string(options_.memory_limit_bytes) + " bytes";
@@ -228,8 +234,8 @@ script_outcome lua_state::run(const std::string& text, const std::string& name) 
   script_outcome outcome;
   const std::string_view program = program_of(text);
   if (luaL_loadbufferx(fresh, program.data(), program.size(), ("@" + name).c_str(), "t") != LUA_OK) {
-    const char* wrong = lua_tostring(fresh, -1);
-    outcome = {script_outcome::kind::threw, wrong != nullptr ? wrong : "it cannot be read"};
+    lua_xmove(fresh, state_, 1);
+    outcome = {script_outcome::kind::threw, text_on_top("it cannot be read")};
   } else {
     outcome = resume(fresh, 0);
   }

@@ -44,6 +44,7 @@ class lua_state final : public scripting::script_engine, public script_host {
   void interrupt(lua_State* in, int level);
   void begin_limits();
   void end_limits();
+  std::string text_on_top(const char* otherwise);
   script_outcome resume(lua_State* coroutine, int argument_count);
   script_outcome failure_of(lua_State* coroutine, int status);
 

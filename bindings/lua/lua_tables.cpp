@@ -93,12 +93,17 @@ void read_word(lua_State* in, int table, const char* key, mode_binding& made,
   lua_pop(in, 1);
 }
 
-// What is bound to modes has a table of options behind the function and the delay. A table without `modes` is an
+// What is bound to modes has a table of options behind the function and the delay. A table with none of them is an
 // argument.
 std::optional<mode_binding> binding_at(lua_State* in, int index, const std::string& verb) {
   if (lua_type(in, index) != LUA_TTABLE) return std::nullopt;
   const int type = lua_getfield(in, index, "modes");
   if (type == LUA_TNIL) {
+    for (const char* word : {"onLeave", "onReturn"}) {
+      lua_pushstring(in, word);
+      if (lua_rawget(in, index) != LUA_TNIL) fail(in, verb + ": " + word + " needs modes beside it");
+      lua_pop(in, 1);
+    }
     lua_pop(in, 1);
     return std::nullopt;
   }
@@ -106,6 +111,7 @@ std::optional<mode_binding> binding_at(lua_State* in, int index, const std::stri
   if (type != LUA_TTABLE) fail(in, verb + ": modes is " + shown_at(in, -1) + needed);
   mode_binding made;
   const lua_Integer count = luaL_len(in, -1);
+  if (count == 0) fail(in, verb + ": modes is an empty list" + needed);
   for (lua_Integer i = 1; i <= count; ++i) {
     if (lua_rawgeti(in, -1, i) != LUA_TSTRING) {
       fail(in, verb + ": modes[" + std::to_string(i) + "] is " + shown_at(in, -1) + needed);

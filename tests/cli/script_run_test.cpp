@@ -292,6 +292,29 @@ TEST_F(script_run, TheListTellsStateTimeAndCalls) {
   }
 }
 
+// The program may be over for what a script still waits for: that is told, and is no error.
+TEST_F(script_run, WhatIsLeftWaitingIsTold) {
+  write("waits.lua",
+        "local t = timer.interval(print, 10); t:pause(); timer.unref(timer.setTimeout(print, 1e6))\n"
+        "timer.setInterval(print, 10, {modes = {'never'}}); t:wait(); print('never')");
+  const auto told = run("waits.lua");
+  EXPECT_EQ(told.status, 0);
+  EXPECT_EQ(told.text, "waits.lua: over, with 2 timers paused or suspended, and 1 waiter\n");
+  write("quiet.lua", "timer.unref(timer.setTimeout(print, 1e6)); timer.sleep(1)");
+  EXPECT_EQ(run("quiet.lua").text, "");
+}
+
+// Zeros are bytes like others, and errors printed have the time too.
+TEST_F(script_run, WhatIsPrintedIsWhole) {
+  const std::string zero = {'a', '\0', 'b'};
+  write("zero.lua", "print('a\\0b'); error('a\\0b', 0)");
+  EXPECT_EQ(run("zero.lua").text.find(zero + "\nzero.lua: " + zero + "\n"), 0U);
+  if (!has("x.js")) GTEST_SKIP() << "this build has no JavaScript engine";
+  write("zero.js", "console.log('a\\0b'); console.error('a\\0b'); throw new Error('a\\0b')");
+  EXPECT_EQ(run("zero.js").text.find(zero + "\n" + zero + "\nzero.js:1: Error: " + zero + "\n"), 0U);
+  EXPECT_EQ(count(run("--clock manual --timestamps zero.js").text, "0.000 ms  a"), 2U);
+}
+
 // SIGUSR1 lists what lives, and ends nothing.
 TEST_F(script_run, ASignalListsTheLiveTimers) {
   write("asks.lua",
@@ -312,6 +335,14 @@ TEST_F(script_run, MemoryAndTimersAreLimited) {
   const auto told = run("--memory-limit 5 grows.lua");
   EXPECT_EQ(told.status, 1);
   EXPECT_NE(told.text.find("not enough memory"), std::string::npos) << told.text;
+  // Before the first callback too, by the limit on the address space.
+  if (has("x.js")) {
+    write("hog.js",
+          "const kept = []; for (let i = 0; i < 250; ++i) kept.push(new Array(1e6).fill(i + 0.5)); print('had')");
+    const auto stopped = run("--memory-limit 5 hog.js");
+    EXPECT_NE(stopped.status, 0);
+    EXPECT_EQ(stopped.text.find("had"), std::string::npos) << stopped.text;
+  }
   write("many.lua", "for i = 1, 4 do timer.setTimeout(print, 1, i) end");
   const auto many = run("--timer-limit 3 many.lua");
   EXPECT_EQ(many.status, 1);

@@ -111,6 +111,13 @@ TEST_F(javascript, WrongUsesAreToldInWords) {
       {"timeout(print, 5, {modes: ['x'], onReturn: null})",
        R"(timeout: onReturn is "resume", "restart" or "nothing", not null)"},
       {"sleep('x')", "sleep(milliseconds): a number is needed, not \"x\""},
+      {"var t = timeout(print, 50); t.cancel(); (0, t.stop)()",
+       "stop: a timer is needed before the name, as in () => t.stop(); here is undefined"},
+      {"var t = timeout(print, 5); t.cancel(); t.ref.call(5)",
+       "ref: a timer is needed before the name, as in () => t.ref(); here is 5"},
+      {"setInterval(print, 5, {modes: []})", "setInterval: modes is an empty list; a list of names is needed"},
+      {"setInterval(print, 5, {onLeave: 'skip'})", "setInterval: onLeave needs modes beside it"},
+      {"timeout(print, 5, {onReturn: 'skip'})", "timeout: onReturn needs modes beside it"},
       {"sleep(NaN)", "sleep(milliseconds): a number is needed, not NaN"},
       {"timer.pause('x')", "pause(timer): an id or a timer is needed, not \"x\""},
       {"timer.resume(1.5)", "resume(timer): an id or a timer is needed, not 1.5"},
@@ -174,6 +181,40 @@ TEST_F(javascript, TheModuleAsHavelHasIt) {
       "out = s.kind + s.state + s.running + s.period + '/' + getActiveTimers().length + '/' + stopTimer(a)\n"
       "out += clearTimeout(a) + '' + getTimerStatus(a) + cleanupAllTimers()");
   EXPECT_EQ(out(), "intervalarmedtrue10/2/truefalsenull1");
+}
+
+// What a script replaces of the language is its own affair, and none of its functions runs where a timer is asked for.
+TEST_F(javascript, TheTimersKeepWhatTheyNeedOfTheLanguage) {
+  begin(detent::script_rules::web);
+  EXPECT_EQ(
+      run("Object.defineProperty = Promise.resolve = Promise.prototype.then = () => { throw new Error('mine') };\n"
+          "Promise.prototype.constructor = {}; Object.prototype.get = 5;\n"
+          "const t = interval(() => { out += 't' }, 10); out += t.id; queueMicrotask(() => { out += 'm' });\n"
+          "delete Object.prototype.get;\n"
+          "const trap = new Proxy(t, { getPrototypeOf() { out += 'ran' }, has() { out += 'ran' } });\n"
+          "try { timer.pause(trap) } catch (error) { out += error.message }")
+          .error,
+      "");
+  pass_ms(10);
+  EXPECT_EQ(out(), "1pause(timer): an id or a timer is needed, not an objectmt");
+}
+
+// Also the twentieth time, and in code that was compiled for speed.
+TEST_F(javascript, EveryRunawayCallIsInterrupted) {
+  if (!detent::javascript::can_limit_calls()) GTEST_SKIP() << "this JavaScriptCore has no execution time limit";
+  detent::scripting::engine_options options;
+  options.call_limit = std::chrono::milliseconds(20);
+  begin(detent::script_rules::web, std::move(options));
+  run("function hot(n) { let s = 0; for (let i = 0; i < n; ++i) s += i % 7; return s }\n"
+      "var runaways = [() => hot(1e15), () => { JSON.stringify({ toJSON() { for (;;); } }) },\n"
+      "() => { new Proxy({}, { get() { for (;;) hot(3) } }).x }, () => { [3, 2, 1].sort(() => { for (;;) hot(5) }) "
+      "}];\n"
+      "var next = 0; setInterval(() => { runaways[next++ % runaways.length]() }, 1)");
+  const std::size_t rounds = support::times(24, 12);
+  for (std::size_t i = 0; i < rounds; ++i) pass_ms(4);
+  std::size_t told = 0;
+  for (auto at = errors.find("longer than"); at != std::string::npos; at = errors.find("longer than", at + 1)) ++told;
+  EXPECT_GE(told, rounds) << errors;
 }
 
 TEST_F(javascript, SleepersAreWokenWhenAllIsCleanedUp) {
@@ -255,6 +296,12 @@ TEST_F(javascript, ARunawayCallbackIsInterruptedAndTheRestGoesOn) {
   for (int i = 0; i < 3; ++i) pass_ms(20);
   EXPECT_EQ(out(), "iii");
   EXPECT_NE(errors.find("longer than its limit of 50 ms"), std::string::npos) << errors;
+  errors.clear();
+  const auto told = run("const t = { method() { for (;;); } };\n\nfunction calls() {\nt.method() }\ncalls()");
+  EXPECT_EQ(told.ended, kind::interrupted);
+  EXPECT_EQ(told.error,
+            "test.js:2: the call took longer than its limit of 50 ms\nstack:\n  method@test.js:2\n  calls@test.js:5\n"
+            "  global code@test.js:6");
 }
 
 TEST_F(javascript, MemoryIsLimitedSoftly) {

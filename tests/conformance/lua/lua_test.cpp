@@ -302,6 +302,9 @@ TEST_F(lua, WrongUsesAreToldInWords) {
       {"local t = timer.interval(print, 5); t.stop()", "with a colon: t:stop(); here is nothing"},
       {"local t = timer.interval(print, 5); t.stop(5)", "with a colon: t:stop(); here is 5"},
       {"timer.setInterval(print, 5, {modes = 'work'})", R"(setInterval: modes is "work"; a list of names is needed)"},
+      {"timer.setInterval(print, 5, {modes = {}})", "setInterval: modes is an empty list; a list of names is needed"},
+      {"timer.setInterval(print, 5, {onLeave = 'skip'})", "setInterval: onLeave needs modes beside it"},
+      {"timer.timeout(print, 5, {onReturn = 'skip'})", "timeout: onReturn needs modes beside it"},
       {"timer.setInterval(print, 5, {modes = 5})", "setInterval: modes is 5; a list of names is needed"},
       {"timer.setInterval(print, 5, {modes = {'x', 0/0}})", "modes[2] is NaN; a list of names is needed"},
       {"timer.timeout(print, 5, {modes = {'x'}, onLeave = 'go'})",
@@ -404,6 +407,36 @@ TEST_F(lua, ModesFromScripts) {
   for (int i = 0; i < 106; ++i) pass_ms(1);
   EXPECT_EQ(out(), "+ttworkgaming-+t");
   EXPECT_EQ(errors, "");
+}
+
+// Cancelled when its mode is left, and begun anew when that returns.
+TEST_F(lua, WhatIsCancelledMayRestart) {
+  begin(detent::script_rules::web);
+  run("mode.set('work'); local options = {modes = {'work'}, onLeave = 'cancel', onReturn = 'restart'}\n"
+      "timer.setInterval(function() out = out .. 'i' end, 10, options)\n"
+      "timer.setTimeout(function() out = out .. 'o' end, 12, options)\n"
+      "options.onReturn = 'resume'; timer.setTimeout(function() out = out .. 'x' end, 12, options)");
+  pass_ms(11);
+  EXPECT_EQ(out(), "i");
+  modes.set("default");
+  pass_ms(100);
+  modes.set("work");
+  pass_ms(9);
+  EXPECT_EQ(out(), "i");
+  pass_ms(1);
+  pass_ms(2);
+  EXPECT_EQ(out(), "iio");
+}
+
+// An error of a hook has the hook's name; what is no text, or has a zero in it, is told whole.
+TEST_F(lua, ErrorsOfHooksAreTold) {
+  begin(detent::script_rules::web);
+  run("mode.onEnter('x', function() error('a\\0b') end); mode.onExit('x', function() error('c') end)\n"
+      "mode.set('x'); mode.set('y')");
+  pass_ms(1);
+  using namespace std::string_literals;
+  EXPECT_NE(errors.find("in mode.onEnter(\"x\"): test.lua:2: a\0b\n"s), std::string::npos) << errors;
+  EXPECT_NE(errors.find("in mode.onExit(\"x\"): test.lua:2: c\n"), std::string::npos) << errors;
 }
 
 TEST_F(lua, TheEngineEndsWithEverythingPending) {

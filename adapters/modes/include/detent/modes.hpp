@@ -63,6 +63,7 @@ class mode_bound {
 ///   Verbs                     block   threads   inside hooks and callbacks      errors
 ///   add, set, is, current, …  never   any       legal                           the result; may throw std::bad_alloc
 ///   update                    never   any       legal                           as above; conditions run inside it
+///   remove_listener           yes     any       legal; in the listener no wait  none
 ///   destructor                never   exclusive not inside a hook               none; bound things stay as they are
 ///
 ///   Order of the hooks of one change: the old mode's on_exit, on_exit_to; the new one's on_enter, on_enter_from; groups
@@ -91,6 +92,7 @@ class modes {
 
   /// Told of every change from now on. Answers a number for `remove_listener`.
   std::uint64_t add_listener(detail::hook<void(const std::string& now, const std::string& before)> told);
+  /// Once it has returned, the listener is not called any more: it waits for a call in progress on another thread.
   void remove_listener(std::uint64_t number);
 
   /// From here until `unbind`, `what` is left while no mode of the list is current; if none is now, at once. The names

@@ -94,6 +94,7 @@ struct script_timer_status {
   std::uint64_t fires = 0;
   std::uint64_t missed = 0;  // ticks that another stood for, or that a mode had skipped
   double lateness_ms = 0;    // of the latest call
+  std::size_t waiters = 0;   // functions that wait for its next tick
   std::string last_error;
 };
 
