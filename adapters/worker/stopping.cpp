@@ -523,6 +523,7 @@ void worker_core::tell_what_was_lost() noexcept {
   };
   for (const auto& [key, times] : undone_) {
     if (std::get<fate>(key) != fate::discarded || times.untold == 0) continue;
+    if (options_.at_end == queue_end::discard && std::get<0>(key) == "item") continue;  // That was asked for.
     tell(options_.name, std::get<0>(key), std::get<1>(key), times.untold);
   }
   if (children_told_) return;

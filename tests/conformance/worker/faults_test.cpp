@@ -356,6 +356,8 @@ TEST(worker_faults, nothing_is_lost_silently) {
     detent::worker told(service, {.name = "told"});
     told.post([] {}, {.name = "known"});
     told.shutdown();
+    detent::worker discarding(service, {.name = "discarding", .at_end = detent::queue_end::discard});
+    discarding.post([] {}, {.name = "chosen"});
     detent::worker parent(service, {.name = "parent"});
     detent::worker child(parent, service, {.name = "child"});
     child.post([] {}, {.name = "lost"});
@@ -368,6 +370,7 @@ TEST(worker_faults, nothing_is_lost_silently) {
   EXPECT_NE(heard.text.find("'child' has discarded: item lost, 2 times"), std::string::npos) << heard.text;
   EXPECT_NE(heard.text.find("'parent' has discarded: item gone, 1 times"), std::string::npos) << heard.text;
   EXPECT_EQ(heard.text.find("known"), std::string::npos) << heard.text;
+  EXPECT_EQ(heard.text.find("chosen"), std::string::npos) << heard.text;
 }
 
 // A worker destroyed on its own thread cannot wait for itself: a sentence, and the end of the program.
