@@ -1,8 +1,8 @@
 // Two parties brought into one window of the protocol at the same time, again and again.
 //
 // Each party stops at the chaos point before its step until the other is at its own: from then on both are inside. Then
-// one of them gets a head start, which is moved after every round towards the outcome that came up less often. So a
-// round counts only if the parties met, and neither load nor luck decides how often each of them wins.
+// one of them gets a head start: which one, that follows from the outcome that came up less often. So a round counts only
+// if the parties met, and neither load nor luck decides how often each of them wins.
 //
 // The meeting itself uses relaxed accesses only: it must not order for the thread sanitizer what the library orders.
 #pragma once
@@ -222,11 +222,12 @@ class race {
       ++rounds_;
       // A little noise, so that the rounds do not lock in with anything that is periodic.
       const auto noise = static_cast<std::int64_t>(rounds_ * 7919 % 257) - 128;
-      at_.reset(lead_ns_ + noise * stride_ns_ / 256);
+      const int wished = seen_[0] * 2 <= hits() ? 0 : 1;  // the outcome that is behind
+      at_.reset(lead_ns_[wished] + noise * stride_ns_[wished] / 256);
       const int outcome = round();
       if (!at_.close() || outcome < 0) continue;
       ++seen_[outcome];
-      steer(outcome);
+      steer(wished, outcome == wished);
     }
     report(wanted);
   }
@@ -236,16 +237,20 @@ class race {
   bool has_share(int outcome) const { return seen_[outcome] * 100 >= hits() * least_percent(); }
   bool is_enough(std::uint64_t wanted) const { return hits() >= wanted && has_share(0) && has_share(1); }
 
-  // The outcome that is behind is the one wanted next: the head start moves until it comes, in strides that grow while
-  // it does not. A party may be off its CPU for milliseconds.
-  void steer(int outcome) {
-    const int wanted = seen_[0] * 2 <= hits() ? 0 : 1;
-    if (outcome == wanted) {
-      stride_ns_ = std::max<std::int64_t>(stride_ns_ / 2, 16);
-      return;
+  // Each outcome has a head start of its own. One that failed moves away from the other one's, in strides that grow
+  // while it fails: a party may be off its CPU for milliseconds. One that worked comes closer by an eighth of the way,
+  // so both stay at the moment where the outcomes part, which is the one to try, and no round waits longer than it has
+  // to.
+  void steer(int wished, bool came) {
+    std::int64_t& lead_ns = lead_ns_[wished];
+    std::int64_t& stride_ns = stride_ns_[wished];
+    if (came) {
+      lead_ns += (lead_ns_[1 - wished] - lead_ns) / 8;
+      stride_ns = std::max<std::int64_t>(stride_ns / 2, 16);
+    } else {
+      lead_ns = std::clamp<std::int64_t>(lead_ns + (wished == 0 ? stride_ns : -stride_ns), -10'000'000, 10'000'000);
+      stride_ns = std::min<std::int64_t>(stride_ns * 2, 1'000'000);
     }
-    lead_ns_ = std::clamp<std::int64_t>(lead_ns_ + (wanted == 0 ? stride_ns_ : -stride_ns_), -10'000'000, 10'000'000);
-    stride_ns_ = std::min<std::int64_t>(stride_ns_ * 2, 1'000'000);
   }
 
   void report(std::uint64_t wanted) const {
@@ -270,8 +275,8 @@ class race {
   const char* outcomes_[2];
   std::uint64_t rounds_ = 0;
   std::uint64_t seen_[2] = {0, 0};
-  std::int64_t lead_ns_ = 0;
-  std::int64_t stride_ns_ = 512;
+  std::int64_t lead_ns_[2] = {0, 0};  // of the first party, where that outcome is wished for
+  std::int64_t stride_ns_[2] = {512, 512};
 };
 
 }  // namespace stress
