@@ -5,7 +5,8 @@ exists.
     model_map.py ROOT       prints each finding as file:line: what to do; status 1 if there is one
 
 A row is | ids | model steps | C++ | scenarios |. Steps and functions stand in backticks, scenarios are numbers or
-ranges ("2 to 21").
+ranges ("2 to 21"). Rows of a guarantee or a race are | name | what is required | scenarios | mutants |: each mutant of
+model/run stands in one of them, and is found by a scenario of its row.
 """
 
 import os
@@ -14,6 +15,8 @@ import sys
 
 TABLE_ROW = re.compile(r"^//  ([A-Z]\d+) \w+ ", re.M)
 NAME = re.compile(r"`([\w:]+)`")
+PROMISE = re.compile(r"(?:G\d\d|R-[A-Z]+)$")
+MUTANT = re.compile(r'^    "([A-Z0-9]+)": \("(?:[^"]*)", (\d+)\)', re.M)
 
 
 def ids_of(words):
@@ -25,6 +28,11 @@ def scenarios_of(run):
     return {int(n) for n in re.findall(r'^    (\d+): \("', run, re.M)}
 
 
+def mutants_of(run):
+    """Each with the scenario that finds it."""
+    return {name: int(scenario) for name, scenario in MUTANT.findall(run)}
+
+
 def defines_step(models, name):
     return re.search(rf"^\s*(?:inline|(?:active )?proctype|#define) {name}\b", models, re.M) is not None
 
@@ -34,19 +42,26 @@ def defines_function(sources, name):
     return re.search(rf"[\w&*>] (?:\w+::)*{name}\(|^ *(?:explicit )?{name}::{name}\(", sources, re.M) is not None
 
 
-def numbers(cell):
+def ranges(cell):
     for low, high in re.findall(r"(\d+)(?: to (\d+))?", cell):
-        yield int(low)
-        if high:
-            yield int(high)
+        yield int(low), int(high or low)
+
+
+def numbers(cell):
+    """The ends of its ranges, each once."""
+    return sorted({number for pair in ranges(cell) for number in pair})
 
 
 def check(page, words, run, models, sources):
     """Findings as (line, words)."""
-    seen, scenarios = set(), scenarios_of(run)
+    seen, promised, scenarios, mutants = set(), set(), scenarios_of(run), mutants_of(run)
     for line, text in enumerate(page.splitlines(), 1):
         cells = [cell.strip() for cell in text.strip().strip("|").split("|")]
-        if not text.startswith("|") or len(cells) != 4 or cells[0] in ("id", "---"):
+        if not text.startswith("|") or len(cells) != 4 or cells[0] in ("id", "what", "---"):
+            continue
+        if PROMISE.match(cells[0]):
+            promised.update(cells[3].split(", "))
+            yield from ((line, words) for words in check_promise(cells, mutants, scenarios))
             continue
         ids = re.findall(r"\b[A-Z]\d+\b", cells[0])
         seen.update(ids)
@@ -70,6 +85,21 @@ def check(page, words, run, models, sources):
     for name in ids_of(words):
         if name not in seen:
             yield 1, f"there is a transition {name}, this page has no row for it"
+    for name in sorted(mutants.keys() - promised):
+        yield 1, f"there is a mutant {name}, no guarantee and no race names it"
+
+
+def check_promise(cells, mutants, scenarios):
+    """What is wrong with the row of a guarantee or a race."""
+    if not re.search(r"\d", cells[2]):
+        yield f"which scenarios require {cells[0]}?"
+    for number in sorted(set(numbers(cells[2])) - scenarios):
+        yield f"model/run has no scenario {number}"
+    for mutant in cells[3].split(", "):
+        if mutant not in mutants:
+            yield f"model/run has no mutant {mutant}"
+        elif not any(low <= mutants[mutant] <= high for low, high in ranges(cells[2])):
+            yield f"{mutant} is found by scenario {mutants[mutant]}, which this row does not name"
 
 
 def main():

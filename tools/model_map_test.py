@@ -7,6 +7,7 @@ import model_map
 
 WORDS = "//  T1 arm       any thread     not terminal\n//  H1 lower     armer          hint later\n// T9 in prose\n"
 RUN = 'SCENARIOS = {\n    2: ("detent", "x", True),\n    5: ("detent", "y", False),\n}\n'
+MUTANTS = 'MUTANTS = {\n    "TWICE": ("a cancel looks (T2)", 5),\n}\n'
 MODELS = "inline T1(r, d) {\n}\nactive proctype Driver() {\n}\n#define ISSPENT(r) x\n  lower(r, d, how);\n"
 SOURCES = "arm_result core::arm_word(std::uint32_t index) {\n}\ninline lowering lower_hint(mail_words w) {\n  gone(1);\n}\n"
 T1 = "| T1 arm | `T1` | `core::arm_word` (a.cpp) | 2 to 5 |\n"
@@ -43,6 +44,18 @@ class ModelMap(unittest.TestCase):
     def test_what_is_not_modelled_says_why(self):
         self.assertEqual(found(T1 + "| H1 | `T1` | `lower_hint` | none |\n"), [2])
         self.assertEqual(found(T1 + "| H1 | none: `special` changes nothing | `lower_hint` | none |\n"), [])
+
+    def test_a_mutant_stands_at_a_promise(self):
+        def found_of(row):
+            return [words for _, words in model_map.check(T1 + H1 + row, WORDS, RUN + MUTANTS, MODELS, SOURCES)]
+
+        self.assertEqual(found_of("| G02 | it ends once | 2, 5 | TWICE |\n"), [])
+        self.assertEqual(found_of("| G02 | it ends once | 2 to 5 | TWICE |\n"), [])
+        self.assertIn("no guarantee and no race names it", found_of("")[0])
+        self.assertIn("which this row does not name", found_of("| G02 | it ends once | 2 | TWICE |\n")[0])
+        self.assertIn("no scenario 6", found_of("| G02 | it ends once | 5, 6 | TWICE |\n")[0])
+        self.assertIn("no mutant TWO", found_of("| R-X | it ends once | 5 | TWICE, TWO |\n")[0])
+        self.assertIn("which scenarios", found_of("| R-X | it ends once | all | TWICE |\n")[0])
 
 
 if __name__ == "__main__":

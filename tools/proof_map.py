@@ -36,6 +36,8 @@ MARKED = re.compile(r"^// ((?:R-[A-Z]+|[A-Z]\d{1,2})(?:, (?:R-[A-Z]+|[A-Z]\d{1,2
                     r"(?:TEST|TEST_P|TEST_F|TYPED_TEST)\(", re.M)
 MUTANT = re.compile(r'^    "([A-Z0-9]+)": \("([^"]*)"', re.M)
 FOUND = re.compile(r"^(\d+) +\w+ +contract +\S+ +busted_contract_(G\d\d)_", re.M)
+FOUND_BY_RACE = re.compile(r"^(\d+) +\w+ +races +\S+ +stress_races +Race\.(R_[A-Z]+)", re.M)
+PROMISE = re.compile(r"^\| (G\d\d|R-[A-Z]+) \| [^|]+ \| ([^|]+) \| ([^|]+) \|$", re.M)
 DECISION = re.compile(r"docs/decisions/\d{4}")
 
 Row = namedtuple("Row", "id name path")
@@ -69,6 +71,8 @@ class Sources:
                 for name in SITE.findall(re.split(r"->|<-", comment_of(line))[0]):
                     self.sites[name].append((path, number))
         self.mutants = MUTANT.findall(tree.get("model/run", ""))
+        # guarantee or race -> (scenarios, mutants), in the words of model/MAP.md
+        self.modelled = {name: found for name, *found in PROMISE.findall(tree.get("model/MAP.md", ""))}
         self.marked = {word for p, t in self.code.items() if p.startswith("tests/")
                        for words in MARKED.findall(t) for word in words.split(", ")}
         self.bugs = [(int(n), name, what) for name, n, what in BUG.findall(tree.get("src/sync/proof.hpp", ""))]
@@ -86,6 +90,11 @@ class Sources:
     def bugs_of_guarantee(self, name):
         """The planted bugs that its tests are known to find."""
         return sorted({int(n) for n, g in FOUND.findall(self.tree.get("tests/stress/busted.txt", "")) if g == name})
+
+    def bugs_of_race(self, name):
+        """The planted bugs that its test is known to find."""
+        return sorted({int(n) for n, r in FOUND_BY_RACE.findall(self.tree.get("tests/stress/busted.txt", ""))
+                       if r.replace("_", "-") == name})
 
     def tests_of_race(self, name):
         """Files with a test of it, not with its name alone."""
@@ -105,10 +114,6 @@ class Sources:
                 + ["mutant %s" % mutant for mutant, what in self.mutants if word.search(what)]
                 + (["model"] if word.search(self.tree.get("model/MAP.md", "")) else [])
                 + (["test"] if name in self.marked else []))
-
-    def who_names(self, word, folders):
-        return sorted(p for p, t in self.tree.items()
-                      if p.startswith(folders) and re.search(r"(?<![\w-])%s(?![\w-])" % re.escape(word), t))
 
 
 def ids_used(sources):
@@ -145,6 +150,8 @@ def findings(sources):
     for name, _ in sources.races:
         if not sources.tests_of_race(name):
             yield "race %s has no test: to be named in a comment is not enough" % name
+        if name not in sources.modelled:
+            yield "race %s has no row of its scenarios and mutants in model/MAP.md" % name
     for path, text in sorted(sources.tree.items()):
         if path == MAP:
             continue
@@ -175,18 +182,24 @@ def written(sources):
     out = ["# The map of proof", "",
            "Written by `./dev fix` from the sources; `./dev check` fails when it is out of date, or when a guarantee, a",
            "transition or a named race has no proof.", "", "## Guarantees", "",
-           "Planted bugs: those that the guarantee's own tests are known to find.", "",
-           "| guarantee | its own tests | planted bugs | also checked in |", "|---|---|---|---|"]
+           "Scenarios and mutants are those of [model/run](../../model/MAP.md); planted bugs are those that the guarantee's",
+           "own tests, or the race's, are known to find.", "",
+           "| guarantee | its own tests | scenarios | mutants | planted bugs | also checked in |",
+           "|---|---|---|---|---|---|"]
     for name, title in sources.guarantees:
         own, other = sources.tests_of_guarantee(name)
         files = ", ".join("[%s](../../%s)" % (plural(len(t), "test"), p) for p, t in sorted(own.items()))
         bugs = ", ".join(map(str, sources.bugs_of_guarantee(name))) or "-"
-        out.append("| %s %s | %s | %s | %s |" % (name, title, files, bugs, ", ".join("`%s`" % p for p in other) or "-"))
-    out += ["", "## Named races", "", "| race | what meets | tests | model |", "|---|---|---|---|"]
+        scenarios, mutants = sources.modelled.get(name, ("-", "-"))
+        out.append("| %s %s | %s | %s | %s | %s | %s |" % (name, title, files, scenarios, mutants, bugs,
+                                                            ", ".join("`%s`" % p for p in other) or "-"))
+    out += ["", "## Named races", "", "| race | what meets | tests | scenarios | mutants | planted bugs |",
+            "|---|---|---|---|---|---|"]
     for name, what in sources.races:
         tests = ", ".join("`%s`" % p for p in sources.tests_of_race(name)) or "none"
-        model = ", ".join("`%s`" % p for p in sources.who_names(name, ("model/",))) or "-"
-        out.append("| %s | %s | %s | %s |" % (name, what, tests, model))
+        scenarios, mutants = sources.modelled.get(name, ("-", "-"))
+        bugs = ", ".join(map(str, sources.bugs_of_race(name))) or "-"
+        out.append("| %s | %s | %s | %s | %s | %s |" % (name, what, tests, scenarios, mutants, bugs))
     out += ["", "## Planted bugs", "", "`DETENT_BUSTED=<number>` plants one in the proof build; each has to be found.", "",
             "| number | name | what it breaks |", "|---|---|---|"]
     out += ["| %d | `%s` | %s |" % bug for bug in sorted(sources.bugs)]

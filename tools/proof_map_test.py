@@ -8,13 +8,14 @@ WORDS = """// words
 //  T1 arm       any thread   x
 //  R-CANCEL   fire against cancel. One wins.
 """
+PROMISED = "| R-CANCEL | one of them takes it | 5, 9 | TWICE |\n"
 TREE = {
     "docs/guarantees.md": "# Guarantees\n\n## G01 Never early\n",
     "tests/contract/G01_never_early_test.cpp": "TEST(G01, Holds) {}\n",
     "tests/stress/races_test.cpp": "TEST(Race, R_CANCEL) {}\n",
     "src/words.hpp": WORDS,
     "src/arming.cpp": "x();  // T1.\n",
-    "model/MAP.md": "| T1 arm | ... |\n",
+    "model/MAP.md": "| T1 arm | ... |\n" + PROMISED,
 }
 
 
@@ -47,6 +48,9 @@ class ProofMap(unittest.TestCase):
             tree = {**TREE, "tests/stress/races_test.cpp": text}
             self.only(list(proof_map.findings(proof_map.Sources(tree))), "R-CANCEL")
 
+    def test_a_race_without_its_row(self):
+        self.only(findings(**{"model/MAP.md": "| T1 arm | ... |\n"}), "R-CANCEL", "model/MAP.md")
+
     def test_what_counts_as_the_test_of_a_race(self):
         for text in ('race("R-CANCEL", 1);\n', "TEST(Race, R_CANCEL_AndMore) {}\n",
                      "// R-CANCEL. One wins,\n// always.\nTEST(Race, Other) {}\n"):
@@ -72,7 +76,7 @@ class ProofMap(unittest.TestCase):
         self.only(list(proof_map.findings(proof_map.Sources(tree))), "T1", "taken nowhere")
 
     def test_a_transition_the_model_does_not_know(self):
-        tree = {**TREE, "model/MAP.md": "| T11 end | ... |\n"}
+        tree = {**TREE, "model/MAP.md": "| T11 end | ... |\n" + PROMISED}
         self.only(list(proof_map.findings(proof_map.Sources(tree))), "T1 ", "model/MAP.md")
 
     def test_a_name_that_does_not_exist(self):
@@ -82,7 +86,7 @@ class ProofMap(unittest.TestCase):
     def test_the_map_names_what_was_found(self):
         text = proof_map.written(proof_map.Sources(TREE))
         self.assertIn("| G01 Never early | [1 test](../../tests/contract/G01_never_early_test.cpp) | - |", text)
-        self.assertIn("| R-CANCEL | fire against cancel | `tests/stress/races_test.cpp` | - |", text)
+        self.assertIn("| R-CANCEL | fire against cancel | `tests/stress/races_test.cpp` | 5, 9 | TWICE | - |", text)
         self.assertIn("| T1 | arm | `words.hpp` | 1 in `arming.cpp` | model |", text)
 
 
