@@ -49,6 +49,11 @@ class Stress(unittest.TestCase):
         self.assertNotIn("R-CANCEL,", open_[0])
         self.assertIn(open_[0], text)
 
+    def test_the_meetings_of_all_builds_add_up(self):
+        rows = [row(storm_meetings=stress.WANTED["asan"], **named(stress.WANTED_HITS - 1)), row("none", **named(1))]
+        self.assertEqual(([], []), stress.page(rows)[1:])
+        self.assertEqual(1, len(stress.page(rows[:1])[2]))
+
     def test_what_was_counted_before_counts_no_more(self):
         self.assertEqual(7, stress.effective(row(storm_races=10**9, storm_meetings=5, **{"R-DROP": 2})))
 
