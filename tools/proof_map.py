@@ -37,6 +37,7 @@ MARKED = re.compile(r"^// ((?:R-[A-Z]+|[A-Z]\d{1,2})(?:, (?:R-[A-Z]+|[A-Z]\d{1,2
 MUTANT = re.compile(r'^    "([A-Z0-9]+)": \("([^"]*)"', re.M)
 FOUND = re.compile(r"^(\d+) +\w+ +contract +\S+ +busted_contract_(G\d\d)_", re.M)
 FOUND_BY_RACE = re.compile(r"^(\d+) +\w+ +races +\S+ +stress_races +Race\.(R_[A-Z]+)", re.M)
+IN_RACE = re.compile(r'^    "(R-[A-Z]+)": (\d+),$', re.M)
 PROMISE = re.compile(r"^\| (G\d\d|R-[A-Z]+) \| [^|]+ \| ([^|]+) \| ([^|]+) \|$", re.M)
 DECISION = re.compile(r"docs/decisions/\d{4}")
 
@@ -93,8 +94,9 @@ class Sources:
 
     def bugs_of_race(self, name):
         """The planted bugs that its test is known to find."""
-        return sorted({int(n) for n, r in FOUND_BY_RACE.findall(self.tree.get("tests/stress/busted.txt", ""))
-                       if r.replace("_", "-") == name})
+        learned = FOUND_BY_RACE.findall(self.tree.get("tests/stress/busted.txt", ""))
+        asserted = IN_RACE.findall(self.tree.get("tests/stress/races_can_fail_test.py", ""))
+        return sorted({int(n) for n, r in learned if r.replace("_", "-") == name} | {int(n) for r, n in asserted if r == name})
 
     def tests_of_race(self, name):
         """Files with a test of it, not with its name alone."""
