@@ -1,8 +1,8 @@
 // Two parties brought into one window of the protocol at the same time, again and again.
 //
 // Each party stops at the chaos point before its step until the other is at its own: from then on both are inside. Then
-// one of them gets a head start: which one, that follows from the outcome that came up less often. So a round counts only
-// if the parties met, and neither load nor luck decides how often each of them wins.
+// one of them gets a head start: which one, that follows from the outcome that came up less often. So a round counts
+// only if the parties met, and neither load nor luck decides how often each of them wins.
 //
 // The meeting itself uses relaxed accesses only: it must not order for the thread sanitizer what the library orders.
 #pragma once
