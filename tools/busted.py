@@ -41,11 +41,12 @@ MUTANTS = {
     "push_unchecked": "NORECHECK", "late_ticket": "LOST", "undue_claimed": "EARLY", "early_end": "ENDERS",
     "end_untold": "LOSTEND", "waited_unset": "T7LOOK", "queue_waited": "INHANDWAIT", "abandon_frees": "ORPHAN",
     "generation_wrap": "WRAP", "series_revived": "SERIES", "terms_apart": "PERIOD", "drop_leaks": "DROPLEAK",
-    "detach_ends": "DETACHEND", "detached_stays": "DETACHEDSTAYS",
+    "detach_ends": "DETACHEND", "detached_stays": "DETACHEDSTAYS", "settle_blind": "SBSETTLE", "hidden": "ENDERS",
 }
 
 # Bugs that read or free memory which is somebody else's.
-MEMORY = {"check_first", "early_end", "wait_stays", "freed_inside", "abandon_frees", "closed_armed", "queued_obeyed"}
+MEMORY = {"check_first", "early_end", "wait_stays", "freed_inside", "abandon_frees", "closed_armed", "queued_obeyed",
+          "hidden"}
 
 # What the explorer does not come by, and why.
 EXPLORER_LEAVES_OUT = {}

@@ -165,7 +165,7 @@ ending core::close_word(std::uint32_t index, std::uint64_t terminal) noexcept {
     }
     const bool in_call = state::is_calling(s);
     chaos(chaos_at::close_T3);
-    const std::uint64_t next = terminal | state::calling | (s & state::waited);
+    const std::uint64_t next = terminal | (s & state::waited) | (in_call || !busted(bug::hidden) ? state::calling : 0);
     if (!compare_exchange(r.state, s, next, access_, memory_order_release, memory_order_relaxed))
       continue;  // T3 -> T13. Who has to end the timer sees what T5 published as he reads this word again (`finish`).
     cancel_result outcome = cancel_result::idle;

@@ -59,6 +59,8 @@ enum class bug : std::uint8_t {
   group_reopened = 44,     // a closed group takes in a timer
   detach_ends = 45,        // a detach counts as the end of the call
   detached_stays = 46,     // the mark of a detached call outlives the call
+  settle_blind = 47,       // a settling entry does not obey T9
+  hidden = 48,             // T3 does not show that its closer destroys the callable
   last
 };
 

@@ -25,8 +25,8 @@ PLANTED = {
     "R-PERIOD": 39,
     "R-KIND": 17,
     "R-STRANGER": 8,
-    "R-REUSE": 31,
-    "R-ENDERS": 2,
+    "R-REUSE": 47,
+    "R-ENDERS": 48,
     "R-DROP": 42,
 }
 LIMIT_S = 15   # Without a bug 200 meetings take tenths of a second.
