@@ -214,7 +214,9 @@ script_outcome javascript_context::call(script_reference what, const script_occa
   JSValueRef error = nullptr;
   was_interrupted_ = false;
   interrupted_at_.clear();
+  const script_scope scope = timers_->current_scope();
   JSObjectCallAsFunction(context_, JSValueToObject(context_, function, nullptr), nullptr, 1, &ticked, &error);
+  if (was_interrupted_) timers_->enter_scope(scope);  // no `finally` of the prelude has run
   return outcome_of(error);
 }
 
@@ -222,7 +224,9 @@ script_outcome javascript_context::run(const std::string& source, const std::str
   JSValueRef error = nullptr;
   was_interrupted_ = false;
   interrupted_at_.clear();
+  const script_scope scope = timers_->current_scope();
   JSEvaluateScript(context_, text(source).get(), nullptr, text(name).get(), 1, &error);
+  if (was_interrupted_) timers_->enter_scope(scope);
   return outcome_of(error);
 }
 

@@ -126,6 +126,13 @@ TEST_F(javascript, WrongUsesAreToldInWords) {
       {"timer.unref()", "unref(timer): an id or a timer is needed, not undefined"},
       {"timer.hasRef(evil)", "hasRef(timer): an id or a timer is needed, not an object"},
       {"wait(-Infinity)", "wait(timer): an id or a timer is needed, not -Infinity"},
+      {"timer.scope(5)",
+       "scope(function, options): a function is needed, and an object with modes or nothing, not 5 and"},
+      {"timer.scope(print, {modes: evil})", "scope: modes is an object; a list of names is needed"},
+      {"timer.scope(print, {mode: ['x']})", "scope: its options need modes, as in {modes: ['work']}"},
+      {"timer.scope(print, {modes: ['x'], onLeave: 'go'})",
+       R"(scope: onLeave is "cancel", "suspend" or "skip", not "go")"},
+      {"(0, timer.scope(print).close)()", "close: a scope is needed before the name, as in () => s.close(); here is"},
       {"mode.set(5)", "mode.set(name): a string is needed, not 5"},
       {"mode.is(evil)", "mode.is(name): a string is needed, not an object"},
       {"mode.onEnter('x')",
@@ -359,6 +366,49 @@ TEST_F(javascript, ModesFromScripts) {
   for (int i = 0; i < 106; ++i) pass_ms(1);
   EXPECT_EQ(out(), "+ttworkgaming-+t");
   EXPECT_EQ(errors, "");
+}
+
+// A scope holds what its function makes, and what that makes: bound to modes together, and ended together.
+TEST_F(javascript, ScopesFromScripts) {
+  begin(detent::script_rules::web);
+  const auto told =
+      run("globalThis.s = timer.scope(() => { setInterval(() => { out += 'a' }, 10);\n"
+          "setTimeout(() => { setInterval(() => { out += 'b' }, 10) }, 5) },\n"
+          "{modes: ['work'], onLeave: 'suspend', onReturn: 'resume'});\n"
+          "setInterval(() => { out += 'c' }, 10); mode.set('work')");
+  EXPECT_EQ(told.error, "");
+  for (int i = 0; i < 16; ++i) pass_ms(1);
+  EXPECT_EQ(out(), "acb");
+  modes.set("default");
+  for (int i = 0; i < 10; ++i) pass_ms(1);
+  EXPECT_EQ(out(), "acbc");
+  modes.set("work");
+  for (int i = 0; i < 10; ++i) pass_ms(1);
+  EXPECT_EQ(out(), "acbcacb");
+  run("out += s.close() + '' + s.close()");
+  for (int i = 0; i < 10; ++i) pass_ms(1);
+  EXPECT_EQ(out(), "acbcacb20c");
+  // One that throws leaves nothing, and what comes behind it is outside.
+  const auto failed = run("cleanupAllTimers(); timer.scope(() => { setInterval(print, 10); throw new Error('mine') })");
+  EXPECT_EQ(failed.error.find("test.js:2: Error: mine"), 0U) << failed.error;
+  EXPECT_TRUE(engine->timers().active().empty());
+  EXPECT_EQ(engine->timers().current_scope(), detent::script_scope{});
+  EXPECT_EQ(errors, "");
+}
+
+// What is interrupted inside a scope is outside of it afterwards, though no `finally` runs.
+TEST_F(javascript, AnInterruptedScopeIsLeft) {
+  if (!detent::javascript::can_limit_calls()) GTEST_SKIP() << "this JavaScriptCore has no execution time limit";
+  if (support::under_tsan) GTEST_SKIP() << "the thread sanitizer holds the signal back";
+  detent::scripting::engine_options options;
+  options.call_limit = std::chrono::milliseconds(20);
+  begin(detent::script_rules::web, std::move(options));
+  EXPECT_EQ(run("try { timer.scope(() => { for (;;); }) } finally { for (;;); }").ended, kind::interrupted);
+  EXPECT_EQ(engine->timers().current_scope(), detent::script_scope{});
+  run("setTimeout(() => { timer.scope(() => { for (;;); }) }, 1)");
+  pass_ms(1);
+  EXPECT_NE(errors.find("longer than its limit"), std::string::npos) << errors;
+  EXPECT_EQ(engine->timers().current_scope(), detent::script_scope{});
 }
 
 TEST_F(javascript, ReferencesAndRefresh) {

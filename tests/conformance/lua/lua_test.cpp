@@ -324,6 +324,13 @@ TEST_F(lua, WrongUsesAreToldInWords) {
       {"timer.unref()", "unref(timer): an id or a timer is needed, not nothing"},
       {"timer.hasRef(false)", "hasRef(timer): an id or a timer is needed, not false"},
       {"timer.wait(-1/0)", "wait(timer): an id or a timer is needed, not -Infinity"},
+      {"timer.scope(5)",
+       "scope(function, options): a function is needed, and a table with modes or nothing, not 5 and nothing"},
+      {"timer.scope(print, 'x')", "a function and \"x\""},
+      {"timer.scope(print, {modes = 'x'})", "scope: modes is \"x\"; a list of names is needed"},
+      {"timer.scope(print, {mode = {'x'}})", "scope: its options need modes, as in {modes = {\"work\"}}"},
+      {"timer.scope(function() timer.sleep(1) end)", "by timer.scope"},
+      {"timer.scope(print).close()", "a scope is needed before the name, with a colon: s:close(); here is nothing"},
       {"mode.set(5)", "mode.set(name): a string is needed, not 5"},
       {"mode.is()", "mode.is(name): a string is needed, not nothing"},
       {"mode.onEnter('x')", "mode.onEnter(name, function): a string and a function are needed, not \"x\" and nothing"},
@@ -406,6 +413,36 @@ TEST_F(lua, ModesFromScripts) {
       "timer.setTimeout(100, function() mode.set('gaming') end)");
   for (int i = 0; i < 106; ++i) pass_ms(1);
   EXPECT_EQ(out(), "+ttworkgaming-+t");
+  EXPECT_EQ(errors, "");
+}
+
+// A scope holds what its function makes, and what that makes: bound to modes together, and ended together.
+TEST_F(lua, ScopesFromScripts) {
+  begin(detent::script_rules::web);
+  const auto told =
+      run("s = timer.scope(function() timer.setInterval(function() out = out .. 'a' end, 10)\n"
+          "timer.setTimeout(function() timer.setInterval(function() out = out .. 'b' end, 10) end, 5) end,\n"
+          "{modes = {'work'}, onLeave = 'suspend', onReturn = 'resume'})\n"
+          "timer.setInterval(function() out = out .. 'c' end, 10); mode.set('work')");
+  EXPECT_EQ(told.error, "");
+  for (int i = 0; i < 16; ++i) pass_ms(1);
+  EXPECT_EQ(out(), "acb");
+  modes.set("default");
+  for (int i = 0; i < 10; ++i) pass_ms(1);
+  EXPECT_EQ(out(), "acbc");
+  modes.set("work");
+  for (int i = 0; i < 10; ++i) pass_ms(1);
+  EXPECT_EQ(out(), "acbcacb");
+  run("out = out .. s:close() .. s:close()");
+  for (int i = 0; i < 10; ++i) pass_ms(1);
+  EXPECT_EQ(out(), "acbcacb20c");
+  // One that fails leaves nothing, and what comes behind it is outside.
+  const auto failed =
+      run("timer.cleanupAllTimers()\n"
+          "timer.scope(function() timer.setInterval(print, 10); error('mine') end)");
+  EXPECT_NE(failed.error.find("test.lua:3: mine"), std::string::npos) << failed.error;
+  EXPECT_TRUE(engine->timers().active().empty());
+  EXPECT_EQ(engine->timers().current_scope(), detent::script_scope{});
   EXPECT_EQ(errors, "");
 }
 
