@@ -230,6 +230,13 @@ script_outcome javascript_context::run(const std::string& source, const std::str
   return outcome_of(error);
 }
 
+script_outcome javascript_context::check(const std::string& source, const std::string& name) {
+  JSValueRef error = nullptr;
+  JSCheckScriptSyntax(context_, text(source).get(), text(name).get(), 1, &error);
+  if (error == nullptr) return {};
+  return {script_outcome::kind::threw, description_of(error)};
+}
+
 // Called by JavaScriptCore on the engine's thread, where the script may be stopped.
 bool javascript_context::interrupt(JSContextRef at) noexcept {
   was_interrupted_ = true;
