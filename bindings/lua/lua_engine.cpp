@@ -3,6 +3,7 @@
 // The library is the one compiled as C++: an error leaves a function as an exception, and passes by destructors.
 #include "lua_state.hpp"
 
+#include <adapters/script/fault.hpp>
 #include <algorithm>
 #include <cstdlib>
 #include <new>
@@ -108,7 +109,8 @@ void lua_state::pass_on_interruption(lua_State* in) {
 }
 
 script_reference lua_state::hold_call(lua_State* from, int function, int first_argument, int last_argument) {
-  const int count = last_argument < first_argument ? 0 : last_argument - first_argument + 1;
+  int count = last_argument < first_argument ? 0 : last_argument - first_argument + 1;
+  if (planted("arguments are dropped")) count = 0;
   lua_createtable(from, count + 1, 1);
   lua_pushvalue(from, function);
   lua_rawseti(from, -2, 1);

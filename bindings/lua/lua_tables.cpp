@@ -1,6 +1,7 @@
 // lua_tables: the tables `timer` and `mode` as scripts see them.
 #include "lua_state.hpp"
 
+#include <adapters/script/fault.hpp>
 #include <bindings/engine/shown_value.hpp>
 #include <cmath>
 #include <limits>
@@ -238,6 +239,15 @@ int answer(lua_State* in, script_change change) {
 }
 
 int clear(lua_State* in) { return answer(in, lua_state::of(in).timers().clear(id_at(in, 1))); }
+// Both end a timer of either kind: all ids are of one row.
+template <script_timer_kind Kind>
+int clear_named(lua_State* in) {
+  if (planted("each kind has ids of its own")) {
+    const auto told = lua_state::of(in).timers().status(id_at(in, 1));
+    if (told && told->kind != Kind) return answer(in, script_change::unknown);
+  }
+  return clear(in);
+}
 int pause(lua_State* in) { return answer(in, lua_state::of(in).timers().pause(timer_at(in, "pause"))); }
 int resume(lua_State* in) { return answer(in, lua_state::of(in).timers().resume(timer_at(in, "resume"))); }
 int refresh(lua_State* in) { return answer(in, lua_state::of(in).timers().refresh(timer_at(in, "refresh"))); }
@@ -398,8 +408,8 @@ constexpr luaL_Reg timer_verbs[] = {{"setTimeout", set<script_timer_kind::timeou
                                     {"setInterval", set<script_timer_kind::interval>},
                                     {"timeout", make<script_timer_kind::timeout>},
                                     {"interval", make<script_timer_kind::interval>},
-                                    {"clearTimeout", clear},
-                                    {"clearInterval", clear},
+                                    {"clearTimeout", clear_named<script_timer_kind::timeout>},
+                                    {"clearInterval", clear_named<script_timer_kind::interval>},
                                     {"stopTimer", clear},
                                     {"clear", clear},
                                     {"getTimerStatus", status},

@@ -69,6 +69,30 @@ TEST_F(javascript, ArgumentsAndOrderUnderBothRules) {
   EXPECT_EQ(wrong.error.find("test.js:2: TypeError: setTimeout(function"), 0U) << wrong.error;
 }
 
+// As the web has it: the global object for a function that does not care, undefined for a strict one; and what stands
+// behind the delay is given to each call of an interval, of the later forms too.
+TEST_F(javascript, ThisAndArgumentsOfEachCall) {
+  begin(detent::script_rules::web);
+  run("function loose(a, b) { out += `${this === globalThis}${a}${b}` }\n"
+      "function strict(a) { 'use strict'; out += `${this}${a}` }\n"
+      "setInterval(loose, 10, 'x', 1); interval(strict, 10, 'y'); timeout(loose, 10, 2); timer.setTimeout(strict, 10)");
+  pass_ms(10);
+  EXPECT_EQ(out(), "truex1undefinedytrue2undefinedundefinedundefined");
+  run("cleanupAllTimers(); out = ''; queueMicrotask(strict)");
+  EXPECT_EQ(out(), "undefinedundefined");
+}
+
+// Either verb ends a timer of either kind: all ids are of one row.
+TEST_F(javascript, IdsOfBothKindsAreOfOneRow) {
+  for (const auto rules : {detent::script_rules::web, detent::script_rules::havel}) {
+    begin(rules);
+    run("out += [setTimeout(print, 10), setInterval(print, 10), +timeout(print, 10), +interval(print, 10)];\n"
+        "out += clearTimeout(2) + '' + clearInterval(1) + clearTimeout(4) + clearInterval(3) + stopTimer(2)");
+    EXPECT_EQ(out(), "1,2,3,4truetruetruetruefalse");
+    EXPECT_TRUE(engine->timers().active().empty());
+  }
+}
+
 // Ids of every type may be cleared: none is an error, and none ends a timer.
 TEST_F(javascript, WhatIsNoIdEndsNothing) {
   begin(detent::script_rules::havel);

@@ -59,6 +59,28 @@ TEST_F(lua, ArgumentsAndOrderUnderBothRules) {
   EXPECT_NE(wrong.error.find("test.lua:2: setTimeout(function"), std::string::npos) << wrong.error;
 }
 
+// What stands behind the delay is given to each call of an interval, of the later forms too, with nils.
+TEST_F(lua, ArgumentsOfEachCall) {
+  begin(detent::script_rules::web);
+  run("local function note(...) out = out .. select('#', ...) .. tostring((...)) end\n"
+      "timer.setInterval(note, 10, 'x', nil); timer.interval(note, 10); timer.timeout(note, 10, nil, nil, nil)");
+  pass_ms(10);
+  pass_ms(10);
+  EXPECT_EQ(out(), "2x0nil3nil2x0nil");
+}
+
+// Either verb ends a timer of either kind: all ids are of one row.
+TEST_F(lua, IdsOfBothKindsAreOfOneRow) {
+  for (const auto rules : {detent::script_rules::web, detent::script_rules::havel}) {
+    begin(rules);
+    run("out = out .. timer.setTimeout(print, 10) .. timer.setInterval(print, 10) .. timer.timeout(print, 10).id\n"
+        "out = out .. tostring(timer.clearTimeout(2)) .. tostring(timer.clearInterval(1)) .. "
+        "tostring(timer.stopTimer(2))");
+    EXPECT_EQ(out(), "123truetruefalse");
+    EXPECT_EQ(engine->timers().active().size(), 1U);
+  }
+}
+
 // Ids of every type may be cleared: none is an error, and none ends a timer.
 TEST_F(lua, WhatIsNoIdEndsNothing) {
   begin(detent::script_rules::havel);
@@ -74,8 +96,9 @@ TEST_F(lua, TheModuleAsHavelHasIt) {
       "local s = timer.getTimerStatus(b)\n"
       "out = s.kind .. s.state .. tostring(s.running) .. s.period .. '/' .. #timer.getActiveTimers()\n"
       "out = out .. '/' .. tostring(timer.stopTimer(a)) .. tostring(timer.clearTimeout(a))\n"
-      "out = out .. tostring(timer.getTimerStatus(a)) .. timer.cleanupAllTimers()");
-  EXPECT_EQ(out(), "intervalarmedtrue10.0/2/truefalsenil1");
+      "out = out .. tostring(timer.getTimerStatus(a)) .. timer.cleanupAllTimers()\n"
+      "out = out .. tostring(timer.clearTimeout(timer.setInterval(10, print)))");
+  EXPECT_EQ(out(), "intervalarmedtrue10.0/2/truefalsenil1true");
 }
 
 TEST_F(lua, SleepAndWaitYield) {
