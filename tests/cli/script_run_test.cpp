@@ -9,6 +9,7 @@
 #include <sstream>
 #include <string>
 #include <support/gate.hpp>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <vector>
@@ -348,6 +349,31 @@ TEST_F(script_run, MemoryAndTimersAreLimited) {
   const auto many = run("--timer-limit 3 many.lua");
   EXPECT_EQ(many.status, 1);
   EXPECT_NE(many.text.find("the limit is 3"), std::string::npos) << many.text;
+}
+
+// --memory-limit also limits the process: 256 MB and four times the limit for each script, above what it has when all
+// engines are there. A script sees its process as it begins.
+TEST_F(script_run, TheAddressSpaceIsLimited) {
+  write("sees.lua",
+        "local limit = io.open('/proc/self/limits'):read('a'):match('Max address space%s+(%S+)')\n"
+        "local pages = io.open('/proc/self/statm'):read('n')\n"
+        "print(tonumber(limit) and math.floor((limit - pages * " +
+            std::to_string(sysconf(_SC_PAGESIZE)) + ") / 1e6) or limit)");
+  write("idle.lua", "");
+  const auto one = run("--memory-limit 10 sees.lua");
+  EXPECT_EQ(one.status, 0) << one.text;
+  // A few megabytes of them are in use by then.
+  EXPECT_GT(std::atoi(one.text.c_str()), 250) << one.text;
+  EXPECT_LE(std::atoi(one.text.c_str()), 296) << one.text;
+  const auto two = run("--memory-limit 100 sees.lua idle.lua");
+  EXPECT_GT(std::atoi(two.text.c_str()), 900) << two.text;
+  EXPECT_LE(std::atoi(two.text.c_str()), 1056) << two.text;
+  // Without the option it is as it was.
+  rlimit own{};
+  getrlimit(RLIMIT_AS, &own);
+  if (own.rlim_cur == RLIM_INFINITY) {
+    EXPECT_EQ(run("sees.lua").text, "unlimited\n");
+  }
 }
 
 // Scripts in virtual time: each on its own thread, one clock, one timer after the other; each run is like the one
