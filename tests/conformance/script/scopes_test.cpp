@@ -425,6 +425,35 @@ TEST(scope_threads, ClosingWaitsForTheCall) {
 }
 
 // Two engines whose callbacks close each other's scope: the second wait is refused instead of hanging.
+// When `leave` of a scope has returned, on another thread, at most the call in progress is at its first line, and no
+// other starts: neither of a timer that was there, nor of one that such a call makes.
+TEST(scope_threads, OnceAScopeIsLeftNoTickStarts) {
+  script_test::engine_thread engine;
+  const auto scope = engine.timers->open_scope();
+  std::atomic<std::uint64_t> ticks{0};
+  engine.on_thread([&] {
+    engine.timers->enter_scope(scope);
+    for (int i = 0; i < 4; ++i) {
+      engine.timers->set_interval(1, engine.host.hold(std::function<void()>([&] {
+        ticks.fetch_add(1);
+        engine.timers->set_timeout(0, engine.host.hold(std::function<void()>([&] { ticks.fetch_add(1); })));
+      })));
+    }
+    engine.timers->enter_scope({});
+  });
+  const std::size_t rounds = support::times(60, 12);
+  for (std::size_t round = 0; round < rounds; ++round) {
+    const auto before = ticks.load();
+    support::eventually([&] { return ticks.load() > before; });
+    engine.timers->leave(scope, round % 2 == 0 ? script_leave::suspend : script_leave::skip);
+    const auto at_most = ticks.load() + 1;
+    const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(5);
+    while (std::chrono::steady_clock::now() < until) std::this_thread::yield();
+    EXPECT_LE(ticks.load(), at_most);
+    engine.timers->come_back(scope, script_return::resume);
+  }
+}
+
 TEST(scope_threads, EnginesThatCloseEachOtherAreToldSo) {
   script_test::engine_thread one;
   script_test::engine_thread two;
