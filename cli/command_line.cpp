@@ -51,7 +51,8 @@ constexpr auto run_footer =
     "  detent run examples/scripts/heartbeat.lua\n"
     "  detent run --clock manual --timestamps examples/scripts/work_and_break.lua    two hours in no time\n"
     "  detent run --callback-limit 100 --memory-limit 50 a.lua b.js                  scripts of others\n"
-    "  detent run --list a.lua & kill -USR1 $!                                       what it waits for\n\n"
+    "  detent run --list a.lua & kill -USR1 $!                                       what it waits for\n"
+    "  detent run --reload a.lua & kill -HUP $!                                      after a.lua has changed\n\n"
     "A script in one line:\n"
     "  echo 'timer.setInterval(function() print(timer.now()) end, 1000)' >tick.lua; detent run tick.lua\n\n"
     "Exit status: 0 in order; 1 a script had an uncaught error; 2 a script cannot be read, or there\n"
@@ -175,6 +176,8 @@ void add_run(CLI::App& app, run_options& options) {
       ->transform(one_of(std::map<std::string, bool>{{"web", true}, {"havel", false}}))
       ->default_str("web");
   run->add_flag("--list", options.lists, "List live timers on SIGUSR1 and at the end")->disable_flag_override();
+  run->add_flag("--reload", options.reloads, "On SIGHUP, read each script again and run it in a fresh engine")
+      ->disable_flag_override();
   run->add_flag("--timestamps", options.has_timestamps, "Before each line printed, the milliseconds since the start")
       ->disable_flag_override();
   run->add_option("--callback-limit", options.call_limit_ms, "Milliseconds after which a call is ended with an error")

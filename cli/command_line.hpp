@@ -45,6 +45,7 @@ struct run_options {
   bool has_virtual_time = false;
   bool has_web_rules = true;
   bool lists = false;
+  bool reloads = false;
   bool has_timestamps = false;
   double call_limit_ms = 0;    ///< 0: none
   double memory_limit_mb = 0;  ///< 0: none

@@ -176,7 +176,7 @@ bool script_group::await_turn(const script& one) {
   return !is_stopping_;
 }
 
-void script_group::make(script& one) {
+void script_group::make_engine_of(script& one) {
   try {
     auto made = make_engine(one.source.name, one.loop, engine_options(one.source.name));
     const std::lock_guard guard(lock_);
@@ -184,6 +184,10 @@ void script_group::make(script& one) {
   } catch (const std::exception& reason) {
     tell_error(one.source.name + ": no engine: " + reason.what());
   }
+}
+
+void script_group::make(script& one) {
+  make_engine_of(one);
   {
     const std::lock_guard guard(lock_);
     if (++made_ == scripts_.size() && options_.memory_limit_mb > 0) {
@@ -201,6 +205,37 @@ void script_group::begin(script& one) {
   const auto outcome = one.engine->run(one.source.text, name);
   if (outcome.ended == script_outcome::kind::returned) return;
   tell_error(outcome.error.starts_with(name) ? outcome.error : name + ": " + outcome.error);
+}
+
+// On the script's thread, between two calls. What cannot be read, or has a wrong syntax, leaves the old one at work;
+// that is no error of a script. The engine is another: nothing that the old one knew, waited for or had bound is left.
+void script_group::reload(script& one) {
+  {
+    const std::lock_guard guard(lock_);
+    if (is_stopping_) return;
+  }
+  script_source fresh;
+  std::string why = read_script(one.source.name, fresh);
+  if (why.empty() && one.engine != nullptr) why = one.engine->check(fresh.text, fresh.name).error;
+  if (!why.empty()) {
+    std::fprintf(stderr, "%s: not loaded again, the former one goes on: %s\n", one.source.name.c_str(), why.c_str());
+    return;
+  }
+  std::unique_ptr<scripting::script_engine> former;
+  {
+    const std::lock_guard guard(lock_);
+    former = std::move(one.engine);
+  }
+  const std::size_t ended = former == nullptr ? 0 : former->timers().close().ended;
+  former.reset();
+  std::fprintf(stderr, "%s: loaded again, %s withdrawn\n", one.source.name.c_str(), count_text(ended, "timer").c_str());
+  one.source.text = std::move(fresh.text);
+  make_engine_of(one);
+  begin(one);
+}
+
+void script_group::reload_all() {
+  for (const auto& one : scripts_) one->loop.post([this, &one] { reload(*one); });
 }
 
 void script_group::live(script& one) {
@@ -249,6 +284,8 @@ void script_group::wait_for_signals() {
       if (living_ == 0) return;
     } else if (heard->number == SIGUSR1) {
       if (options_.lists) list_all();
+    } else if (heard->number == SIGHUP) {
+      reload_all();
     } else if (!was_stopped_) {
       was_stopped_ = true;
       stopped_at = heard->at;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "command_line.hpp"
+#include "script_source.hpp"
 #include "signals_heard.hpp"
 
 #include <detent/detent.hpp>
@@ -19,11 +20,6 @@
 
 namespace detent::cli {
 
-struct script_source {
-  std::string name;
-  std::string text;
-};
-
 class script_group {
  public:
   script_group(const run_options& options, std::vector<std::string> arguments);
@@ -38,14 +34,17 @@ class script_group {
     std::size_t index = 0;
     bool is_over = false;  // guarded by lock_: its thread is at its end
     script_loop loop;
-    std::unique_ptr<scripting::script_engine> engine;  // made on its thread, destroyed when that has ended
+    std::unique_ptr<scripting::script_engine> engine;  // made on its thread; guarded by lock_ until that has ended
   };
 
   service_options clock_options();
   scripting::engine_options engine_options(const std::string& name);
   void live(script& one);
   void make(script& one);
+  void make_engine_of(script& one);
   void begin(script& one);
+  void reload(script& one);
+  void reload_all();
   void tell_what_is_left(const script& one) const;
   bool await_turn(const script& one);
   bool goes_on();
@@ -65,7 +64,7 @@ class script_group {
   timer_service service_;  // its clock is the modes'
   modes modes_;
   const steady_clock::time_point begin_ = service_.now();
-  signals_heard signals_;
+  signals_heard signals_{options_.reloads};
   std::vector<std::unique_ptr<script>> scripts_;
   std::mutex lock_;                     // of which engines there are
   std::size_t living_ = 0;              // guarded by lock_: scripts whose thread is at work

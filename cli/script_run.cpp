@@ -6,13 +6,7 @@
 #if defined(DETENT_WITH_SCRIPTS)
 #include "script_engines.hpp"
 #include "script_group.hpp"
-
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <optional>
-#include <sstream>
+#include "script_source.hpp"
 #endif
 
 namespace detent::cli {
@@ -26,16 +20,6 @@ exit_status refuse(const std::string& what, const std::string& why) {
   return exit_status::cannot_begin;
 }
 
-std::optional<std::string> text_of(const std::string& file) {
-  errno = 0;
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream && errno == 0) errno = EIO;
-  if (!stream || std::filesystem::is_directory(file)) return std::nullopt;
-  std::ostringstream text;
-  text << stream.rdbuf();
-  return text.str();
-}
-
 }  // namespace
 
 exit_status run_scripts(const run_options& options) {
@@ -44,9 +28,8 @@ exit_status run_scripts(const run_options& options) {
   std::size_t at = 0;
   for (; at < words.size() && (at == 0 || is_script(words[at])); ++at) {
     if (const std::string why = why_not(words[at], options); !why.empty()) return refuse(words[at], why);
-    auto text = text_of(words[at]);
-    if (!text) return refuse(words[at], errno != 0 ? std::strerror(errno) : "it is a directory");
-    sources.push_back({words[at], std::move(*text)});
+    sources.emplace_back();
+    if (const std::string why = read_script(words[at], sources.back()); !why.empty()) return refuse(words[at], why);
   }
   std::vector<std::string> arguments(words.begin() + static_cast<std::ptrdiff_t>(at), words.end());
   arguments.insert(arguments.end(), options.more_arguments.begin(), options.more_arguments.end());

@@ -10,7 +10,7 @@
 namespace detent::cli {
 namespace {
 
-constexpr int heard[] = {SIGINT, SIGTERM, SIGUSR1};
+constexpr int heard[] = {SIGINT, SIGTERM, SIGUSR1, SIGHUP};
 
 // The pipe's ends: set before the handlers are there, read by them and by `tell`.
 std::atomic<int> read_end{-1};
@@ -27,23 +27,23 @@ void note(int number) {
 
 }  // namespace
 
-signals_heard::signals_heard() {
+signals_heard::signals_heard(bool hears_hangup) : count_(std::size(heard) - (hears_hangup ? 0 : 1)) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) throw std::system_error(errno, std::generic_category(), "pipe2");
   read_end.store(ends[0], std::memory_order_relaxed);
   write_end.store(ends[1], std::memory_order_relaxed);
-  for (std::size_t i = 0; i < std::size(heard); ++i) {
+  for (std::size_t i = 0; i < count_; ++i) {
     struct sigaction noting {};
     noting.sa_handler = note;
     noting.sa_flags = SA_RESTART;  // a script's reading and writing goes on
     sigemptyset(&noting.sa_mask);
     sigaction(heard[i], &noting, &former_[i]);
-    if (former_[i].sa_handler == SIG_IGN) sigaction(heard[i], &former_[i], nullptr);
+    if (former_[i].sa_handler == SIG_IGN && heard[i] != SIGHUP) sigaction(heard[i], &former_[i], nullptr);
   }
 }
 
 signals_heard::~signals_heard() {
-  for (std::size_t i = 0; i < std::size(heard); ++i) sigaction(heard[i], &former_[i], nullptr);
+  for (std::size_t i = 0; i < count_; ++i) sigaction(heard[i], &former_[i], nullptr);
   close(write_end.exchange(-1, std::memory_order_relaxed));
   close(read_end.exchange(-1, std::memory_order_relaxed));
 }

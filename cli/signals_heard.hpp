@@ -2,13 +2,15 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <optional>
 #include <signal.h>
 
 namespace detent::cli {
 
 /// While it lives, SIGINT, SIGTERM and SIGUSR1 are taken down and nothing else; what was ignored before stays so. They
-/// are handled, not blocked, so that the children of a script get them as usual. One at a time.
+/// are handled, not blocked, so that the children of a script get them as usual. One at a time. SIGHUP is on request,
+/// and then also where it was ignored, as behind `nohup`.
 class signals_heard {
  public:
   static constexpr int nudge = 0;  // what `tell` says
@@ -17,7 +19,7 @@ class signals_heard {
     std::chrono::steady_clock::time_point at{};  // when it came, not when it is read
   };
 
-  signals_heard();
+  explicit signals_heard(bool hears_hangup);
   ~signals_heard();
   signals_heard(const signals_heard&) = delete;
   signals_heard& operator=(const signals_heard&) = delete;
@@ -28,7 +30,8 @@ class signals_heard {
   std::optional<word> wait(std::chrono::milliseconds limit);
 
  private:
-  struct sigaction former_[3]{};
+  std::size_t count_;  // of the signals heard
+  struct sigaction former_[4]{};
 };
 
 }  // namespace detent::cli

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Plants each deliberate fault of adapters/script, and asks which tests of that layer find it.
+"""Plants each deliberate fault of adapters/script and of the engines over it, and asks which tests find it.
 
-  script_faults.py PROGRAM [--fault NAME ...] [--all]
+  script_faults.py FOLDER=PROGRAM ... [--fault NAME ...] [--all]
 
-PROGRAM is the layer's tests, built with the faults in (DETENT_WITH_SCRIPT_FAULTS). A fault that fewer than two tests find
-is a hole: it is named, and the status is 1. Without a fault all of them have to pass. `--all` prints every finder.
+PROGRAM is the tests of FOLDER, built with its faults in (DETENT_WITH_SCRIPT_FAULTS). A fault that fewer than two tests of
+the folders that have it find is a hole: it is named, and the status is 1. Without a fault all tests have to pass. `--all`
+prints every finder.
 """
 
 import argparse
@@ -20,11 +21,15 @@ LIMIT_S = 200  # for all tests together
 ALONE_S = 20   # for one test, once they have not ended together
 
 
-def faults():
-    """The names that stand in the sources, in their order."""
-    sources = sorted((ROOT / "adapters" / "script").glob("*.cpp"))
-    names = re.findall(r'planted\("([^"]+)"\)', "".join(source.read_text() for source in sources))
-    return list(dict.fromkeys(names))
+def faults(folders):
+    """The names that stand in the sources, in their order, with the folders where they do."""
+    named = {}
+    for folder in folders:
+        for source in sorted((ROOT / folder).glob("*.cpp")):
+            for name in re.findall(r'planted\("([^"]+)"\)', source.read_text()):
+                if folder not in named.setdefault(name, []):
+                    named[name].append(folder)
+    return named
 
 
 def run(program, fault, seconds, selection):
@@ -67,25 +72,28 @@ def finders(program, fault, selection):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("program")
+    parser.add_argument("programs", nargs="+", metavar="FOLDER=PROGRAM")
     parser.add_argument("--fault", action="append")
     parser.add_argument("--all", action="store_true")
     asked = parser.parse_args()
     # In virtual time the tests are quick and exact; the others are asked where these do not suffice.
     virtual, every = "-*_threads.*:*real_time*", "*"
-    sound = run(asked.program, "", LIMIT_S, every)
-    if sound is None or "[  FAILED  ]" in sound:
-        print(sound or "the tests do not end", "\nwithout a fault the tests do not pass", sep="")
-        return 1
-    holes = []
-    for fault in asked.fault or faults():
-        found = finders(asked.program, fault, virtual)
-        if len(found) < ENOUGH:
-            found = finders(asked.program, fault, every)
+    programs = dict(one.split("=", 1) for one in asked.programs)
+    for program in programs.values():
+        sound = run(program, "", LIMIT_S, every)
+        if sound is None or "[  FAILED  ]" in sound:
+            print(sound or "the tests do not end", "\nwithout a fault the tests do not pass", sep="")
+            return 1
+    holes, named = [], faults(programs)
+    for fault in asked.fault or named:
+        found = []
+        for selection in (virtual, every):
+            if len(found) < ENOUGH:
+                found = [test for folder in named[fault] for test in finders(programs[folder], fault, selection)]
         print(f"{len(found):3d}  {fault}: {', '.join(found if asked.all else found[:ENOUGH])}", flush=True)
         if len(found) < ENOUGH:
             holes.append(fault)
-    print(f"{len(faults())} faults, {len(holes)} found by fewer than {ENOUGH} tests" + (": " if holes else "")
+    print(f"{len(named)} faults, {len(holes)} found by fewer than {ENOUGH} tests" + (": " if holes else "")
           + "; ".join(holes))
     return 1 if holes else 0
 

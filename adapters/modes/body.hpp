@@ -3,26 +3,20 @@
 
 #include <detent/detail/series_place.hpp>
 #include <detent/modes.hpp>
+#include <detent/timer.hpp>
 
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 DETENT_BEGIN_NAMESPACE
 
 struct modes::body {
-  struct listener {
-    detail::hook<void(const std::string&, const std::string&)> told;  // set once
-    bool is_removed = false;                                          // guarded by `lock`
-  };
-
   struct mode {
     explicit mode(mode_options made) : options(std::move(made)) {}
     const mode_options options;  // read without the lock
@@ -33,6 +27,7 @@ struct modes::body {
     std::vector<std::string> in;
     bool away = false;
   };
+  struct listener;
   // One change, as its hooks need it: nothing here is looked up again.
   struct step {
     std::shared_ptr<mode> from;
@@ -40,6 +35,15 @@ struct modes::body {
     std::vector<std::shared_ptr<mode_group_options>> left;
     std::vector<std::shared_ptr<mode_group_options>> entered;
     std::vector<std::shared_ptr<listener>> listeners;
+  };
+  // Its call is that of a timer, which is closed to remove it: so whoever waits for it waits in the library's own
+  // graph, and a wait that would close a cycle is refused.
+  struct listener {
+    listener(body& of, detail::hook<void(const std::string&, const std::string&)> what)
+        : told(std::move(what)), call(of.callers, [this, &of](firing&) { of.call_listener(*this); }) {}
+    const detail::hook<void(const std::string&, const std::string&)> told;
+    const step* change = nullptr;  // touched by the thread at the hooks
+    timer call;                    // has locks of its own
   };
 
   body(timer_service& clock, modes_options made);
@@ -53,9 +57,11 @@ struct modes::body {
   template <class Hook, class... Args>
   void run(const std::string& of, const Hook& hook, const Args&... arguments) noexcept;
   void run_listener(listener& one, const step& change) noexcept;
+  void call_listener(const listener& one) noexcept;
   void tell(const std::string& of, const char* what) noexcept;
 
   timer_service& service;
+  timer_service callers;  // driven by the thread at the hooks; only for listeners
   const modes_options options;
   mutable std::mutex lock;  // guards everything below; above the locks of the services
   std::vector<std::shared_ptr<mode>> all;
@@ -67,12 +73,9 @@ struct modes::body {
   std::int64_t since_ns = 0;
   std::uint64_t transitions = 0;
   std::uint64_t next_listener = 1;
-  std::deque<step> steps;             // whose hooks have not begun
-  bool is_running = false;            // a thread is at the hooks
-  bool has_hooks = false;             // the initial mode was given them
-  const listener* calling = nullptr;  // the listener on the stack of `caller`
-  std::thread::id caller;
-  std::condition_variable has_returned;  // `calling` has
+  std::deque<step> steps;   // whose hooks have not begun
+  bool is_running = false;  // a thread is at the hooks
+  bool has_hooks = false;   // the initial mode was given them
 };
 
 DETENT_END_NAMESPACE

@@ -13,9 +13,19 @@ bool is_among(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
+// Without a thread: callbacks run inside `run_due`.
+service_options options_of_callers() {
+  service_options made;
+  made.name = "modes";
+  made.drive = drive::by_user;
+  made.executor = on_driver{};
+  return made;
+}
+
 }  // namespace
 
-modes::body::body(timer_service& clock, modes_options made) : service(clock), options(std::move(made)) {
+modes::body::body(timer_service& clock, modes_options made)
+    : service(clock), callers(options_of_callers()), options(std::move(made)) {
   mode_options unnamed;
   unnamed.name = options.initial;
   auto first = std::make_shared<mode>(std::move(unnamed));
@@ -125,19 +135,18 @@ void modes::body::run_step(const step& change) noexcept {
   for (const auto& one : change.listeners) run_listener(*one, change);
 }
 
-// One that was removed since the change is not called, and whoever removes it now waits for its call.
+// One that was removed since the change is closed: it is not called, and whoever removes it now waits for its call. In
+// a fork child, where no service works, it is called without that.
 void modes::body::run_listener(listener& one, const step& change) noexcept {
-  {
-    const std::lock_guard guard(lock);
-    if (one.is_removed) return;
-    calling = &one;
-    caller = std::this_thread::get_id();
-  }
-  const std::string& now = change.to->options.name;
-  run(now, one.told, now, change.from->options.name);
-  const std::lock_guard guard(lock);
-  calling = nullptr;
-  has_returned.notify_all();
+  one.change = &change;
+  const arm_result due = one.call.arm_at(steady_clock::time_point::min());
+  if (due == arm_result::closed) return;
+  if (callers.run_due().outcome != run_answer::kind::ran) call_listener(one);
+}
+
+void modes::body::call_listener(const listener& one) noexcept {
+  const std::string& now = one.change->to->options.name;
+  run(now, one.told, now, one.change->from->options.name);
 }
 
 // --- The face.
@@ -224,24 +233,23 @@ std::uint64_t modes::transitions() const {
 }
 
 std::uint64_t modes::add_listener(detail::hook<void(const std::string&, const std::string&)> told) {
-  auto kept = std::make_shared<body::listener>();
-  kept->told = std::move(told);
+  auto kept = std::make_shared<body::listener>(*body_, std::move(told));
   const std::lock_guard guard(body_->lock);
   body_->listeners.emplace_back(body_->next_listener, std::move(kept));
   return body_->next_listener++;
 }
 
-void modes::remove_listener(std::uint64_t number) {
-  std::shared_ptr<body::listener> gone;  // destroyed without the lock
-  std::unique_lock guard(body_->lock);
-  const auto found = std::find_if(body_->listeners.begin(), body_->listeners.end(),
-                                  [&](const auto& one) { return one.first == number; });
-  if (found == body_->listeners.end()) return;
-  gone = std::move(found->second);
-  body_->listeners.erase(found);
-  gone->is_removed = true;
-  if (body_->caller == std::this_thread::get_id()) return;
-  body_->has_returned.wait(guard, [&] { return body_->calling != gone.get(); });
+wait_result modes::remove_listener(std::uint64_t number) {
+  std::shared_ptr<body::listener> gone;  // closed and destroyed without the lock
+  {
+    const std::lock_guard guard(body_->lock);
+    const auto found = std::find_if(body_->listeners.begin(), body_->listeners.end(),
+                                    [&](const auto& one) { return one.first == number; });
+    if (found == body_->listeners.end()) return wait_result::quiet;
+    gone = std::move(found->second);
+    body_->listeners.erase(found);
+  }
+  return gone->call.close_and_wait().wait;
 }
 
 void modes::bind(mode_bound& what, std::vector<std::string> in_modes) {

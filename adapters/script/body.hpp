@@ -86,8 +86,13 @@ class script_timers::body : public std::enable_shared_from_this<body> {
   bool keeps_program();
   script_scope open_scope(std::optional<script_scope> parent);
   script_closed close_scope(script_scope scope);
+  bool is_open(script_scope scope);
+  script_scope current_scope();
+  void enter_scope(script_scope scope);
   script_change leave(std::int64_t id, script_leave how);
   script_change come_back(std::int64_t id, script_return how);
+  script_change leave(script_scope scope, script_leave how);
+  script_change come_back(script_scope scope, script_return how);
   void end();  // all of it, and no pass is in progress any more, but for one below on the stack
 
  private:
@@ -107,13 +112,13 @@ class script_timers::body : public std::enable_shared_from_this<body> {
     std::int64_t id = 0;
     script_timer_kind kind{};
     stage now = stage::still;
-    bool paused = false;    // by its script
-    bool away = false;      // its mode was left, with `suspend` or `skip`
-    bool skipping = false;  // away: ticks pass without a call
-    bool rearmed = false;   // refreshed while running
+    bool paused = false;               // by its script
+    bool rearmed = false;              // refreshed while running
+    bool skipped = false;              // while running: this tick comes to nothing
+    std::optional<script_leave> away;  // its own mode was left so, with `suspend` or `skip`
     std::int64_t delay_ns = 0;
     std::int64_t remaining_ns = 0;  // while still
-    place at{};                     // while armed, and of the call while running
+    place at{};                     // the latest
     std::uint32_t nesting = 0;
     script_scope scope;
     script_keeping keeping = script_keeping::kept;
@@ -138,6 +143,7 @@ class script_timers::body : public std::enable_shared_from_this<body> {
   struct scope_record {
     std::uint32_t parent = 0;
     bool open = true;
+    std::optional<script_leave> away;  // its mode was left so
   };
 
   // Timers that are over, whose functions are still to be released, and whose waiters are to be told. Whoever holds
@@ -184,7 +190,9 @@ class script_timers::body : public std::enable_shared_from_this<body> {
   void call_waiters(const std::shared_ptr<entry>& done);
   std::int64_t next_deadline_locked(entry& of, std::int64_t started_ns) const;
   bool add_locked(const std::shared_ptr<entry>& made);
+  std::uint64_t next_arming_locked();
   void arm_locked(entry& which, std::int64_t deadline_ns);
+  void put_locked(entry& which, place at);
   void disarm_locked(entry& which);
   void hold_locked(entry& which);
   std::int64_t left_ns(std::int64_t deadline_ns) const;
@@ -200,6 +208,10 @@ class script_timers::body : public std::enable_shared_from_this<body> {
   void let_go(script_reference what) noexcept;
   std::shared_ptr<entry> find_locked(std::int64_t id) const;
   bool is_inside_locked(script_scope inner, script_scope outer) const;
+  std::optional<script_leave> absence_locked(const entry& of) const;
+  bool is_held_locked(const entry& of) const;
+  void begin_locked(const std::shared_ptr<entry>& made, ended_list& then);
+  void return_locked(entry& which, script_return how, script_leave left, std::int64_t now_ns);
   std::int64_t delay_ns(double delay_ms, purpose what_for, std::uint32_t nesting) const;
   static std::int64_t least_delay_ns(script_rules rules, std::uint32_t nesting);
   void forget_closed_scopes_locked();

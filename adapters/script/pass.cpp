@@ -28,7 +28,7 @@ void script_timers::body::pass() noexcept {
     std::shared_ptr<entry> due;
     script_reference what;
     script_occasion occasion;
-    bool is_away = false;
+    bool is_skipped = false;
     {
       const std::lock_guard guard(lock_);
       due = take_due_locked(planted("nested timers in the same pass") ? now_ns() : now, before);
@@ -42,11 +42,11 @@ void script_timers::body::pass() noexcept {
       }
       what = std::exchange(due->what, {});
       occasion = {script_occasion::reason::tick, due->id, due->missed - std::exchange(due->told_missed, due->missed)};
-      is_away = due->away;
+      is_skipped = due->skipped;
     }
     script_outcome outcome;
     const std::int64_t started = planted("an interval counts from its end") ? -1 : now_ns();
-    if (what && !is_away) outcome = call(host_, what, occasion);
+    if (what && !is_skipped) outcome = call(host_, what, occasion);
     ended_list then;
     finish(due, what, outcome, started < 0 ? now_ns() : started, then);
     report(host_, due->id, outcome);
@@ -68,14 +68,15 @@ std::shared_ptr<script_timers::body::entry> script_timers::body::take_due_locked
   disarm_locked(*due);
   due->now = stage::running;
   due->rearmed = false;
+  due->lateness_ns = detail::subtract_ns(this->now_ns(), due->at.deadline_ns);
+  due->skipped = absence_locked(*due).has_value();
+  if (due->skipped) {
+    ++due->missed;
+    return due;
+  }
+  ++due->fires;
   due->called = std::move(due->waiters);
   due->waiters.clear();
-  due->lateness_ns = detail::subtract_ns(this->now_ns(), due->at.deadline_ns);
-  if (due->away) {
-    ++due->missed;
-  } else {
-    ++due->fires;
-  }
   return due;
 }
 
@@ -169,7 +170,7 @@ void script_timers::body::finish(const std::shared_ptr<entry>& done, script_refe
   }
   const std::int64_t next =
       done->rearmed ? detail::add_ns(now_ns(), done->delay_ns) : next_deadline_locked(*done, started_ns);
-  if (done->paused || (done->away && !done->skipping)) {
+  if (is_held_locked(*done)) {
     done->remaining_ns = left_ns(next);
   } else {
     arm_locked(*done, next);

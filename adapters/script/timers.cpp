@@ -1,4 +1,4 @@
-// timers: the verbs of `script_timers`. What is due is run in pass.cpp.
+// timers: the verbs of `script_timers`. What is due is run in pass.cpp, scopes and modes are in scopes.cpp.
 #include "body.hpp"
 #include "fault.hpp"
 
@@ -102,8 +102,8 @@ script_created script_timers::body::create(purpose what_for, double delay_ms, sc
       created->delay_ns = delay_ns(delay_ms, what_for, by.nesting);
       // A sleep has no function, but one that waits for it.
       if (what_for == purpose::sleep) created->waiters.push_back(std::exchange(created->what, {}));
-      arm_locked(*created, detail::add_ns(now_ns(), created->delay_ns));
       made = {created->id, script_creation::created};
+      begin_locked(created, then);
     }
   }
   if (made.outcome != script_creation::created) {
@@ -134,10 +134,18 @@ std::shared_ptr<script_timers::body::entry> script_timers::body::find_locked(std
   return found == live_.end() ? nullptr : found->second;
 }
 
-// Requires: `which` is live and not armed.
+std::uint64_t script_timers::body::next_arming_locked() {
+  return planted("last in, first out") ? ~next_arming_++ : next_arming_++;
+}
+
 void script_timers::body::arm_locked(entry& which, std::int64_t deadline_ns) {
+  put_locked(which, {deadline_ns, next_arming_locked()});
+}
+
+// Requires: `which` is live and not armed.
+void script_timers::body::put_locked(entry& which, place at) {
   const auto self = find_locked(which.id);
-  which.at = {deadline_ns, planted("last in, first out") ? ~next_arming_++ : next_arming_++};
+  which.at = at;
   which.now = stage::armed;
   which.slot.key() = which.at;
   which.slot.mapped() = self;
@@ -322,7 +330,7 @@ script_change script_timers::body::resume(std::int64_t id) {
   if (found == nullptr) return script_change::unknown;
   if (!std::exchange(found->paused, false)) return script_change::unchanged;
   const std::int64_t rest = planted("resume starts anew") ? found->delay_ns : found->remaining_ns;
-  if (!found->away || found->skipping) go_on_locked(*found, rest);
+  if (!is_held_locked(*found)) go_on_locked(*found, rest);
   return script_change::changed;
 }
 
@@ -452,62 +460,6 @@ bool script_timers::body::keeps_program() {
   return std::any_of(live_.begin(), live_.end(), [](const auto& of) { return is_keeping(*of.second); });
 }
 
-script_scope script_timers::body::open_scope(std::optional<script_scope> parent) {
-  const bool is_own = host_.is_own_thread();
-  const std::lock_guard guard(lock_);
-  const script_scope inside = parent ? *parent : is_own ? maker_.scope : script_scope{};
-  const auto found = scopes_.find(inside.index);
-  const script_scope made{next_scope_++};
-  // A scope inside a closed one is born closed: nobody has to look.
-  if (found != scopes_.end() && found->second.open) scopes_[made.index] = {inside.index, true};
-  return made;
-}
-
-bool script_timers::body::is_inside_locked(script_scope inner, script_scope outer) const {
-  for (;;) {
-    if (inner == outer) return true;
-    const auto found = scopes_.find(inner.index);
-    if (inner.index == 0 || found == scopes_.end() || planted("a scope forgets those inside it")) return false;
-    inner = {found->second.parent};
-  }
-}
-
-script_closed script_timers::body::close_scope(script_scope scope) {
-  ended_list then;
-  script_closed answer;
-  bool has_call = false;
-  {
-    const std::lock_guard guard(lock_);
-    for (auto at = live_.begin(); at != live_.end();) {
-      const auto of = (at++)->second;
-      if (!is_inside_locked(of->scope, scope)) continue;
-      ++answer.ended;
-      end_locked(of, then);
-    }
-    has_call = calling_ != nullptr && is_inside_locked(calling_->scope, scope);
-    for (auto& [index, of] : scopes_) of.open = of.open && !is_inside_locked({index}, scope);
-    has_closed_ = true;
-    forget_closed_scopes_locked();
-    if (has_call) ++leaving_;
-  }
-  if (has_call) {
-    answer.wait = alarm_.cancel_and_wait().wait;
-    const std::lock_guard guard(lock_);
-    --leaving_;
-    alarm_ns_ = detail::ns_max;
-    set_alarm_locked();
-  }
-  perform(std::move(then));
-  return answer;
-}
-
-// A call in progress stays where its scope was, for whoever closes a scope around it.
-void script_timers::body::forget_closed_scopes_locked() {
-  if (calling_ != nullptr || !has_closed_) return;
-  has_closed_ = false;
-  std::erase_if(scopes_, [](const auto& one) { return one.first != 0 && !one.second.open; });
-}
-
 void script_timers::body::end() {
   {
     const std::lock_guard guard(lock_);
@@ -523,48 +475,6 @@ void script_timers::body::end() {
     last = std::move(owed_);
   }
   perform(std::move(last));
-}
-
-script_change script_timers::body::leave(std::int64_t id, script_leave how) {
-  ended_list then;
-  script_change answer = script_change::unknown;
-  {
-    const std::lock_guard guard(lock_);
-    const auto found = find_locked(id);
-    if (found != nullptr) {
-      answer = found->away ? script_change::unchanged : script_change::changed;
-      if (how == script_leave::cancel) {
-        end_locked(found, then);
-      } else {
-        found->away = true;
-        found->skipping = how == script_leave::skip;
-        if (!found->skipping && !planted("a suspended timer ticks")) hold_locked(*found);
-      }
-    }
-  }
-  // The caller holds the lock of the modes, and a release may run destructors of captures.
-  perform_later(std::move(then));
-  return answer;
-}
-
-script_change script_timers::body::come_back(std::int64_t id, script_return how) {
-  const std::lock_guard guard(lock_);
-  const auto found = find_locked(id);
-  if (found == nullptr) return script_change::unknown;
-  if (!found->away) return script_change::unchanged;
-  if (how == script_return::stay && !found->skipping) {
-    // It waits for its script to say `resume`.
-    found->away = false;
-    found->paused = true;
-    return script_change::changed;
-  }
-  found->away = false;
-  if (how == script_return::restart) {
-    hold_locked(*found);
-    found->remaining_ns = found->delay_ns;
-  }
-  if (!found->paused) go_on_locked(*found, found->remaining_ns);
-  return script_change::changed;
 }
 
 // --- The face.
@@ -603,7 +513,12 @@ bool script_timers::keeps_program() const { return body_->keeps_program(); }
 script_scope script_timers::open_scope(std::optional<script_scope> parent) { return body_->open_scope(parent); }
 script_closed script_timers::close_scope(script_scope scope) { return body_->close_scope(scope); }
 script_closed script_timers::close() { return body_->close_scope({}); }
+bool script_timers::is_open(script_scope scope) const { return body_->is_open(scope); }
+script_scope script_timers::current_scope() const { return body_->current_scope(); }
+void script_timers::enter_scope(script_scope scope) { body_->enter_scope(scope); }
 script_change script_timers::leave(std::int64_t id, script_leave how) { return body_->leave(id, how); }
 script_change script_timers::come_back(std::int64_t id, script_return how) { return body_->come_back(id, how); }
+script_change script_timers::leave(script_scope scope, script_leave how) { return body_->leave(scope, how); }
+script_change script_timers::come_back(script_scope scope, script_return how) { return body_->come_back(scope, how); }
 
 DETENT_END_NAMESPACE

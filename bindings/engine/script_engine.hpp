@@ -28,6 +28,7 @@ struct engine_options {
 ///
 ///   Verbs              block                 threads
 ///   construction, run  run the script        the loop's
+///   check              never                 the loop's
 ///   destructor         never                 the loop's; not inside a call of the script
 ///   timers             never                 any
 class script_engine {
@@ -39,6 +40,8 @@ class script_engine {
 
   /// Runs the text until it ends or first sleeps. `name` is how errors call it.
   virtual script_outcome run(const std::string& text, const std::string& name) = 0;
+  /// Only reads it: whether `run` could begin.
+  virtual script_outcome check(const std::string& text, const std::string& name) = 0;
   virtual script_timers& timers() noexcept = 0;
   /// Of the heap, after a full collection.
   virtual std::size_t collected_memory_bytes() = 0;

@@ -86,19 +86,43 @@ void script_modes::changed(const std::string& now, const std::string& before) {
   }
 }
 
-void script_modes::bind(std::int64_t id, mode_binding how) {
+namespace {
+
+bool is_over(const script_timers& timers, std::int64_t id) { return !timers.keeping(id); }
+bool is_over(const script_timers& timers, script_scope scope) { return !timers.is_open(scope); }
+
+}  // namespace
+
+template <class Which>
+struct script_modes::binding_of : binding {
+  binding_of(script_timers& of, Which bound, const mode_binding& how)
+      : timers(of), which(bound), left(how.left), entered(how.entered) {}
+  void leave() noexcept override { timers.leave(which, left); }
+  void come_back() noexcept override { timers.come_back(which, entered); }
+  bool is_over() const override { return scripting::is_over(timers, which); }
+  script_timers& timers;
+  const Which which;
+  const script_leave left;
+  const script_return entered;
+};
+
+template <class Which>
+void script_modes::bind(Which which, mode_binding how) {
   // One that begins anew on return has to be there still.
   if (how.left == script_leave::cancel && how.entered == script_return::restart) how.left = script_leave::suspend;
   forget_those_over();
-  bound_.push_back(std::make_unique<bound_timer>(timers_, id, how));
+  bound_.push_back(std::make_unique<binding_of<Which>>(timers_, which, how));
   shared_.bind(*bound_.back(), std::move(how.modes));
 }
+
+template void script_modes::bind(std::int64_t id, mode_binding how);
+template void script_modes::bind(script_scope scope, mode_binding how);
 
 // Whenever their number has doubled, so that it stays in proportion to the live ones.
 void script_modes::forget_those_over() {
   if (bound_.size() < sweep_at_) return;
   std::erase_if(bound_, [this](const auto& one) {
-    if (timers_.status(one->id)) return false;
+    if (!one->is_over()) return false;
     shared_.unbind(*one);
     return true;
   });

@@ -16,8 +16,8 @@ namespace detent::scripting {
 
 enum class mode_hook_kind : std::uint8_t { exit, enter };
 
-/// What the options of a timer say of modes: {modes: [...], onLeave: "...", onReturn: "..."}. One that is cancelled and
-/// restarted is away in between as a suspended one.
+/// What the options of a timer, or of a scope, say of modes: {modes: [...], onLeave: "...", onReturn: "..."}. One that
+/// is cancelled and restarted is away in between as a suspended one.
 struct mode_binding {
   std::vector<std::string> modes;
   script_leave left = script_leave::suspend;
@@ -43,7 +43,9 @@ class script_modes {
   const modes& shared() const noexcept { return shared_; }
   /// Takes the reference over: called behind each change, on the engine's thread, until the end.
   void add_hook(mode_hook_kind kind, const std::string& name, script_reference what);
-  void bind(std::int64_t id, mode_binding how);
+  /// From now on the timer, or the scope with all in it, follows its modes, until it is over.
+  template <class Which>
+  void bind(Which which, mode_binding how);
 
  private:
   // What a listener of the modes may still look for when the engine has gone.
@@ -56,16 +58,12 @@ class script_modes {
     std::string name;
     script_reference what;
   };
-  struct bound_timer : mode_bound {
-    bound_timer(script_timers& of, std::int64_t which, const mode_binding& how)
-        : timers(of), id(which), left(how.left), entered(how.entered) {}
-    void leave() noexcept override { timers.leave(id, left); }
-    void come_back() noexcept override { timers.come_back(id, entered); }
-    script_timers& timers;
-    const std::int64_t id;
-    const script_leave left;
-    const script_return entered;
+  struct binding : mode_bound {
+    virtual bool is_over() const = 0;
   };
+  // Of a timer, by its id, or of a scope.
+  template <class Which>
+  struct binding_of;
 
   void changed(const std::string& now, const std::string& before);
   void forget_those_over();
@@ -76,7 +74,7 @@ class script_modes {
   std::shared_ptr<door> door_ = std::make_shared<door>();
   std::uint64_t listener_ = 0;
   std::vector<hook> hooks_;
-  std::deque<std::unique_ptr<bound_timer>> bound_;
+  std::deque<std::unique_ptr<binding>> bound_;
   std::size_t sweep_at_ = 64;
 };
 

@@ -4,6 +4,7 @@
 // Microtasks are run by JavaScriptCore whenever its outermost call returns, so behind each callback.
 #include "javascript_context.hpp"
 
+#include <adapters/script/fault.hpp>
 #include <algorithm>
 #include <csignal>
 #include <dlfcn.h>
@@ -69,6 +70,26 @@ void append(std::string& text, char32_t value) {
     tail(6);
     tail(0);
   }
+}
+
+// The prelude, with the fault in it that is planted in this run.
+std::string prelude_of_this_run() {
+  std::string program = prelude;
+  const auto replace = [&program](std::string_view sound, std::string_view faulty) {
+    const auto at = program.find(sound);
+    if (at == std::string::npos) throw std::logic_error("a fault has lost its place in the prelude");
+    program.replace(at, sound.size(), faulty);
+  };
+  constexpr std::string_view call = "apply(callback, undefined, given)";
+  if (planted("arguments are dropped")) replace(call, "apply(callback, undefined, [])");
+  if (planted("a wrong this")) replace(call, "apply(callback, timer, given)");
+  if (planted("each kind has ids of its own")) {
+    replace("clearInterval(id) {",
+            "clearInterval(id) { const of = native.status(idOf(id)); if (of && of.kind !== 'interval') return false;");
+    replace("clearTimeout(id) {",
+            "clearTimeout(id) { const of = native.status(idOf(id)); if (of && of.kind !== 'timeout') return false;");
+  }
+  return program;
 }
 
 // FILE:LINE: words, and the stack, as errors of the script have them, of lines `#0 function() at FILE:LINE`. Those of
@@ -173,7 +194,7 @@ javascript_context::~javascript_context() {
 
 JSObjectRef javascript_context::run_prelude() {
   JSValueRef error = nullptr;
-  const text source{std::string(prelude)};
+  const text source{prelude_of_this_run()};
   const text name{std::string("[detent]")};  // `ownName` there
   const JSValueRef function = JSEvaluateScript(context_, source.get(), nullptr, name.get(), 1, &error);
   std::vector<JSValueRef> arguments;
@@ -214,7 +235,9 @@ script_outcome javascript_context::call(script_reference what, const script_occa
   JSValueRef error = nullptr;
   was_interrupted_ = false;
   interrupted_at_.clear();
+  const script_scope scope = timers_->current_scope();
   JSObjectCallAsFunction(context_, JSValueToObject(context_, function, nullptr), nullptr, 1, &ticked, &error);
+  if (was_interrupted_) timers_->enter_scope(scope);  // no `finally` of the prelude has run
   return outcome_of(error);
 }
 
@@ -222,8 +245,17 @@ script_outcome javascript_context::run(const std::string& source, const std::str
   JSValueRef error = nullptr;
   was_interrupted_ = false;
   interrupted_at_.clear();
+  const script_scope scope = timers_->current_scope();
   JSEvaluateScript(context_, text(source).get(), nullptr, text(name).get(), 1, &error);
+  if (was_interrupted_) timers_->enter_scope(scope);
   return outcome_of(error);
+}
+
+script_outcome javascript_context::check(const std::string& source, const std::string& name) {
+  JSValueRef error = nullptr;
+  JSCheckScriptSyntax(context_, text(source).get(), text(name).get(), 1, &error);
+  if (error == nullptr) return {};
+  return {script_outcome::kind::threw, description_of(error)};
 }
 
 // Called by JavaScriptCore on the engine's thread, where the script may be stopped.

@@ -34,6 +34,7 @@ class javascript_context final : public scripting::script_engine, public script_
   ~javascript_context() override;
 
   script_outcome run(const std::string& text, const std::string& name) override;
+  script_outcome check(const std::string& text, const std::string& name) override;
   script_timers& timers() noexcept override { return *timers_; }
   std::size_t collected_memory_bytes() override;
 

@@ -105,9 +105,9 @@ JSValueRef quote(const native_call& call) { return call.value(scripting::quoted(
 // Of a proxy too, which the language itself refuses to tell once it is revoked.
 JSValueRef is_array(const native_call& call) { return call.value(JSValueIsArray(call.in, call.at(0))); }
 
-// bind(verb, id, names, onLeave, onReturn, ...): the two words as they are, and behind them as a refusal shows them. A
-// timer whose options are wrong does not stay.
-JSValueRef bind(const native_call& call) {
+// What stands behind a verb and what it binds: names, onLeave, onReturn, the two words as they are, and behind them as
+// a refusal shows them.
+scripting::mode_binding binding_of(const native_call& call) {
   scripting::mode_binding made;
   const auto read = [&](std::size_t index, bool (scripting::mode_binding::*take)(std::string_view), const char* words) {
     if (JSValueIsUndefined(call.in, call.at(index))) return std::string();
@@ -122,12 +122,42 @@ JSValueRef bind(const native_call& call) {
   }
   std::string wrong = read(3, &scripting::mode_binding::take_leave, scripting::mode_binding::leave_words);
   if (wrong.empty()) wrong = read(4, &scripting::mode_binding::take_return, scripting::mode_binding::return_words);
-  if (!wrong.empty()) {
+  if (!wrong.empty()) throw std::invalid_argument(wrong);
+  return made;
+}
+
+// bind(verb, id, names, ...): a timer whose options are wrong does not stay.
+JSValueRef bind(const native_call& call) {
+  try {
+    call.of.modes()->bind(call.id(1), binding_of(call));
+  } catch (...) {
     call.of.timers().clear(call.id(1));
-    throw std::invalid_argument(wrong);
+    throw;
   }
-  call.of.modes()->bind(call.id(1), std::move(made));
   return call.nothing();
+}
+
+script_scope scope_at(const native_call& call, std::size_t index) {
+  return {static_cast<std::uint32_t>(call.number(index))};
+}
+double number_of(script_scope scope) { return scope.index; }
+
+// openScope(): scope. It is inside the current one.
+JSValueRef open_scope(const native_call& call) { return call.value(number_of(call.of.timers().open_scope())); }
+// bindScope(verb, scope, names, ...)
+JSValueRef bind_scope(const native_call& call) {
+  call.of.modes()->bind(scope_at(call, 1), binding_of(call));
+  return call.nothing();
+}
+// enterScope(scope): the former one
+JSValueRef enter_scope(const native_call& call) {
+  const script_scope former = call.of.timers().current_scope();
+  call.of.timers().enter_scope(scope_at(call, 0));
+  return call.value(number_of(former));
+}
+// closeScope(scope): how many timers it ended
+JSValueRef close_scope(const native_call& call) {
+  return call.value(static_cast<double>(call.of.timers().close_scope(scope_at(call, 0)).ended));
 }
 
 JSValueRef clear(const native_call& call) { return call.value(call.of.timers().clear(call.id(0))); }
@@ -212,6 +242,10 @@ constexpr JSStaticFunction methods[] = {
     {"quoted", enter<quote>, kJSPropertyAttributeReadOnly},
     {"isArray", enter<is_array>, kJSPropertyAttributeReadOnly},
     {"bind", enter<bind>, kJSPropertyAttributeReadOnly},
+    {"openScope", enter<open_scope>, kJSPropertyAttributeReadOnly},
+    {"bindScope", enter<bind_scope>, kJSPropertyAttributeReadOnly},
+    {"enterScope", enter<enter_scope>, kJSPropertyAttributeReadOnly},
+    {"closeScope", enter<close_scope>, kJSPropertyAttributeReadOnly},
     {"clear", enter<clear>, kJSPropertyAttributeReadOnly},
     {"pause", enter<pause>, kJSPropertyAttributeReadOnly},
     {"resume", enter<resume>, kJSPropertyAttributeReadOnly},

@@ -4,13 +4,14 @@
 (function (native, global, scriptArguments, hasModes, hasWebRules) {
   'use strict';
   const { apply } = Reflect;
-  const { Promise, Error, TypeError, String, Number, JSON, Object } = global;
+  const { Promise, Error, TypeError, String, Number, JSON, Object, WeakMap } = global;
   const { isInteger } = Number;
   const { defineProperty } = Object;
   const { stringify } = JSON;
   const then = Promise.prototype.then;
   const { split, includes } = String.prototype;
   const { exec } = RegExp.prototype;
+  const { get: getWeak, set: setWeak } = WeakMap.prototype;
   const atEnd = /([^@]*:[0-9]+):[0-9]+$/;
   const ownName = '[detent]';
   const mostFrames = 20;
@@ -39,7 +40,7 @@
   // For verbs that refuse what could not be a timer.
   function timerOf(verb, value) {
     const isOne = typeof value === 'number' || typeof value === 'string';
-    const id = isOne ? +value : Timer.idOf(value);
+    const id = isOne ? +value : timerIdOf(value);
     if (!isInteger(id)) throw new TypeError(verb + '(timer): an id or a timer is needed, not ' + shown(value));
     return id;
   }
@@ -92,14 +93,14 @@
     return id;
   }
 
+  // Undefined for what is no timer, as a proxy of one: nothing of the script runs for that.
+  const timerIds = new WeakMap();
+  const timerIdOf = (value) => apply(getWeak, timerIds, [value]);
   class Timer {
-    #id;
     constructor(id) {
-      this.#id = id;
+      apply(setWeak, timerIds, [this, id]);
       defineProperty(this, 'id', { __proto__: null, value: id, enumerable: true });
     }
-    // Undefined for what is no timer, as a proxy of one: nothing of the script runs for that.
-    static idOf(value) { return typeof value === 'object' && value !== null && #id in value ? value.#id : undefined; }
     pause() { return native.pause(ownId('pause', this)); }
     resume() { return native.resume(ownId('resume', this)); }
     stop() { return native.clear(ownId('stop', this)); }
@@ -113,12 +114,51 @@
     [Symbol.toPrimitive]() { return ownId('valueOf', this); }
   }
   function ownId(verb, value) {
-    const id = Timer.idOf(value);
+    const id = timerIdOf(value);
     if (id === undefined) {
       throw new TypeError(verb + ': a timer is needed before the name, as in () => t.' + verb + '(); here is ' +
                           shown(value));
     }
     return id;
+  }
+
+  const scopes = new WeakMap();
+  class Scope {
+    constructor(scope) { apply(setWeak, scopes, [this, scope]); }
+    // How many timers it ended.
+    close() {
+      const scope = apply(getWeak, scopes, [this]);
+      if (scope === undefined) {
+        throw new TypeError('close: a scope is needed before the name, as in () => s.close(); here is ' + shown(this));
+      }
+      return native.closeScope(scope);
+    }
+  }
+  // Calls a function in a scope, which it answers. One that throws leaves nothing of it.
+  function inScope(callback, options) {
+    if (typeof callback !== 'function' || (typeof options !== 'object' && options !== undefined) || options === null) {
+      throw new TypeError('scope(function, options): a function is needed, and an object with modes or nothing, not ' +
+                          shown(callback) + ' and ' + shown(options));
+    }
+    const binding = bindingOf('scope', options);
+    if (options !== undefined && !binding) {
+      throw new TypeError("scope: its options need modes, as in {modes: ['work']}");
+    }
+    const scope = native.openScope();
+    const former = native.enterScope(scope);
+    let hasReturned = false;
+    try {
+      if (binding) {
+        const { names, onLeave, onReturn } = binding;
+        native.bindScope('scope', scope, names, onLeave, onReturn, shown(onLeave), shown(onReturn));
+      }
+      apply(callback, undefined, []);
+      hasReturned = true;
+    } finally {
+      native.enterScope(former);
+      if (!hasReturned) native.closeScope(scope);
+    }
+    return new Scope(scope);
   }
 
   // Whether it ticked; false when it ended without.
@@ -150,6 +190,7 @@
     defineProperty(global, name, { value: timer[name], writable: true, configurable: true, enumerable: true });
   }
   Object.assign(timer, {
+    scope(callback, options) { return inScope(callback, options); },
     clear(id) { return native.clear(idOf(id)); },
     status(id) { return native.status(idOf(id)); },
     pause(id) { return native.pause(timerOf('pause', id)); },

@@ -3,6 +3,7 @@
 // The library is the one compiled as C++: an error leaves a function as an exception, and passes by destructors.
 #include "lua_state.hpp"
 
+#include <adapters/script/fault.hpp>
 #include <algorithm>
 #include <cstdlib>
 #include <new>
@@ -108,7 +109,8 @@ void lua_state::pass_on_interruption(lua_State* in) {
 }
 
 script_reference lua_state::hold_call(lua_State* from, int function, int first_argument, int last_argument) {
-  const int count = last_argument < first_argument ? 0 : last_argument - first_argument + 1;
+  int count = last_argument < first_argument ? 0 : last_argument - first_argument + 1;
+  if (planted("arguments are dropped")) count = 0;
   lua_createtable(from, count + 1, 1);
   lua_pushvalue(from, function);
   lua_rawseti(from, -2, 1);
@@ -228,17 +230,26 @@ script_outcome lua_state::failure_of(lua_State* coroutine, int status) {
   return outcome;
 }
 
+// Its function is on the stack then.
+script_outcome lua_state::load(lua_State* into, const std::string& text, const std::string& name) {
+  const std::string_view program = program_of(text);
+  if (luaL_loadbufferx(into, program.data(), program.size(), ("@" + name).c_str(), "t") == LUA_OK) return {};
+  lua_xmove(into, state_, 1);
+  return {script_outcome::kind::threw, text_on_top("it cannot be read")};
+}
+
 script_outcome lua_state::run(const std::string& text, const std::string& name) {
   const int top = lua_gettop(state_);
   lua_State* fresh = lua_newthread(state_);
-  script_outcome outcome;
-  const std::string_view program = program_of(text);
-  if (luaL_loadbufferx(fresh, program.data(), program.size(), ("@" + name).c_str(), "t") != LUA_OK) {
-    lua_xmove(fresh, state_, 1);
-    outcome = {script_outcome::kind::threw, text_on_top("it cannot be read")};
-  } else {
-    outcome = resume(fresh, 0);
-  }
+  script_outcome outcome = load(fresh, text, name);
+  if (outcome.ended == script_outcome::kind::returned) outcome = resume(fresh, 0);
+  lua_settop(state_, top);
+  return outcome;
+}
+
+script_outcome lua_state::check(const std::string& text, const std::string& name) {
+  const int top = lua_gettop(state_);
+  const script_outcome outcome = load(lua_newthread(state_), text, name);
   lua_settop(state_, top);
   return outcome;
 }

@@ -18,6 +18,7 @@ class lua_state final : public scripting::script_engine, public script_host {
   static lua_state& of(lua_State* any_coroutine);
 
   script_outcome run(const std::string& text, const std::string& name) override;
+  script_outcome check(const std::string& text, const std::string& name) override;
   script_timers& timers() noexcept override { return *timers_; }
   std::size_t collected_memory_bytes() override;
 
@@ -45,6 +46,7 @@ class lua_state final : public scripting::script_engine, public script_host {
   void begin_limits();
   void end_limits();
   std::string text_on_top(const char* otherwise);
+  script_outcome load(lua_State* into, const std::string& text, const std::string& name);
   script_outcome resume(lua_State* coroutine, int argument_count);
   script_outcome failure_of(lua_State* coroutine, int status);
 

@@ -1,8 +1,10 @@
 // lua_tables: the tables `timer` and `mode` as scripts see them.
 #include "lua_state.hpp"
 
+#include <adapters/script/fault.hpp>
 #include <bindings/engine/shown_value.hpp>
 #include <cmath>
+#include <limits>
 #include <optional>
 
 namespace detent::lua {
@@ -154,6 +156,66 @@ std::int64_t create(lua_State* in, const std::string& verb, script_timer_kind ki
   return made.id;
 }
 
+// While it lives, what is made belongs to a scope of its own. One that is left by an error leaves nothing.
+class scope_entered {
+ public:
+  explicit scope_entered(script_timers& timers)
+      : timers_(timers), former_(timers.current_scope()), scope_(timers.open_scope()) {
+    timers_.enter_scope(scope_);
+  }
+  scope_entered(const scope_entered&) = delete;
+  scope_entered& operator=(const scope_entered&) = delete;
+  ~scope_entered() {
+    timers_.enter_scope(former_);
+    if (!is_kept_) timers_.close_scope(scope_);
+  }
+  script_scope scope() const { return scope_; }
+  void keep() { is_kept_ = true; }
+
+ private:
+  script_timers& timers_;
+  const script_scope former_;
+  const script_scope scope_;
+  bool is_kept_ = false;
+};
+
+// Calls a function in a scope, which it answers.
+int make_scope(lua_State* in) {
+  lua_state& of = lua_state::of(in);
+  const int options = lua_type(in, 2);
+  if (lua_type(in, 1) != LUA_TFUNCTION || (options != LUA_TTABLE && options != LUA_TNIL && options != LUA_TNONE)) {
+    return fail(in, "scope(function, options): a function is needed, and a table with modes or nothing, not " +
+                        shown_at(in, 1) + " and " + shown_at(in, 2));
+  }
+  auto binding = of.modes() == nullptr ? std::nullopt : binding_at(in, 2, "scope");
+  if (options == LUA_TTABLE && !binding) fail(in, "scope: its options need modes, as in {modes = {\"work\"}}");
+  scope_entered here(of.timers());
+  lua_createtable(in, 0, 1);
+  lua_pushinteger(in, here.scope().index);
+  lua_setfield(in, -2, "scope");
+  luaL_setmetatable(in, "detent.scope");
+  if (binding) of.modes()->bind(here.scope(), std::move(*binding));
+  lua_pushvalue(in, 1);
+  lua_call(in, 0, 0);  // an error passes by here as an exception
+  here.keep();
+  return 1;
+}
+
+int close_scope(lua_State* in) {
+  const bool is_table = lua_type(in, 1) == LUA_TTABLE;
+  if (is_table) {
+    lua_pushliteral(in, "scope");
+    lua_rawget(in, 1);
+  }
+  const lua_Integer index = is_table && lua_isinteger(in, -1) != 0 ? lua_tointeger(in, -1) : 0;
+  if (index <= 0 || index > std::numeric_limits<std::uint32_t>::max()) {
+    return fail(in, "a scope is needed before the name, with a colon: s:close(); here is " + shown_at(in, 1));
+  }
+  const auto closed = lua_state::of(in).timers().close_scope({static_cast<std::uint32_t>(index)});
+  lua_pushinteger(in, static_cast<lua_Integer>(closed.ended));
+  return 1;
+}
+
 template <script_timer_kind Kind>
 int set(lua_State* in) {
   lua_pushinteger(in, create(in, Kind == script_timer_kind::interval ? "setInterval" : "setTimeout", Kind));
@@ -177,6 +239,15 @@ int answer(lua_State* in, script_change change) {
 }
 
 int clear(lua_State* in) { return answer(in, lua_state::of(in).timers().clear(id_at(in, 1))); }
+// Both end a timer of either kind: all ids are of one row.
+template <script_timer_kind Kind>
+int clear_named(lua_State* in) {
+  if (planted("each kind has ids of its own")) {
+    const auto told = lua_state::of(in).timers().status(id_at(in, 1));
+    if (told && told->kind != Kind) return answer(in, script_change::unknown);
+  }
+  return clear(in);
+}
 int pause(lua_State* in) { return answer(in, lua_state::of(in).timers().pause(timer_at(in, "pause"))); }
 int resume(lua_State* in) { return answer(in, lua_state::of(in).timers().resume(timer_at(in, "resume"))); }
 int refresh(lua_State* in) { return answer(in, lua_state::of(in).timers().refresh(timer_at(in, "refresh"))); }
@@ -244,7 +315,8 @@ int now(lua_State* in) {
 }
 
 std::string cannot_wait(const std::string& verb) {
-  return verb + ": it cannot wait inside a function that is called by Lua's own library, or by the collector";
+  return verb +
+         ": it cannot wait inside a function that is called by Lua's own library, by timer.scope or the collector";
 }
 
 int sleep_for(lua_State* in) {
@@ -336,13 +408,14 @@ constexpr luaL_Reg timer_verbs[] = {{"setTimeout", set<script_timer_kind::timeou
                                     {"setInterval", set<script_timer_kind::interval>},
                                     {"timeout", make<script_timer_kind::timeout>},
                                     {"interval", make<script_timer_kind::interval>},
-                                    {"clearTimeout", clear},
-                                    {"clearInterval", clear},
+                                    {"clearTimeout", clear_named<script_timer_kind::timeout>},
+                                    {"clearInterval", clear_named<script_timer_kind::interval>},
                                     {"stopTimer", clear},
                                     {"clear", clear},
                                     {"getTimerStatus", status},
                                     {"getActiveTimers", active},
                                     {"cleanupAllTimers", cleanup},
+                                    {"scope", make_scope},
                                     {"pause", pause},
                                     {"resume", resume},
                                     {"status", status},
@@ -376,6 +449,8 @@ constexpr luaL_Reg object_verbs[] = {{"pause", on_object<pause>},
                                      {"wait", on_object<wait_for>},
                                      {nullptr, nullptr}};
 
+constexpr luaL_Reg scope_verbs[] = {{"close", close_scope}, {nullptr, nullptr}};
+
 constexpr luaL_Reg mode_verbs[] = {{"set", mode_set},
                                    {"is", mode_is},
                                    {"get", mode_current},
@@ -390,7 +465,10 @@ void open_tables(lua_State* state, const scripting::engine_options& options) {
   luaL_newmetatable(state, "detent.timer");
   luaL_newlib(state, object_verbs);
   lua_setfield(state, -2, "__index");
-  lua_pop(state, 1);
+  luaL_newmetatable(state, "detent.scope");
+  luaL_newlib(state, scope_verbs);
+  lua_setfield(state, -2, "__index");
+  lua_pop(state, 2);
   luaL_newlib(state, timer_verbs);
   lua_setglobal(state, "timer");
   if (options.shared_modes != nullptr) {

@@ -9,6 +9,7 @@
 #include <sstream>
 #include <string>
 #include <support/gate.hpp>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <vector>
@@ -102,6 +103,7 @@ class script_run : public testing::Test {
   }
   outcome example(const std::string& arguments) const { return in(DETENT_DATA_DIR "/../examples/scripts", arguments); }
   void write(const std::string& name, const std::string& text) const { std::ofstream(folder_ / name) << text; }
+  void remove(const std::string& name) const { std::filesystem::remove(folder_ / name); }
   // Scripts of the folder behind `options`, beside the test.
   std::unique_ptr<running> beside(std::vector<std::string> options, const std::vector<std::string>& scripts) const {
     for (const std::string& script : scripts) options.push_back((folder_ / script).string());
@@ -189,8 +191,8 @@ TEST_F(script_run, RulesOfHavelOnRequest) {
 }
 
 TEST_F(script_run, TheHelpTeaches) {
-  for (const char* word : {"--clock", "--rules", "--list", "--timestamps", "--callback-limit", "--memory-limit",
-                           "--timer-limit", "Examples:", "Exit status:", "SIGTERM"}) {
+  for (const char* word : {"--clock", "--rules", "--list", "--reload", "--timestamps", "--callback-limit",
+                           "--memory-limit", "--timer-limit", "Examples:", "Exit status:", "SIGTERM"}) {
     EXPECT_NE(run("--help").text.find(word), std::string::npos) << word;
   }
 }
@@ -349,6 +351,31 @@ TEST_F(script_run, MemoryAndTimersAreLimited) {
   EXPECT_NE(many.text.find("the limit is 3"), std::string::npos) << many.text;
 }
 
+// --memory-limit also limits the process: 256 MB and four times the limit for each script, above what it has when all
+// engines are there. A script sees its process as it begins.
+TEST_F(script_run, TheAddressSpaceIsLimited) {
+  write("sees.lua",
+        "local limit = io.open('/proc/self/limits'):read('a'):match('Max address space%s+(%S+)')\n"
+        "local pages = io.open('/proc/self/statm'):read('n')\n"
+        "print(tonumber(limit) and math.floor((limit - pages * " +
+            std::to_string(sysconf(_SC_PAGESIZE)) + ") / 1e6) or limit)");
+  write("idle.lua", "");
+  const auto one = run("--memory-limit 10 sees.lua");
+  EXPECT_EQ(one.status, 0) << one.text;
+  // A few megabytes of them are in use by then.
+  EXPECT_GT(std::atoi(one.text.c_str()), 250) << one.text;
+  EXPECT_LE(std::atoi(one.text.c_str()), 296) << one.text;
+  const auto two = run("--memory-limit 100 sees.lua idle.lua");
+  EXPECT_GT(std::atoi(two.text.c_str()), 900) << two.text;
+  EXPECT_LE(std::atoi(two.text.c_str()), 1056) << two.text;
+  // Without the option it is as it was.
+  rlimit own{};
+  getrlimit(RLIMIT_AS, &own);
+  if (own.rlim_cur == RLIM_INFINITY) {
+    EXPECT_EQ(run("sees.lua").text, "unlimited\n");
+  }
+}
+
 // Scripts in virtual time: each on its own thread, one clock, one timer after the other; each run is like the one
 // before.
 TEST_F(script_run, SeveralScriptsInVirtualTime) {
@@ -462,6 +489,79 @@ TEST_F(script_run, ListsAtEachRequestAndAtTheEnd) {
   silent->send(SIGTERM);
   EXPECT_EQ(silent->status(), 0);
   EXPECT_EQ(count(silent->text(), "interval"), 0U) << silent->text();
+}
+
+// SIGHUP with --reload: the script as it is on the disk now, in a fresh engine; nothing of the former one is left.
+TEST_F(script_run, ReloadsOnRequest) {
+  // Of each kind something: ticks, a hook, a timer and a scope bound to a mode, one that sleeps, one that waits.
+  const auto lua = [](int version) {
+    return "local v = '" + std::to_string(version) +
+           "'\nlocal t = timer.interval(function() end, 3); timer.setInterval(function() print('bound' .. v) end, 3, "
+           "{modes = {'x'}})\n"
+           "timer.scope(function() timer.setInterval(function() print('scoped' .. v) end, 3) end, {modes = {'x'}})\n"
+           "mode.onEnter('x', function() print('hook' .. v) end)\n"
+           "timer.setTimeout(function() timer.sleep(1e9) end, 1); timer.setTimeout(function() t:wait() end, 1)\n"
+           "kept = (kept or 0) + 1; print('begun' .. v .. kept)";
+  };
+  const auto javascript = [](int version) {
+    return "const v = '" + std::to_string(version) +
+           "', t = interval(() => {}, 3); setInterval(() => print('bound' + v), 3, {modes: ['x']});\n"
+           "timer.scope(() => { setInterval(() => print('scoped' + v), 3) }, {modes: ['x']});\n"
+           "mode.onEnter('x', () => print('hook' + v)); sleep(1e9).then(() => print('woken')); t.wait();\n"
+           "globalThis.kept = (globalThis.kept || 0) + 1; print('begun' + v + kept)";
+  };
+  write("sets.lua", "timer.setInterval(function() mode.set('x') end, 1e6); print('set')");
+  for (const std::string name : {"a.lua", "a.js"}) {
+    if (name == "a.js" && !has("x.js")) continue;
+    const auto text = [&](int version) { return name == "a.js" ? javascript(version) : lua(version); };
+    constexpr int last = 12;
+    write(name, text(0));
+    const auto program = beside({"--reload", "--list"}, {name, "sets.lua"});
+    program->hear("begun01");
+    write(name, "x = = 1");
+    program->send(SIGHUP);
+    program->hear(name + ": not loaded again, the former one goes on: ");
+    for (int version = 1; version <= last; ++version) {
+      write(name, text(version));
+      program->send(SIGHUP);
+      program->hear("begun" + std::to_string(version) + "1\n");
+    }
+    EXPECT_EQ(count(program->text(), name + ": loaded again, "), std::size_t{last}) << program->text();
+    // The other script is new as well, and sets the mode again and again: who hears of it?
+    write("sets.lua", "timer.setInterval(function() mode.set('y'); mode.set('x') end, 20)");
+    program->send(SIGHUP);
+    program->hear("hook" + std::to_string(last));
+    program->hear("scoped" + std::to_string(last));
+    write("sets.lua", "timer.setInterval(function() mode.set('x') end, 1e6); print('set')");
+    program->send(SIGTERM);
+    EXPECT_EQ(program->status(), 0) << program->text();
+    for (const std::string word : {"bound", "scoped", "hook"}) {
+      for (int version = 0; version < last; ++version) {
+        EXPECT_EQ(count(program->text(), word + std::to_string(version) + "\n"), 0U) << program->text();
+      }
+    }
+    EXPECT_EQ(count(program->text(), "woken"), 0U);
+  }
+}
+
+// One that cannot be read any more goes on; the others are loaded again. Without --reload the signal ends the program.
+TEST_F(script_run, WhatCannotBeLoadedAgainGoesOn) {
+  write("gone.lua", "timer.setInterval(function() end, 5); print('gone begun')");
+  write("stays.lua", "timer.setInterval(function() end, 5); print('stays begun')");
+  const auto program = beside({"--reload"}, {"gone.lua", "stays.lua"});
+  program->hear("gone begun");
+  program->hear("stays begun");
+  remove("gone.lua");
+  program->send(SIGHUP);
+  program->hear("gone.lua: not loaded again, the former one goes on: No such file or directory");
+  program->hear("stays.lua: loaded again, 1 timer withdrawn");
+  program->send(SIGTERM);
+  EXPECT_EQ(program->status(), 0) << program->text();
+  EXPECT_NE(program->text().find("gone.lua: stopped, 1 timer withdrawn"), std::string::npos) << program->text();
+  const auto without = beside({}, {"stays.lua"});
+  without->hear("stays begun");
+  without->send(SIGHUP);
+  EXPECT_EQ(without->status(), 128 + SIGHUP);
 }
 
 // What a script starts gets its signals as usual.

@@ -139,6 +139,8 @@ TEST(G17, InstantsAtTheEndsOfTime) {
     EXPECT_EQ(c.clock.settle(), 1U);
     c.t.arm_at(at(-1h));
     EXPECT_EQ(c.clock.settle(), 1U);
+    c.t.arm_at(c.clock.now());
+    EXPECT_EQ(c.clock.settle(), 1U);
     c.t.arm_at(at::max());
     EXPECT_EQ(c.clock.advance(std::chrono::hours(24 * 365) * 250), 0U);
     // hours::max() after the epoch does not fit in nanoseconds.

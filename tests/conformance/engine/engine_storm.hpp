@@ -133,6 +133,31 @@ inline void eight_scripts(const make_engine& make, const std::string& script, st
   std::printf("\n");
 }
 
+// A scope of the script is bound to the mode "storm", which another thread sets and leaves: when `set` has returned, at
+// most the call in progress prints its line, and no other tick starts.
+inline void scope_follows_its_mode(const make_engine& make, const std::string& script) {
+  detent::timer_service service;
+  detent::modes modes(service);
+  detent::mode_options mode;
+  mode.name = "storm";
+  modes.add(std::move(mode));
+  detent::scripting::engine_options options;
+  options.shared_modes = &modes;
+  engine_thread engine(make, std::move(options), script);
+  engine.timers();  // the script has been run
+  const std::size_t rounds = support::times(60, 12);
+  for (std::size_t round = 0; round < rounds; ++round) {
+    const auto before = engine.line_count.load();
+    modes.set("storm");
+    support::eventually([&] { return engine.line_count.load() > before; });
+    modes.set("default");
+    const auto at_most = engine.line_count.load() + 1;
+    const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(5);
+    while (std::chrono::steady_clock::now() < until) std::this_thread::yield();
+    EXPECT_LE(engine.line_count.load(), at_most);
+  }
+}
+
 // Engines that end at a random moment, while their timers fire, clear each other and change modes.
 inline void end_at_random(const make_engine& make, const std::string& script, std::size_t rounds) {
   detent::timer_service service;

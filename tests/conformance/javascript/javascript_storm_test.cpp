@@ -13,12 +13,20 @@ TEST(javascript_storm, EightScriptsAtOnce) {
       support::times(10'000, 200));
 }
 
+TEST(javascript_storm, AScopeFollowsItsMode) {
+  engine_storm::scope_follows_its_mode(
+      detent::javascript::make_engine,
+      "for (const onLeave of ['suspend', 'skip', 'cancel']) timer.scope(() => { setInterval(() => {\n"
+      "print('tick'); setTimeout(print, 0, 'tock') }, 1) }, {modes: ['storm'], onLeave, onReturn: 'restart'})");
+}
+
 TEST(javascript_storm, AContextEndsAtAnyMoment) {
   engine_storm::end_at_random(
       detent::javascript::make_engine,
       "for (let i = 0; i < 10; ++i) setInterval((t) => { const ids = getActiveTimers();\n"
       "if (ids.length > 15) clearTimeout(ids[ids.length - 1]); setTimeout(() => t, i % 2) }, i % 3, {});\n"
       "setInterval(() => {}, 1, {modes: ['storm']}); mode.onEnter('storm', () => {});\n"
+      "timer.scope(() => { setInterval(() => {}, 1) }, {modes: ['storm'], onReturn: 'restart'});\n"
       "setTimeout(async () => { for (;;) await sleep(1) }, 1)",
       support::is_long() ? 10'000 : support::times(80, 15));
 }

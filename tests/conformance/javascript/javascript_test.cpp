@@ -69,6 +69,30 @@ TEST_F(javascript, ArgumentsAndOrderUnderBothRules) {
   EXPECT_EQ(wrong.error.find("test.js:2: TypeError: setTimeout(function"), 0U) << wrong.error;
 }
 
+// As the web has it: the global object for a function that does not care, undefined for a strict one; and what stands
+// behind the delay is given to each call of an interval, of the later forms too.
+TEST_F(javascript, ThisAndArgumentsOfEachCall) {
+  begin(detent::script_rules::web);
+  run("function loose(a, b) { out += `${this === globalThis}${a}${b}` }\n"
+      "function strict(a) { 'use strict'; out += `${this}${a}` }\n"
+      "setInterval(loose, 10, 'x', 1); interval(strict, 10, 'y'); timeout(loose, 10, 2); timer.setTimeout(strict, 10)");
+  pass_ms(10);
+  EXPECT_EQ(out(), "truex1undefinedytrue2undefinedundefinedundefined");
+  run("cleanupAllTimers(); out = ''; queueMicrotask(strict)");
+  EXPECT_EQ(out(), "undefinedundefined");
+}
+
+// Either verb ends a timer of either kind: all ids are of one row.
+TEST_F(javascript, IdsOfBothKindsAreOfOneRow) {
+  for (const auto rules : {detent::script_rules::web, detent::script_rules::havel}) {
+    begin(rules);
+    run("out += [setTimeout(print, 10), setInterval(print, 10), +timeout(print, 10), +interval(print, 10)];\n"
+        "out += clearTimeout(2) + '' + clearInterval(1) + clearTimeout(4) + clearInterval(3) + stopTimer(2)");
+    EXPECT_EQ(out(), "1,2,3,4truetruetruetruefalse");
+    EXPECT_TRUE(engine->timers().active().empty());
+  }
+}
+
 // Ids of every type may be cleared: none is an error, and none ends a timer.
 TEST_F(javascript, WhatIsNoIdEndsNothing) {
   begin(detent::script_rules::havel);
@@ -126,6 +150,13 @@ TEST_F(javascript, WrongUsesAreToldInWords) {
       {"timer.unref()", "unref(timer): an id or a timer is needed, not undefined"},
       {"timer.hasRef(evil)", "hasRef(timer): an id or a timer is needed, not an object"},
       {"wait(-Infinity)", "wait(timer): an id or a timer is needed, not -Infinity"},
+      {"timer.scope(5)",
+       "scope(function, options): a function is needed, and an object with modes or nothing, not 5 and"},
+      {"timer.scope(print, {modes: evil})", "scope: modes is an object; a list of names is needed"},
+      {"timer.scope(print, {mode: ['x']})", "scope: its options need modes, as in {modes: ['work']}"},
+      {"timer.scope(print, {modes: ['x'], onLeave: 'go'})",
+       R"(scope: onLeave is "cancel", "suspend" or "skip", not "go")"},
+      {"(0, timer.scope(print).close)()", "close: a scope is needed before the name, as in () => s.close(); here is"},
       {"mode.set(5)", "mode.set(name): a string is needed, not 5"},
       {"mode.is(evil)", "mode.is(name): a string is needed, not an object"},
       {"mode.onEnter('x')",
@@ -359,6 +390,49 @@ TEST_F(javascript, ModesFromScripts) {
   for (int i = 0; i < 106; ++i) pass_ms(1);
   EXPECT_EQ(out(), "+ttworkgaming-+t");
   EXPECT_EQ(errors, "");
+}
+
+// A scope holds what its function makes, and what that makes: bound to modes together, and ended together.
+TEST_F(javascript, ScopesFromScripts) {
+  begin(detent::script_rules::web);
+  const auto told =
+      run("globalThis.s = timer.scope(() => { setInterval(() => { out += 'a' }, 10);\n"
+          "setTimeout(() => { setInterval(() => { out += 'b' }, 10) }, 5) },\n"
+          "{modes: ['work'], onLeave: 'suspend', onReturn: 'resume'});\n"
+          "setInterval(() => { out += 'c' }, 10); mode.set('work')");
+  EXPECT_EQ(told.error, "");
+  for (int i = 0; i < 16; ++i) pass_ms(1);
+  EXPECT_EQ(out(), "acb");
+  modes.set("default");
+  for (int i = 0; i < 10; ++i) pass_ms(1);
+  EXPECT_EQ(out(), "acbc");
+  modes.set("work");
+  for (int i = 0; i < 10; ++i) pass_ms(1);
+  EXPECT_EQ(out(), "acbcacb");
+  run("out += s.close() + '' + s.close()");
+  for (int i = 0; i < 10; ++i) pass_ms(1);
+  EXPECT_EQ(out(), "acbcacb20c");
+  // One that throws leaves nothing, and what comes behind it is outside.
+  const auto failed = run("cleanupAllTimers(); timer.scope(() => { setInterval(print, 10); throw new Error('mine') })");
+  EXPECT_EQ(failed.error.find("test.js:2: Error: mine"), 0U) << failed.error;
+  EXPECT_TRUE(engine->timers().active().empty());
+  EXPECT_EQ(engine->timers().current_scope(), detent::script_scope{});
+  EXPECT_EQ(errors, "");
+}
+
+// What is interrupted inside a scope is outside of it afterwards, though no `finally` runs.
+TEST_F(javascript, AnInterruptedScopeIsLeft) {
+  if (!detent::javascript::can_limit_calls()) GTEST_SKIP() << "this JavaScriptCore has no execution time limit";
+  if (support::under_tsan) GTEST_SKIP() << "the thread sanitizer holds the signal back";
+  detent::scripting::engine_options options;
+  options.call_limit = std::chrono::milliseconds(20);
+  begin(detent::script_rules::web, std::move(options));
+  EXPECT_EQ(run("try { timer.scope(() => { for (;;); }) } finally { for (;;); }").ended, kind::interrupted);
+  EXPECT_EQ(engine->timers().current_scope(), detent::script_scope{});
+  run("setTimeout(() => { timer.scope(() => { for (;;); }) }, 1)");
+  pass_ms(1);
+  EXPECT_NE(errors.find("longer than its limit"), std::string::npos) << errors;
+  EXPECT_EQ(engine->timers().current_scope(), detent::script_scope{});
 }
 
 TEST_F(javascript, ReferencesAndRefresh) {

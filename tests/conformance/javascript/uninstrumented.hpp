@@ -7,6 +7,3 @@
 // Called by the thread sanitizer as the program begins; without it nobody does.
 extern "C" const char* __tsan_default_options();  // NOLINT: the sanitizer's name for it
 extern "C" const char* __tsan_default_options() { return "ignore_noninstrumented_modules=1"; }
-
-// JavaScriptCore keeps a few bytes for each class with a private name: not ours to free.
-extern "C" const char* __lsan_default_suppressions() { return "leak:libjavascriptcoregtk\n"; }  // NOLINT: its name

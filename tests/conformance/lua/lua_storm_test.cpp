@@ -12,6 +12,14 @@ TEST(lua_storm, EightScriptsAtOnce) {
       support::times(10'000, 300));
 }
 
+TEST(lua_storm, AScopeFollowsItsMode) {
+  engine_storm::scope_follows_its_mode(
+      detent::lua::make_engine,
+      "for _, left in ipairs({'suspend', 'skip', 'cancel'}) do timer.scope(function() timer.setInterval(function()\n"
+      "print('tick'); timer.setTimeout(print, 0, 'tock') end, 1) end,\n"
+      "{modes = {'storm'}, onLeave = left, onReturn = 'restart'}) end");
+}
+
 TEST(lua_storm, AStateEndsAtAnyMoment) {
   engine_storm::end_at_random(
       detent::lua::make_engine,
@@ -19,6 +27,7 @@ TEST(lua_storm, AStateEndsAtAnyMoment) {
       "if #ids > 15 then timer.clear(ids[#ids]) end; timer.setTimeout(function() return t end, i % 2) end, i % 3, {}) "
       "end\n"
       "timer.setInterval(function() end, 1, {modes = {'storm'}}); mode.onEnter('storm', function() end)\n"
+      "timer.scope(function() timer.setInterval(function() end, 1) end, {modes = {'storm'}, onReturn = 'restart'})\n"
       "timer.setTimeout(function() while true do timer.sleep(1) end end, 1); timer.sleep(2)",
       support::is_long() ? 10'000 : support::times(400, 60));
 }

@@ -59,6 +59,28 @@ TEST_F(lua, ArgumentsAndOrderUnderBothRules) {
   EXPECT_NE(wrong.error.find("test.lua:2: setTimeout(function"), std::string::npos) << wrong.error;
 }
 
+// What stands behind the delay is given to each call of an interval, of the later forms too, with nils.
+TEST_F(lua, ArgumentsOfEachCall) {
+  begin(detent::script_rules::web);
+  run("local function note(...) out = out .. select('#', ...) .. tostring((...)) end\n"
+      "timer.setInterval(note, 10, 'x', nil); timer.interval(note, 10); timer.timeout(note, 10, nil, nil, nil)");
+  pass_ms(10);
+  pass_ms(10);
+  EXPECT_EQ(out(), "2x0nil3nil2x0nil");
+}
+
+// Either verb ends a timer of either kind: all ids are of one row.
+TEST_F(lua, IdsOfBothKindsAreOfOneRow) {
+  for (const auto rules : {detent::script_rules::web, detent::script_rules::havel}) {
+    begin(rules);
+    run("out = out .. timer.setTimeout(print, 10) .. timer.setInterval(print, 10) .. timer.timeout(print, 10).id\n"
+        "out = out .. tostring(timer.clearTimeout(2)) .. tostring(timer.clearInterval(1)) .. "
+        "tostring(timer.stopTimer(2))");
+    EXPECT_EQ(out(), "123truetruefalse");
+    EXPECT_EQ(engine->timers().active().size(), 1U);
+  }
+}
+
 // Ids of every type may be cleared: none is an error, and none ends a timer.
 TEST_F(lua, WhatIsNoIdEndsNothing) {
   begin(detent::script_rules::havel);
@@ -74,8 +96,9 @@ TEST_F(lua, TheModuleAsHavelHasIt) {
       "local s = timer.getTimerStatus(b)\n"
       "out = s.kind .. s.state .. tostring(s.running) .. s.period .. '/' .. #timer.getActiveTimers()\n"
       "out = out .. '/' .. tostring(timer.stopTimer(a)) .. tostring(timer.clearTimeout(a))\n"
-      "out = out .. tostring(timer.getTimerStatus(a)) .. timer.cleanupAllTimers()");
-  EXPECT_EQ(out(), "intervalarmedtrue10.0/2/truefalsenil1");
+      "out = out .. tostring(timer.getTimerStatus(a)) .. timer.cleanupAllTimers()\n"
+      "out = out .. tostring(timer.clearTimeout(timer.setInterval(10, print)))");
+  EXPECT_EQ(out(), "intervalarmedtrue10.0/2/truefalsenil1true");
 }
 
 TEST_F(lua, SleepAndWaitYield) {
@@ -324,6 +347,13 @@ TEST_F(lua, WrongUsesAreToldInWords) {
       {"timer.unref()", "unref(timer): an id or a timer is needed, not nothing"},
       {"timer.hasRef(false)", "hasRef(timer): an id or a timer is needed, not false"},
       {"timer.wait(-1/0)", "wait(timer): an id or a timer is needed, not -Infinity"},
+      {"timer.scope(5)",
+       "scope(function, options): a function is needed, and a table with modes or nothing, not 5 and nothing"},
+      {"timer.scope(print, 'x')", "a function and \"x\""},
+      {"timer.scope(print, {modes = 'x'})", "scope: modes is \"x\"; a list of names is needed"},
+      {"timer.scope(print, {mode = {'x'}})", "scope: its options need modes, as in {modes = {\"work\"}}"},
+      {"timer.scope(function() timer.sleep(1) end)", "by timer.scope"},
+      {"timer.scope(print).close()", "a scope is needed before the name, with a colon: s:close(); here is nothing"},
       {"mode.set(5)", "mode.set(name): a string is needed, not 5"},
       {"mode.is()", "mode.is(name): a string is needed, not nothing"},
       {"mode.onEnter('x')", "mode.onEnter(name, function): a string and a function are needed, not \"x\" and nothing"},
@@ -406,6 +436,36 @@ TEST_F(lua, ModesFromScripts) {
       "timer.setTimeout(100, function() mode.set('gaming') end)");
   for (int i = 0; i < 106; ++i) pass_ms(1);
   EXPECT_EQ(out(), "+ttworkgaming-+t");
+  EXPECT_EQ(errors, "");
+}
+
+// A scope holds what its function makes, and what that makes: bound to modes together, and ended together.
+TEST_F(lua, ScopesFromScripts) {
+  begin(detent::script_rules::web);
+  const auto told =
+      run("s = timer.scope(function() timer.setInterval(function() out = out .. 'a' end, 10)\n"
+          "timer.setTimeout(function() timer.setInterval(function() out = out .. 'b' end, 10) end, 5) end,\n"
+          "{modes = {'work'}, onLeave = 'suspend', onReturn = 'resume'})\n"
+          "timer.setInterval(function() out = out .. 'c' end, 10); mode.set('work')");
+  EXPECT_EQ(told.error, "");
+  for (int i = 0; i < 16; ++i) pass_ms(1);
+  EXPECT_EQ(out(), "acb");
+  modes.set("default");
+  for (int i = 0; i < 10; ++i) pass_ms(1);
+  EXPECT_EQ(out(), "acbc");
+  modes.set("work");
+  for (int i = 0; i < 10; ++i) pass_ms(1);
+  EXPECT_EQ(out(), "acbcacb");
+  run("out = out .. s:close() .. s:close()");
+  for (int i = 0; i < 10; ++i) pass_ms(1);
+  EXPECT_EQ(out(), "acbcacb20c");
+  // One that fails leaves nothing, and what comes behind it is outside.
+  const auto failed =
+      run("timer.cleanupAllTimers()\n"
+          "timer.scope(function() timer.setInterval(print, 10); error('mine') end)");
+  EXPECT_NE(failed.error.find("test.lua:3: mine"), std::string::npos) << failed.error;
+  EXPECT_TRUE(engine->timers().active().empty());
+  EXPECT_EQ(engine->timers().current_scope(), detent::script_scope{});
   EXPECT_EQ(errors, "");
 }
 

@@ -10,7 +10,9 @@
 #include <string>
 #include <support/effort.hpp>
 #include <support/gate.hpp>
+#include <sys/wait.h>
 #include <thread>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -58,7 +60,7 @@ TEST_F(in_modes, ARemovedListenerIsNotCalledAnyMore) {
   first = modes.add_listener([&](const std::string&, const std::string&) {
     written += "1";
     modes.remove_listener(second);
-    modes.remove_listener(first);  // inside itself: no wait
+    EXPECT_EQ(modes.remove_listener(first), detent::wait_result::from_callback);  // inside itself: no wait
   });
   second = modes.add_listener([&](const std::string&, const std::string&) { written += "2"; });
   modes.set("a");
@@ -75,9 +77,59 @@ TEST_F(in_modes, ARemovedListenerIsNotCalledAnyMore) {
   });
   std::thread setter([&] { modes.set("a"); });
   entered.pass();
-  modes.remove_listener(slow);
+  EXPECT_EQ(modes.remove_listener(slow), detent::wait_result::quiet);
   EXPECT_TRUE(has_returned.load());
   setter.join();
+  EXPECT_EQ(modes.remove_listener(slow), detent::wait_result::quiet);  // it is gone
+}
+
+// There no service works any more: listeners are called all the same.
+TEST_F(in_modes, ListenersInAForkChild) {
+  int told = 0;
+  modes.add_listener([&](const std::string&, const std::string&) { ++told; });
+  modes.set("a");
+  const pid_t child = fork();
+  if (child == 0) {
+    modes.set("b");
+    _exit(told == 2 ? 0 : 1);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+}
+
+// A listener that waits for a callback which waits for the listener: one of the two is refused, and nothing hangs.
+TEST(mode_threads, AListenerThatWaitsForItsRemoverIsTold) {
+  detent::service_options options;
+  options.on_deadlock = [](const detent::deadlock_report&) {};
+  detent::timer_service service(std::move(options));
+  detent::modes modes(service);
+  detent::mode_options mode;
+  mode.name = "a";
+  modes.add(std::move(mode));
+  support::gate in_callback;
+  support::gate in_listener;
+  detent::wait_result removed = detent::wait_result::timed_out;
+  std::uint64_t listener = 0;
+  detent::timer remover(service, [&](detent::firing&) {
+    in_callback.open();
+    in_listener.pass();
+    removed = modes.remove_listener(listener);
+  });
+  detent::wait_result closed = detent::wait_result::timed_out;
+  int told = 0;
+  listener = modes.add_listener([&](const std::string&, const std::string&) {
+    ++told;
+    in_callback.pass();
+    in_listener.open();
+    closed = remover.close_and_wait().wait;
+  });
+  remover.arm_after(0ms);
+  modes.set("a");
+  remover.close_and_wait();
+  EXPECT_TRUE((removed == detent::wait_result::would_deadlock) != (closed == detent::wait_result::would_deadlock));
+  modes.set("default");
+  EXPECT_EQ(told, 1);
 }
 
 TEST_F(in_modes, OneIsCurrentAndOneWasBefore) {

@@ -141,7 +141,7 @@ TEST_F(scopes, SuspendedKeepsWhatIsLeftAndSkippedKeepsThePhase) {
   timers->come_back(suspended, script_return::resume);
   timers->come_back(skipped, script_return::resume);
   pass_ms(6);
-  EXPECT_EQ(written, "abba");
+  EXPECT_EQ(written, "abab");  // in its former place
 }
 
 TEST_F(scopes, ReturningMayRestartOrStay) {
@@ -189,6 +189,212 @@ TEST_F(scopes, LeavingInsideItsOwnCallback) {
 // --- Threads.
 // -----------------------------------------------------------------------------------------------------------
 
+// --- What modes do to whole scopes.
+// -------------------------------------------------------------------------------------------
+
+TEST_F(scopes, ASuspendedScopeKeepsWhatIsLeftOfEachTimer) {
+  const auto file = timers->open_scope();
+  const auto inner = timers->open_scope(file);
+  const auto a = every_in(file, 10, write("a"));
+  every_in(inner, 6, write("i"));
+  every(10, write("c"));
+  pass_ms(4);
+  EXPECT_EQ(timers->leave(file, script_leave::suspend), detent::script_change::changed);
+  EXPECT_EQ(timers->leave(file, script_leave::skip), detent::script_change::unchanged);
+  EXPECT_EQ(timers->status(a)->state, detent::script_timer_state::suspended);
+  EXPECT_EQ(timers->status(a)->remaining_ms, 6);
+  EXPECT_EQ(timers->kept_count(), 1U);
+  pass_ms(96);
+  EXPECT_EQ(written, "cccccccccc");
+  written.clear();
+  EXPECT_EQ(timers->come_back(file, script_return::resume), detent::script_change::changed);
+  EXPECT_EQ(timers->come_back(file, script_return::resume), detent::script_change::unchanged);
+  pass_ms(2);
+  EXPECT_EQ(written, "i");
+  pass_ms(4);
+  EXPECT_EQ(written, "ia");
+}
+
+// As the timers that were made just before: also in a scope inside, and by a callback in progress.
+TEST_F(scopes, WhatIsMadeInAScopeThatWasLeftIsLeftToo) {
+  const auto file = timers->open_scope();
+  const auto deep = timers->open_scope(timers->open_scope(file));
+  timers->leave(file, script_leave::suspend);
+  every_in(file, 10, write("a"));
+  every_in(deep, 10, write("b"));
+  EXPECT_EQ(timers->status(1)->state, detent::script_timer_state::suspended);
+  pass_ms(50);
+  EXPECT_EQ(written, "");
+  timers->come_back(file, script_return::resume);
+  pass_ms(10);
+  EXPECT_EQ(written, "ab");
+  timers->leave(file, script_leave::cancel);
+  host.loop.run_posted();
+  EXPECT_EQ(host.held(), 0U);
+  const auto over = timers->set_timeout(1, host.hold(write("x")), deep);
+  EXPECT_EQ(over.outcome, script_creation::created);
+  EXPECT_EQ(timers->status(over.id), std::nullopt);
+  EXPECT_EQ(host.held(), 0U);
+  timers->come_back(file, script_return::restart);
+  pass_ms(50);
+  EXPECT_EQ(written, "ab");
+  timers->set_timeout(5, host.hold([&] {
+    timers->leave(file, script_leave::suspend);
+    after(1, write("n"));
+  }),
+                      file);
+  pass_ms(5);
+  pass_ms(20);
+  EXPECT_EQ(written, "ab");
+  timers->come_back(file, script_return::resume);
+  pass_ms(1);
+  EXPECT_EQ(written, "abn");
+}
+
+TEST_F(scopes, AScopeThatSkipsKeepsThePhase) {
+  const auto file = timers->open_scope();
+  const auto id = every_in(file, 10, write("a"));
+  pass_ms(14);
+  timers->leave(file, script_leave::skip);
+  const auto made = every_in(file, 10, write("b"));
+  pass_ms(40);
+  EXPECT_EQ(written, "a");
+  EXPECT_EQ(timers->status(id)->missed, 4U);
+  EXPECT_EQ(timers->status(made)->missed, 4U);
+  timers->come_back(file, script_return::stay);
+  pass_ms(6);
+  EXPECT_EQ(written, "aa");
+}
+
+TEST_F(scopes, AScopeMayRestartOrStay) {
+  const auto restarts = timers->open_scope();
+  const auto stays = timers->open_scope();
+  every_in(restarts, 10, write("r"));
+  const auto id = every_in(stays, 10, write("s"));
+  pass_ms(8);
+  timers->leave(restarts, script_leave::suspend);
+  timers->leave(stays, script_leave::suspend);
+  timers->come_back(restarts, script_return::restart);
+  timers->come_back(stays, script_return::stay);
+  EXPECT_EQ(timers->status(id)->state, detent::script_timer_state::paused);
+  pass_ms(9);
+  EXPECT_EQ(written, "");
+  pass_ms(1);
+  EXPECT_EQ(written, "r");
+  timers->resume(id);
+  pass_ms(2);
+  EXPECT_EQ(written, "rs");
+}
+
+// A timer goes on when nothing holds it any more: its script, its own mode, its scope's, or that of one around.
+TEST_F(scopes, AllWhoHoldATimerHaveToLetItGo) {
+  const auto outer = timers->open_scope();
+  const auto inner = timers->open_scope(outer);
+  const auto id = every_in(inner, 10, write("a"));
+  pass_ms(4);
+  timers->leave(outer, script_leave::suspend);
+  timers->leave(inner, script_leave::skip);
+  timers->leave(id, script_leave::suspend);
+  timers->pause(id);
+  timers->come_back(outer, script_return::resume);
+  pass_ms(50);
+  timers->resume(id);
+  pass_ms(50);
+  EXPECT_EQ(timers->status(id)->remaining_ms, 6);
+  timers->come_back(id, script_return::resume);
+  pass_ms(6);
+  EXPECT_EQ(timers->status(id)->missed, 1U);  // the scope skips still
+  timers->come_back(inner, script_return::resume);
+  pass_ms(10);
+  EXPECT_EQ(written, "a");
+}
+
+// A function that waits for a tick does not run for one that a mode has skipped.
+TEST_F(scopes, ASkippedTickIsNoneForThoseWhoWait) {
+  const auto file = timers->open_scope();
+  const auto id = every_in(file, 10, [] {});
+  const auto once = timers->set_timeout(10, host.hold([] {}), file).id;
+  const auto note = [this](const std::string& word) {
+    return host.hold(script_test::function([this, word](const detent::script_occasion& occasion) {
+      written += word + (occasion.why == detent::script_occasion::reason::tick ? "+" : "-");
+    }));
+  };
+  timers->next_tick(id, note("i"));
+  timers->next_tick(once, note("o"));
+  timers->leave(file, script_leave::skip);
+  pass_ms(25);
+  EXPECT_EQ(written, "o-");
+  timers->come_back(file, script_return::resume);
+  pass_ms(5);
+  EXPECT_EQ(written, "o-i+");
+}
+
+TEST_F(scopes, ASleepInAScopeThatWasLeft) {
+  const auto file = timers->open_scope();
+  timers->leave(file, script_leave::suspend);
+  timers->enter_scope(file);
+  const auto note = [this](const detent::script_occasion& occasion) {
+    written += occasion.why == detent::script_occasion::reason::tick ? "slept" : "woken";
+  };
+  timers->sleep(10, host.hold(script_test::function(note)));
+  timers->enter_scope({});
+  pass_ms(50);
+  EXPECT_EQ(written, "");
+  timers->come_back(file, script_return::resume);
+  pass_ms(10);
+  EXPECT_EQ(written, "slept");
+  timers->leave(file, script_leave::cancel);
+  timers->enter_scope(file);
+  timers->sleep(10, host.hold(script_test::function(note)));
+  timers->enter_scope({});
+  host.loop.run_posted();
+  EXPECT_EQ(written, "sleptwoken");
+}
+
+TEST_F(scopes, AScopeThatIsClosedIsUnknownToModes) {
+  const auto file = timers->open_scope();
+  EXPECT_TRUE(timers->is_open(file));
+  timers->leave(file, script_leave::suspend);
+  timers->close_scope(file);
+  EXPECT_FALSE(timers->is_open(file));
+  EXPECT_EQ(timers->come_back(file, script_return::resume), detent::script_change::unknown);
+  EXPECT_EQ(timers->leave(file, script_leave::suspend), detent::script_change::unknown);
+}
+
+// How a file is loaded again: its scope is closed, and it is evaluated in another.
+TEST_F(scopes, ReloadingAFileLeavesNothingBehind) {
+  detent::script_scope file;
+  int loaded = 0;
+  const auto load = [&] {
+    timers->close_scope(file);
+    file = timers->open_scope();
+    const auto former = timers->current_scope();
+    timers->enter_scope(file);
+    const std::string version = std::to_string(++loaded);
+    const auto id = every(10, [this, version] {
+      written += version;
+      after(5, write("'"));
+    });
+    timers->next_tick(id, host.hold([] {}));
+    timers->sleep(1000, host.hold([] {}));
+    timers->enter_scope(former);
+  };
+  file = timers->open_scope();
+  every(10, write("o"));
+  for (int i = 0; i < 3; ++i) {
+    load();
+    pass_ms(10);
+    pass_ms(10);
+    EXPECT_EQ(timers->active().size(), 4U);
+    EXPECT_EQ(host.held(), 4U);
+  }
+  EXPECT_EQ(written, "o1'o1o2'o2o3'o3");
+  EXPECT_EQ(timers->close_scope(file).ended, 3U);
+  host.loop.run_posted();
+  EXPECT_EQ(host.held(), 1U);
+  EXPECT_EQ(timers->current_scope(), detent::script_scope{});
+}
+
 // When close_scope has answered `quiet`, on another thread, no call of the scope is in progress or will be; the
 // engine's other timers go on.
 TEST(scope_threads, ClosingWaitsForTheCall) {
@@ -219,6 +425,35 @@ TEST(scope_threads, ClosingWaitsForTheCall) {
 }
 
 // Two engines whose callbacks close each other's scope: the second wait is refused instead of hanging.
+// When `leave` of a scope has returned, on another thread, at most the call in progress is at its first line, and no
+// other starts: neither of a timer that was there, nor of one that such a call makes.
+TEST(scope_threads, OnceAScopeIsLeftNoTickStarts) {
+  script_test::engine_thread engine;
+  const auto scope = engine.timers->open_scope();
+  std::atomic<std::uint64_t> ticks{0};
+  engine.on_thread([&] {
+    engine.timers->enter_scope(scope);
+    for (int i = 0; i < 4; ++i) {
+      engine.timers->set_interval(1, engine.host.hold(std::function<void()>([&] {
+        ticks.fetch_add(1);
+        engine.timers->set_timeout(0, engine.host.hold(std::function<void()>([&] { ticks.fetch_add(1); })));
+      })));
+    }
+    engine.timers->enter_scope({});
+  });
+  const std::size_t rounds = support::times(60, 12);
+  for (std::size_t round = 0; round < rounds; ++round) {
+    const auto before = ticks.load();
+    support::eventually([&] { return ticks.load() > before; });
+    engine.timers->leave(scope, round % 2 == 0 ? script_leave::suspend : script_leave::skip);
+    const auto at_most = ticks.load() + 1;
+    const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(5);
+    while (std::chrono::steady_clock::now() < until) std::this_thread::yield();
+    EXPECT_LE(ticks.load(), at_most);
+    engine.timers->come_back(scope, script_return::resume);
+  }
+}
+
 TEST(scope_threads, EnginesThatCloseEachOtherAreToldSo) {
   script_test::engine_thread one;
   script_test::engine_thread two;
@@ -304,13 +539,18 @@ TEST(scope_threads, TwoEnginesOnOneManualClock) {
         })));
       });
     }
-    for (std::uint64_t step = 1; step <= 30; ++step) {
+    // Both rest, and have begun what the first steps have brought.
+    const auto await_steps = [&](std::uint64_t count) {
       support::eventually([&] {
         return engines[0].host.loop.is_resting() && engines[1].host.loop.is_resting() &&
-               engines[0].host.loop.begun_count() + engines[1].host.loop.begun_count() == step + 1;
+               engines[0].host.loop.begun_count() + engines[1].host.loop.begun_count() == count + 2;
       });
+    };
+    for (std::uint64_t step = 0; step < 30; ++step) {
+      await_steps(step);
       EXPECT_EQ(clock.step(), 1U);
     }
+    await_steps(30);
     for (auto& engine : engines) engine.end();
   }
   ASSERT_EQ(at_ms[0].size() + at_ms[1].size(), 30U);

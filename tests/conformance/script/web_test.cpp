@@ -27,6 +27,23 @@ TEST_F(web, ATimeoutFiresOnceAtItsDelay) {
   EXPECT_EQ(fired, 1);
 }
 
+// Where the clock stands makes no difference, at none of the borders that the structures below could have. (Scenarios
+// B09 and B10.)
+TEST_F(web, ADelayIsTheSameFromEverywhere) {
+  for (const double stands_ms : {0.0, 5.0, 62.0, 255.0, 100.0, 4096.0, 262'143.0}) {
+    pass_ms(stands_ms);
+    for (const double ms :
+         {1.0, 10.0, 60.0, 63.0, 64.0, 65.0, 192.0, 255.0, 256.0, 257.0, 1023.0, 1024.0, 4095.0, 4097.0, 262'144.0}) {
+      written.clear();
+      after(ms, write("x"));
+      pass_ms(ms - 0.5);
+      EXPECT_EQ(written, "") << stands_ms << " " << ms;
+      pass_ms(0.5);
+      EXPECT_EQ(written, "x") << stands_ms << " " << ms;
+    }
+  }
+}
+
 TEST_F(web, NothingRunsInsideTheVerb) {
   int fired = 0;
   for (const double delay : {0.0, 1.0, -1.0, std::nan("")}) after(delay, [&] { ++fired; });

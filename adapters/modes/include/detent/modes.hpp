@@ -2,6 +2,7 @@
 #pragma once
 
 #include <detent/detail/callback.hpp>
+#include <detent/outcome.hpp>
 #include <detent/service.hpp>
 #include <detent/time.hpp>
 #include <detent/version.hpp>
@@ -63,14 +64,15 @@ class mode_bound {
 ///   Verbs                     block   threads   inside hooks and callbacks      errors
 ///   add, set, is, current, …  never   any       legal                           the result; may throw std::bad_alloc
 ///   update                    never   any       legal                           as above; conditions run inside it
-///   remove_listener           yes     any       legal; in the listener no wait  none
+///   remove_listener           yes     any       legal; in the listener no wait  the result; `would_deadlock` as in G08
 ///   destructor                never   exclusive not inside a hook               none; bound things stay as they are
 ///
 ///   Order of the hooks of one change: the old mode's on_exit, on_exit_to; the new one's on_enter, on_enter_from; groups
 ///   left, groups entered, in the order of being added; listeners in the order of being added.
 class modes {
  public:
-  /// The service's clock measures the time in each mode. It outlives this object and every bound timer.
+  /// The service's clock measures the time in each mode. It outlives this object and every bound timer. Throws what
+  /// `timer_service` throws.
   explicit modes(timer_service& service, modes_options options = {});
   modes(const modes&) = delete;
   modes& operator=(const modes&) = delete;
@@ -92,8 +94,10 @@ class modes {
 
   /// Told of every change from now on. Answers a number for `remove_listener`.
   std::uint64_t add_listener(detail::hook<void(const std::string& now, const std::string& before)> told);
-  /// Once it has returned, the listener is not called any more: it waits for a call in progress on another thread.
-  void remove_listener(std::uint64_t number);
+  /// Once it has answered `quiet`, the listener is not called any more: it waits for a call in progress on another
+  /// thread. That call counts as one of a timer: when it waits itself, over timers, for whoever removes it here, one of
+  /// the two is refused at once with `would_deadlock`. The listener is removed all the same, but its call still runs.
+  wait_result remove_listener(std::uint64_t number);
 
   /// From here until `unbind`, `what` is left while no mode of the list is current; if none is now, at once. The names
   /// need not be those of modes yet. `what` outlives the binding.

@@ -119,7 +119,7 @@ enum class script_change : std::uint8_t {
 /// Whether a timer keeps its program going.
 enum class script_keeping : std::uint8_t { kept, unkept };
 
-/// What happens to a timer when its mode is left, and when it is entered again.
+/// What happens to a timer when its mode is left, the strictest first, and when it is entered again.
 enum class script_leave : std::uint8_t { cancel, suspend, skip };
 enum class script_return : std::uint8_t { resume, restart, stay };
 
@@ -152,6 +152,7 @@ struct script_options {
 ///
 ///   Verbs                       block   inside a callback          errors
 ///   set_…, sleep, clear, …      never   legal                      the result
+///   leave, come_back            never   legal                      the result; call nothing of the host but `post`
 ///   next_tick, open_scope,      never   legal                      may throw std::bad_alloc; nothing has changed then
 ///   status, active
 ///   close, close_scope          yes     legal; do not wait         the result; `would_deadlock` as in G08
@@ -201,6 +202,11 @@ class script_timers {
   bool keeps_program() const;
 
   script_scope open_scope(std::optional<script_scope> parent = {});
+  bool is_open(script_scope scope) const;
+  /// Engine's thread: the scope of what is made there and names none. A callback begins with that of its timer. Who
+  /// enters another, to evaluate a file or to call a function in it, enters the former one behind that.
+  script_scope current_scope() const;
+  void enter_scope(script_scope scope);
   /// Ends the timers of the scope and of those inside it, refuses new ones, and waits for a call of theirs.
   script_closed close_scope(script_scope scope);
   /// The same for all scopes.
@@ -209,6 +215,10 @@ class script_timers {
   /// For modes. A call in progress is not interrupted; the tick after it does not start.
   script_change leave(std::int64_t id, script_leave how);
   script_change come_back(std::int64_t id, script_return how);
+  /// The same for the timers of a scope and of those inside it. One that is made there meanwhile is as one that was
+  /// made just before. A timer goes on when neither its own mode nor that of a scope around it is away any more.
+  script_change leave(script_scope scope, script_leave how);
+  script_change come_back(script_scope scope, script_return how);
 
  private:
   class body;
