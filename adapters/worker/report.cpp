@@ -145,6 +145,7 @@ nlohmann::json to_json(const worker_report& report) {
             {"running", i.running}}},
           {"late_replies", report.late_replies},
           {"undone", std::move(undone_list)},
+          {"timers_left", report.timers_left ? nlohmann::json(*report.timers_left) : nlohmann::json()},
           {"children", std::move(children)}};
 }
 
@@ -178,6 +179,9 @@ void write_text(const worker_report& report, const std::string& indent, std::str
     if (u.kind == "item") to += std::string(", ") + to_string(u.urgency);
     if (u.count != 1) to += ", " + std::to_string(u.count) + " times";
     to += "\n";
+  }
+  if (report.timers_left) {
+    for (const std::string& timer : *report.timers_left) to += indent + "  timer left: " + timer + "\n";
   }
   for (const worker_report& child : report.children) write_text(child, indent + "  ", to);
 }

@@ -2,6 +2,7 @@
 //
 // Threads: each part of a turn is ended on a thread of its own, so that one that blocks holds nobody up; the caller
 // waits for them to the turn's deadline. A thread that was abandoned is joined by the destructor.
+#include "left.hpp"
 #include "report_json.hpp"
 #include "worker_core.hpp"
 
@@ -15,12 +16,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <mutex>
 #include <poll.h>
-#include <sstream>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -51,78 +48,11 @@ void notify_manager(const std::string& message) noexcept {
   ::close(fd);
 }
 
-// Whether the thread of this line of "stat" is on its way out: the kernel lists it a moment longer than its join takes.
-bool is_exiting(const std::string& stat) {
-  constexpr unsigned long exiting = 0x4;         // the kernel's PF_EXITING
-  const std::size_t name_end = stat.rfind(')');  // The name may contain anything.
-  if (name_end == std::string::npos) return true;
-  std::istringstream rest(stat.substr(name_end + 1));
-  std::string passed;
-  for (int field = 3; field < 9; ++field) rest >> passed;
-  unsigned long flags = exiting;
-  rest >> flags;
-  return (flags & exiting) != 0;
-}
-
-std::string first_line_of(const std::filesystem::path& path) {
-  std::string line;
-  std::ifstream file(path);
-  std::getline(file, line);
-  return line;
-}
-
-// A thread gets its name when it runs: its number tells whether it is the same.
-bool has_lower_number(const std::string& thread, const std::string& other) {
-  return thread.substr(0, thread.find(' ')) < other.substr(0, other.find(' '));
-}
-
-std::vector<std::string> threads_now() {
-  std::vector<std::string> all;
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task", ignored)) {
-    const std::string name = first_line_of(entry.path() / "comm");
-    if (is_exiting(first_line_of(entry.path() / "stat"))) continue;
-    all.push_back(entry.path().filename().string() + " " + name);
-  }
-  std::sort(all.begin(), all.end(), &has_lower_number);
-  return all;
-}
-
-std::vector<std::string> files_now() {
-  std::vector<std::string> all;
-  std::error_code ignored;
-  const std::string listing = "/proc/" + std::to_string(::getpid()) + "/fd";
-  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", ignored)) {
-    // The descriptor of this very listing is gone when it is looked at.
-    std::error_code gone;
-    const auto target = std::filesystem::read_symlink(entry.path(), gone);
-    if (gone || target.string() == listing) continue;
-    all.push_back(entry.path().filename().string() + " " + target.string());
-  }
-  std::sort(all.begin(), all.end());
-  return all;
-}
-
-std::vector<std::string> without(const std::vector<std::string>& all, const std::vector<std::string>& before) {
-  std::vector<std::string> left;
-  std::set_difference(all.begin(), all.end(), before.begin(), before.end(), std::back_inserter(left));
-  return left;
-}
-
-std::vector<std::string> threads_without(const std::vector<std::string>& before) {
-  const std::vector<std::string> all = threads_now();
-  std::vector<std::string> left;
-  std::set_difference(all.begin(), all.end(), before.begin(), before.end(), std::back_inserter(left),
-                      &has_lower_number);
-  return left;
-}
-
 }  // namespace
 
 class plan_core {
  public:
-  explicit plan_core(plan_options options)
-      : options_(std::move(options)), threads_before_(threads_now()), files_before_(files_now()) {}
+  explicit plan_core(plan_options options) : options_(std::move(options)), before_(possessions_now()) {}
   plan_core(const plan_core&) = delete;
   plan_core& operator=(const plan_core&) = delete;
   ~plan_core() {
@@ -263,6 +193,7 @@ class plan_core {
     locked.lock();
     report_.threads_left = std::move(left.threads_left);
     report_.files_left = std::move(left.files_left);
+    report_.memory_left = std::move(left.memory_left);
     report_.stops_asked = stops_;
     report_.took = steady_clock::now() - start;
     over_ = true;
@@ -271,8 +202,10 @@ class plan_core {
   }
 
   void list_left(plan_report& to) const {
-    to.threads_left = threads_without(threads_before_);
-    to.files_left = without(files_now(), files_before_);
+    possessions added = added_since(before_, possessions_now());
+    to.threads_left = std::move(added.threads);
+    to.files_left = std::move(added.files);
+    to.memory_left = std::move(added.memory);
   }
 
   bool feed_watchdog(timer_service& service) {
@@ -517,8 +450,7 @@ class plan_core {
   static duration told_of(duration share) noexcept { return share - share / 16; }
 
   const plan_options options_;
-  const std::vector<std::string> threads_before_;
-  const std::vector<std::string> files_before_;
+  const possessions before_;
 
   std::mutex lock_;
   std::condition_variable changed_;
@@ -636,6 +568,9 @@ std::string plan_report::text() const {
   }
   for (const std::string& thread : threads_left) all += "thread left: " + thread + "\n";
   for (const std::string& file : files_left) all += "descriptor left: " + file + "\n";
+  if (memory_left) {
+    for (const std::string& memory : *memory_left) all += "memory left: " + memory + "\n";
+  }
   return all;
 }
 
@@ -652,9 +587,10 @@ std::string plan_report::json() const {
     if (p.service) one["service"] = to_json(*p.service);
     list.push_back(std::move(one));
   }
-  const nlohmann::json all = {{"complete", complete},    {"stops_asked", stops_asked}, {"limit_ns", limit.count()},
-                              {"took_ns", took.count()}, {"parts", std::move(list)},   {"threads_left", threads_left},
-                              {"files_left", files_left}};
+  nlohmann::json all = {{"complete", complete},    {"stops_asked", stops_asked}, {"limit_ns", limit.count()},
+                        {"took_ns", took.count()}, {"parts", std::move(list)},   {"threads_left", threads_left},
+                        {"files_left", files_left}};
+  all["memory_left"] = memory_left ? nlohmann::json(*memory_left) : nlohmann::json();
   return all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

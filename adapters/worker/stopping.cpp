@@ -40,6 +40,12 @@ const char* kind_of(worker_stage stage) noexcept {
   }
 }
 
+std::string shown(const timer_info& timer) {
+  const std::string_view path = timer.place.file_name();
+  const std::string place = std::string(path.substr(path.rfind('/') + 1)) + ":" + std::to_string(timer.place.line());
+  return (timer.name.empty() ? place : timer.name) + ", " + to_string(timer.state);
+}
+
 [[noreturn]] void die(const std::string& worker, const char* why) {
   std::fprintf(stderr, "detent: the worker '%s' is destroyed %s: the thread would wait for itself\n", worker.c_str(),
                why);
@@ -123,8 +129,41 @@ void worker_core::run_stages() {
   changed_.notify_all();
 }
 
+// Of the worker's group by its name, which others may have: who they belong to shows when the group is closed.
+std::vector<timer_info> worker_core::open_timers() const {
+  std::vector<timer_info> open;
+  if (timers_->size() != 0) open = service_.snapshot();
+  std::erase_if(open, [&](const timer_info& timer) {
+    return timer.group != options_.name || timer.state == timer_state::closed || timer.state == timer_state::shut_down;
+  });
+  return open;
+}
+
+void worker_core::close_and_list_timers(guard& locked) noexcept {
+  const bool lists = is_checked && !std::exchange(timers_listed_, true);
+  locked.unlock();
+  std::optional<std::vector<std::string>> left;
+  try {
+    const std::vector<timer_info> open = lists ? open_timers() : std::vector<timer_info>();
+    timers_->close();
+    if (lists) left.emplace();
+    for (const timer_info& timer : open) {
+      if (service_.status(timer.id) == timer_state::closed) left->push_back(shown(timer));
+    }
+  } catch (const std::bad_alloc&) {  // What has a name is listed.
+    timers_->close();
+  }
+  locked.lock();
+  if (left) timers_left_ = std::move(left);
+}
+
 void worker_core::close_timers(guard& locked) {
   name_doing("timers");
+  // Who waits for us may be listing them.
+  while (is_checked && closing_timers_ && !is_stage_over(steady_clock::now())) {
+    changed_.wait_until(locked, stage_deadline_);
+  }
+  close_and_list_timers(locked);
   const duration limit = std::max(duration(0), stage_deadline_ - steady_clock::now());
   locked.unlock();
   const wait_result waited = timers_->close_and_wait_for(limit);
@@ -396,9 +435,7 @@ void worker_core::look_after(guard& locked) {
       effects_taken_ = true;
       closing_timers_ = true;
       cancel_waiters(locked);
-      locked.unlock();
-      timers_->close();
-      locked.lock();
+      close_and_list_timers(locked);
       closing_timers_ = false;
       changed_.notify_all();
       stop_children(locked, total_);
@@ -576,6 +613,7 @@ worker_report worker_core::report_locked() {
     told.undone_list.push_back({"operation", operation->name, priority::normal, fate::unfinished, 1});
   }
   if (stopping_ && !joined_) list_pending(told);
+  told.timers_left = timers_left_;
   told.children.assign(child_reports_.begin(), child_reports_.end());
   return told;
 }

@@ -165,6 +165,7 @@ worker_core::worker_core(timer_service& service, worker_options options, std::sh
     : options_(std::move(options)),
       parent_(parent),
       heir_(heir_of(options_)),
+      service_(service),
       timers_(std::in_place, service, group_options{.name = options_.name, .order = group_order::serial}) {
   for (std::size_t i = 0; i < worker_stage_count; ++i) stages_[i].stage = static_cast<worker_stage>(i);
 }

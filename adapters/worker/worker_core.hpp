@@ -152,13 +152,28 @@ class block_list {
 };
 
 inline constexpr std::size_t block_bytes = 96;  // an item with a task of up to five pointers
-// How many a worker keeps. None where a sanitizer is to notice who uses the captures of a task that is gone.
-#if defined(__SANITIZE_ADDRESS__)
-inline constexpr std::size_t most_blocks = 0;
-#elif defined(__has_feature)
-inline constexpr std::size_t most_blocks = __has_feature(address_sanitizer) ? 0 : 4096;
+#if defined(__has_feature)
+inline constexpr bool has_address_sanitizer = __has_feature(address_sanitizer);
+inline constexpr bool has_thread_sanitizer = __has_feature(thread_sanitizer);
 #else
-inline constexpr std::size_t most_blocks = 4096;
+#if defined(__SANITIZE_ADDRESS__)
+inline constexpr bool has_address_sanitizer = true;
+#else
+inline constexpr bool has_address_sanitizer = false;
+#endif
+#if defined(__SANITIZE_THREAD__)
+inline constexpr bool has_thread_sanitizer = true;
+#else
+inline constexpr bool has_thread_sanitizer = false;
+#endif
+#endif
+// How many a worker keeps. None where a sanitizer is to notice who uses the captures of a task that is gone.
+inline constexpr std::size_t most_blocks = has_address_sanitizer ? 0 : 4096;
+// What costs as much as the service has timers is done in checked builds only.
+#if defined(DETENT_CHECKED) || !defined(NDEBUG)
+inline constexpr bool is_checked = true;
+#else
+inline constexpr bool is_checked = has_address_sanitizer || has_thread_sanitizer;
 #endif
 
 // The item's name, or the place where it was posted.
@@ -267,6 +282,9 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   void leave_stage(instant now) noexcept;  // under the lock
   bool is_stage_over(instant now) const noexcept { return now >= stage_deadline_; }
   void close_timers(guard& locked);
+  // Closes them, and in a checked build lists those that were open. Leaves the lock in between.
+  void close_and_list_timers(guard& locked) noexcept;
+  std::vector<timer_info> open_timers() const;
   void end_callbacks(guard& locked);
   void cancel_waiters(guard& locked);
   void cancel_io(guard& locked);
@@ -306,6 +324,7 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   const worker_options options_;
   const std::weak_ptr<worker_core> parent_;
   const std::weak_ptr<worker_core> heir_;
+  timer_service& service_;  // looked at before the stage `waiters` only: the core may be held for longer than it lives
   std::optional<timer_group>
       timers_;  // ends with the worker: others may hold the core for longer than the service lives
 
@@ -345,6 +364,8 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   bool io_over_ = false;
   bool effects_taken_ = false;   // what needs no thread of the worker was done for it
   bool closing_timers_ = false;  // ... and somebody is about to close its timers, without the lock
+  bool timers_listed_ = false;   // ... or has begun to list them
+  std::optional<std::vector<std::string>> timers_left_;
   pthread_t thread_{};
 
   job* current_ = nullptr;  // what runs now

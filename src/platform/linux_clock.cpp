@@ -6,6 +6,14 @@
 #include <sys/mman.h>
 #include <time.h>
 
+// Of the leak sanitizer, where the program has it: these pages lead to memory like any other.
+// NOLINTBEGIN(bugprone-reserved-identifier): its names.
+extern "C" {
+[[gnu::weak]] void __lsan_register_root_region(const void* begin, std::size_t bytes);
+[[gnu::weak]] void __lsan_unregister_root_region(const void* begin, std::size_t bytes);
+}
+// NOLINTEND(bugprone-reserved-identifier)
+
 namespace detent::inline v0::detail::platform {
 
 namespace {
@@ -34,9 +42,13 @@ void* allocate_pages(std::size_t bytes, paging use) noexcept {
   constexpr std::size_t huge_page = std::size_t{2} << 20;
   if (use == paging::dense && bytes >= huge_page)
     madvise(pages, bytes, MADV_HUGEPAGE);  // Advice: an answer would change nothing.
+  if (&__lsan_register_root_region != nullptr) __lsan_register_root_region(pages, bytes);
   return pages;
 }
 
-void free_pages(void* pages, std::size_t bytes) noexcept { munmap(pages, bytes); }
+void free_pages(void* pages, std::size_t bytes) noexcept {
+  if (&__lsan_unregister_root_region != nullptr) __lsan_unregister_root_region(pages, bytes);
+  munmap(pages, bytes);
+}
 
 }  // namespace detent::inline v0::detail::platform

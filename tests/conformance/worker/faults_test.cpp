@@ -388,6 +388,55 @@ TEST(worker_faults, destroyed_on_its_own_thread) {
   EXPECT_NE(heard.text.find("suicidal"), std::string::npos);
 }
 
+#if defined(DETENT_CHECKED) || !defined(NDEBUG)
+constexpr bool is_checked = true;
+#else
+constexpr bool is_checked = support::sanitized;
+#endif
+
+// A checked build lists the timers that nobody had closed before the worker did, also where somebody who waits closes
+// them in its place: by name or place, and not those of others, be it another worker of the same name.
+TEST(worker_faults, timers_that_were_left_are_listed) {
+  detent::timer_service service;
+  for (const bool is_stuck : {false, true}) {
+    detent::worker other(service, {.name = "same"});
+    detent::timer others(other.timers(), {.name = "others"}, [] {});
+    others.arm_after(1h);
+    detent::timer nobodys(service, {.name = "nobodys"}, [] {});
+    nobodys.arm_after(1h);
+    detent::worker w(service, {.name = "same", .limits = {.current_task = 1ms}});
+    detent::timer idle(w.timers(), {.name = "idle"}, [] {});
+    detent::timer closed(w.timers(), {.name = "closed"}, [] {});
+    closed.arm_after(1h);
+    closed.close();
+    detent::timer unnamed(w.timers(), [] {});
+    unnamed.arm_every(1h);
+    const std::string unnamed_place = "faults_test.cpp:" + std::to_string(__LINE__ - 2);
+    w.start();
+    support::gate busy;
+    support::gate release;
+    ASSERT_EQ(w.post([&] {
+      busy.open();
+      if (is_stuck) release.pass();
+    }),
+              post_result::accepted);
+    busy.pass();
+    detent::worker_report report = w.shutdown(is_stuck ? 20ms : support::patience);
+    EXPECT_EQ(report.complete, !is_stuck);
+    if (is_checked) {
+      EXPECT_EQ(report.timers_left, (std::vector<std::string>{"idle, idle", unnamed_place + ", pending"}));
+      EXPECT_NE(report.text().find("timer left: idle, idle"), std::string::npos) << report.text();
+      EXPECT_NE(report.json().find("\"timers_left\": [\n    \"idle, idle\""), std::string::npos) << report.json();
+    } else {
+      EXPECT_FALSE(report.timers_left.has_value());
+      EXPECT_NE(report.json().find("\"timers_left\": null"), std::string::npos) << report.json();
+    }
+    EXPECT_EQ(others.status(), detent::timer_state::pending);
+    release.open();
+    EXPECT_TRUE(w.shutdown(support::patience).complete);
+  }
+}
+
 TEST(worker_faults, reports_are_text_and_json) {
   detent::timer_service service;
   detent::worker w(service, {.name = "quote \" and \xff"});

@@ -300,8 +300,8 @@ class DETENT_EXPORT operation {
 //   shutdown.
 class DETENT_EXPORT worker {
  public:
-  // Timers of the worker are members of a group of `service`; they run on its executor. Posting is legal at once, tasks
-  // run from `start` on.
+  // Timers of the worker are members of a group of `service`, which outlives the worker; they run on its executor.
+  // Posting is legal at once, tasks run from `start` on.
   explicit worker(timer_service& service, worker_options options = {});
   // A child: it is stopped and joined when its parent ends. A child of a worker that stops is stopped from the start.
   worker(worker& parent, timer_service& service, worker_options options = {});

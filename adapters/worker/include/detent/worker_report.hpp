@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -93,6 +94,9 @@ struct worker_report {
   item_counts items;
   std::uint64_t late_replies = 0;  // came when `stopped` was, or is, the answer; a task that was dropped has none
   std::vector<undone> undone_list;
+  // The worker's timers that nobody had closed before it did, each by its name, or its place, and its state. None in a
+  // build without checks: DETENT_CHECKED, no NDEBUG, or a sanitizer makes them.
+  std::optional<std::vector<std::string>> timers_left;
   std::vector<worker_report> children;
 
   // One line for each stage and each thing not done. May throw std::bad_alloc.
