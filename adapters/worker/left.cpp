@@ -51,6 +51,8 @@ bool has_lower_number(const std::string& thread, const std::string& other) {
   return thread.substr(0, thread.find(' ')) < other.substr(0, other.find(' '));
 }
 
+}  // namespace
+
 std::vector<std::string> threads_now() {
   std::vector<std::string> all;
   std::error_code ignored;
@@ -77,6 +79,8 @@ std::vector<std::string> files_now() {
   std::sort(all.begin(), all.end());
   return all;
 }
+
+namespace {
 
 // The leak sanitizer writes its list and does not hand it out: this writes it into memory. What another thread has to
 // report meanwhile would go there too, so it is done only where a first look has found something.

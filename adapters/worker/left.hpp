@@ -18,6 +18,8 @@ struct possessions {
   std::optional<std::vector<std::string>> memory;
 };
 
+std::vector<std::string> threads_now();
+std::vector<std::string> files_now();
 possessions possessions_now();
 // What is in `now` and was not in `before`.
 possessions added_since(const possessions& before, const possessions& now);

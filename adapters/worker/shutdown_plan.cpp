@@ -13,6 +13,7 @@
 #include <condition_variable>
 #include <csignal>
 #include <cstddef>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -56,8 +57,8 @@ class plan_core {
   plan_core(const plan_core&) = delete;
   plan_core& operator=(const plan_core&) = delete;
   ~plan_core() {
+    for (std::thread& t : enders_) t.join();  // That may take long: a signal still ends the program with a report.
     end_signals();
-    for (std::thread& t : enders_) t.join();
   }
 
   // `function`, which is refused once the plan is carried out, ends outside the lock.
@@ -114,6 +115,13 @@ class plan_core {
     wake_fd_ = ::eventfd(0, EFD_CLOEXEC);
     if (wake_fd_ < 0) refuse(errno, "eventfd");
     listener_ = std::thread([this] { listen(); });
+    // What is the plan's own is not left by anybody.
+    std::unique_lock locked(lock_);
+    while (listener_id_ == 0) changed_.wait(locked);
+    add_own(before_.threads, listener_id_, threads_now());
+    const std::vector<std::string> files = files_now();
+    add_own(before_.files, signal_fd_, files);
+    add_own(before_.files, wake_fd_, files);
   }
 
   void stop(int signal) noexcept {
@@ -131,6 +139,7 @@ class plan_core {
       for (part& p : parts_) {
         if (!p.running) continue;
         p.deadline = std::min(p.deadline, deadline_after(now, told_of(share)));
+        p.report.limit = p.deadline - p.begun;
         p.shortened = true;
       }
     }
@@ -187,7 +196,6 @@ class plan_core {
     }
     join_finished(locked);
     locked.unlock();
-    end_signals();
     plan_report left;
     list_left(left);
     locked.lock();
@@ -231,10 +239,12 @@ class plan_core {
     std::vector<std::size_t> used;  // what it posts to
     part_report report;
     bool running = false;
-    instant deadline{};         // what a function is told
+    instant begun{};
+    instant deadline{};         // what it is told
     hook<void()> on_shortened;  // of a function that runs
     bool shortened = false;     // by a stop while it ran
     bool telling = false;       // its on_shortened is being called
+    bool hurried = false;       // of a service: another thread has shortened its shutdown
   };
 
   [[noreturn]] static void refuse(int error, const char* what) {
@@ -283,6 +293,7 @@ class plan_core {
     notify_manager("EXTEND_TIMEOUT_USEC=" + std::to_string(share.count() / 500 + 1'000'000));
     for (const std::size_t at : turn) {
       parts_[at].running = true;
+      parts_[at].begun = begin;
       parts_[at].deadline = deadline_after(begin, told_of(share));
       parts_[at].report = {.name = parts_[at].name,
                            .state = part_state::abandoned,
@@ -336,6 +347,7 @@ class plan_core {
       worker = p.of.lock();
       function = std::exchange(p.on_shortened, {});
       p.telling = static_cast<bool>(function);
+      if (p.service != nullptr && !std::exchange(p.hurried, true)) hurry_service(*p.service, left);
     }
     if (worker != nullptr) worker->begin_stop(deadline_after(steady_clock::now(), left));
     if (!function) return;
@@ -344,6 +356,15 @@ class plan_core {
     const std::lock_guard locked(lock_);
     p.telling = false;
     changed_.notify_all();
+  }
+
+  // A later shutdown with less time shortens the one in progress, and waits as that does: on a thread of its own. Under
+  // the lock: who joins the threads knows this one.
+  void hurry_service(timer_service& service, duration left) noexcept {
+    try {
+      enders_.emplace_back([&service, left] { service.shutdown(shutdown_policy::cancel_pending, left); });
+    } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): no thread; its turn ends in time all the same.
+    }
   }
 
   // On a thread of its own. Only the part's entry is touched, under the lock.
@@ -395,6 +416,7 @@ class plan_core {
     part& ended = parts_[at];
     while (ended.telling) changed_.wait(locked);
     not_told = std::exchange(ended.on_shortened, {});
+    told.limit = ended.report.limit;
     ended.report = std::move(told);
     ended.running = false;
     changed_.notify_all();
@@ -419,15 +441,62 @@ class plan_core {
   }
 
   void listen() {
+    {
+      const std::lock_guard locked(lock_);
+      listener_id_ = ::gettid();
+      changed_.notify_all();
+    }
     pollfd polled[2] = {{signal_fd_, POLLIN, 0}, {wake_fd_, POLLIN, 0}};
+    int last_signal = 0;  // taken after the plan was carried out: what is left of the program has until `last_instant`
+    instant last_instant{};
     for (;;) {
-      if (::poll(polled, 2, -1) < 0 && errno != EINTR) return;
+      int wait_ms = -1;
+      if (last_signal != 0) {
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(last_instant - steady_clock::now());
+        wait_ms = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 1'000'000));
+      }
+      if (::poll(polled, 2, wait_ms) < 0 && errno != EINTR) return;
+      if (polled[1].revents != 0) return;
       signalfd_siginfo info{};
       while (::read(signal_fd_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
-        stop(static_cast<int>(info.ssi_signo));
+        const int signal = static_cast<int>(info.ssi_signo);
+        stop(signal);
+        if (last_signal != 0 || !is_over()) continue;
+        last_signal = signal;
+        last_instant = deadline_after(steady_clock::now(), options_.after_second_signal);
       }
-      if (polled[1].revents != 0) return;
+      if (last_signal != 0 && steady_clock::now() >= last_instant) deliver(std::exchange(last_signal, 0));
     }
+  }
+
+  bool is_over() noexcept {
+    const std::lock_guard locked(lock_);
+    return over_;
+  }
+
+  // The program has not ended in the time that a signal has left it: the report is told, then the signal does what it
+  // does without a plan.
+  void deliver(int signal) {
+    try {
+      const std::string text = report_.text();  // Nobody changes it any more.
+      std::fputs(text.c_str(), stderr);
+    } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): the signal is not held up.
+    }
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, signal);
+    ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+    ::raise(signal);  // Only a handler, or nothing, if it comes back.
+    ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  }
+
+  // Adds the line of `all` that begins with the number.
+  static void add_own(std::vector<std::string>& to, int number, const std::vector<std::string>& all) {
+    const std::string begin = std::to_string(number) + " ";
+    for (const std::string& one : all) {
+      if (one.rfind(begin, 0) == 0) to.push_back(one);
+    }
+    std::sort(to.begin(), to.end());
   }
 
   // From here on a signal does what it does without a plan: nobody would take it any more.
@@ -450,7 +519,7 @@ class plan_core {
   static duration told_of(duration share) noexcept { return share - share / 16; }
 
   const plan_options options_;
-  const possessions before_;
+  possessions before_;  // Of take_signals, else read only.
 
   std::mutex lock_;
   std::condition_variable changed_;
@@ -462,6 +531,7 @@ class plan_core {
   bool begun_ = false;
   bool asked_before_ = false;  // a stop was the reason for the shutdown: the next one is the second
   bool over_ = false;
+  int listener_id_ = 0;  // the kernel's, once it runs
   instant deadline_ = instant::max();
   std::size_t turns_left_ = 1;  // the one in progress counts
   instant turn_deadline_ = instant::max();

@@ -2,9 +2,11 @@
 // part that blocks is abandoned and named, signals ask and shorten, and systemd is told.
 #include <detent/shutdown_plan.hpp>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <cstdlib>
 #include <fcntl.h>
 #include <memory>
@@ -13,8 +15,10 @@
 #include <string>
 #include <support/effort.hpp>
 #include <support/gate.hpp>
+#include <support/heard_child.hpp>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <thread>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -338,11 +342,85 @@ TEST(shutdown_plan, signals_ask_and_shorten) {
     EXPECT_EQ(report.stops_asked, 2u);
     EXPECT_EQ(written.load(), 1);
     EXPECT_EQ(report.parts.at(1).state, part_state::finished) << report.text();
-    sigset_t after;
-    ASSERT_EQ(::pthread_sigmask(SIG_SETMASK, nullptr, &after), 0);
-    EXPECT_EQ(::sigismember(&after, SIGTERM), ::sigismember(&before, SIGTERM));  // A third one is not ignored.
     release.open();
   }
+  sigset_t after;
+  ASSERT_EQ(::pthread_sigmask(SIG_SETMASK, nullptr, &after), 0);
+  EXPECT_EQ(::sigismember(&after, SIGTERM), ::sigismember(&before, SIGTERM));
+}
+
+// The thread and the descriptors that take the signals are not left by anybody.
+TEST(shutdown_plan, does_not_list_what_takes_its_signals) {
+  detent::shutdown_plan plan;
+  plan.take_signals({SIGUSR2});
+  const detent::plan_report report = plan.shutdown(support::patience);
+  EXPECT_EQ(report.threads_left, std::vector<std::string>{});
+  EXPECT_EQ(report.files_left, std::vector<std::string>{});
+}
+
+// A signal that comes when the plan has been carried out: a program that goes on to its end is not cut off; one that
+// hangs ends by it, and the report is told.
+TEST(shutdown_plan, a_late_signal_ends_only_what_hangs) {
+  if (!support::child_may_have_threads) GTEST_SKIP() << "a fork child cannot have threads here";
+  for (const bool hangs : {false, true}) {
+    const support::heard heard = support::in_heard_child([&] {
+      detent::shutdown_plan plan({.after_second_signal = hangs ? 100ms : detent::duration(support::patience)});
+      plan.take_signals({SIGTERM});
+      plan.add("part", [](detent::duration) { return true; });
+      ::kill(::getpid(), SIGTERM);
+      plan.wait();
+      plan.shutdown(1s);
+      ::kill(::getpid(), SIGTERM);
+      // A signal that kills does it in this time; the other one is to come back.
+      std::this_thread::sleep_for(hangs ? std::chrono::milliseconds(support::patience) : 200ms);
+      return 7;
+    });
+    if (hangs) {
+      EXPECT_EQ(heard.end, (support::child_end{support::child_end::how::signalled, SIGTERM}));
+      EXPECT_NE(heard.text.find("turn 0, part: finished"), std::string::npos) << heard.text;
+    } else {
+      EXPECT_EQ(heard.end, support::exited(7));
+    }
+  }
+}
+
+// A second request shortens a service's own shutdown, which reports before its turn is over. A machine that stands
+// still at that moment is tried again: without the shortening no try would do.
+TEST(shutdown_plan, a_second_request_shortens_a_service) {
+  bool in_time = false;
+  for (int tries = 0; tries < 20 && !in_time; ++tries) {
+    support::gate busy;
+    support::gate release;
+    support::gate begun;
+    detent::timer_service service;
+    detent::timer call(service, {.name = "stubborn"}, [&] {
+      busy.open();
+      release.pass();
+    });
+    call.arm_after(0ms);
+    busy.pass();
+    {
+      detent::shutdown_plan plan({.after_second_signal = 800ms});
+      plan.add(service, "service");
+      plan.add("beside", [&](detent::duration) {
+        begun.open();
+        return true;
+      });
+      plan.stop();
+      support::background second([&] {
+        begun.pass();
+        plan.stop();
+      });
+      const detent::plan_report report = plan.shutdown(1h);
+      second.join();
+      EXPECT_EQ(report.parts.at(0).state, part_state::abandoned) << report.text();
+      EXPECT_LT(report.parts.at(0).limit, 10min) << report.text();
+      EXPECT_NE(report.text().find("stubborn: still running"), std::string::npos) << report.text();
+      in_time = report.parts.at(0).took < report.parts.at(0).limit + 800ms / 32;
+      release.open();
+    }
+  }
+  EXPECT_TRUE(in_time);
 }
 
 // A function that takes `plan_time&` hears of the second request, once, and of none that comes after its end; one that

@@ -156,14 +156,15 @@ class DETENT_EXPORT shutdown_plan {
   std::vector<std::vector<std::string>> turns() const;
 
   // Blocks these signals in the calling thread, and so in those that it starts, and takes them on a thread of the plan:
-  // the first is stop(), a further one shortens. Without a list SIGTERM, SIGINT and SIGHUP.
+  // the first is stop(), a further one shortens. Without a list SIGTERM, SIGINT and SIGHUP. Where one comes when the
+  // plan has been carried out, the program has `after_second_signal` to end; then the report goes to stderr, and the
+  // signal does what it does without a plan. The destructor unblocks them, in its thread.
   void take_signals(std::vector<int> signals = {});
   // Asks `wait` to return; during a shutdown, leaves it `after_second_signal`.
   void stop() noexcept;
   // Until stop() or a signal has asked for the end. Answers the signal, or 0.
   int wait();
-  // Carries the plan out within `limit`. The signals that take_signals has blocked are no longer, when it returns, in
-  // the calling thread: a further one does what it does without a plan.
+  // Carries the plan out within `limit`.
   plan_report shutdown(duration limit);
   // Lists anew in `to` what is left. What was a part has its threads and descriptors until it is destroyed: a service
   // its driver, a loop its descriptors. After that there should be none. Looking for memory stops every thread of the
