@@ -27,6 +27,32 @@ const detent::stage_report& stage_of(const detent::worker_report& report, worker
   return report.stages[static_cast<std::size_t>(stage)];
 }
 
+// What blocks in these tests is released after this, or gives up, and fails the test, after twice of it: who takes
+// longer has waited for that instead of for a limit of some milliseconds.
+constexpr detent::duration in_time = support::patience / 2;
+
+class stopwatch {
+ public:
+  detent::duration elapsed() const { return std::chrono::steady_clock::now() - begun_; }
+
+ private:
+  const std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
+};
+
+// The end took less than a blocker would, and the report's times are true: no stage that is done took longer than it
+// was given, and all of them together not longer than the whole.
+void expect_in_time(const stopwatch& since, const detent::worker_report& report) {
+  const detent::duration whole = since.elapsed();
+  EXPECT_LT(whole, in_time) << report.text();
+  detent::duration sum{0};
+  for (const detent::stage_report& stage : report.stages) {
+    sum += stage.took;
+    if (stage.state != detent::stage_state::done || stage.stage == worker_stage::refuse) continue;
+    EXPECT_LE(stage.took, stage.limit) << report.text();
+  }
+  EXPECT_LE(sum, whole) << report.text();
+}
+
 bool lists(const detent::worker_report& report, const std::string& kind, const std::string& name, detent::fate what) {
   for (const detent::undone& u : report.undone_list) {
     if (u.kind == kind && u.name == name && u.fate == what) return true;
@@ -49,7 +75,9 @@ TEST(worker_faults, thread_creation_fails) {
     if (tries_again) {
       EXPECT_THROW(w.start(), std::system_error);
     }
+    const stopwatch since;
     const detent::worker_report report = w.shutdown(support::patience);
+    expect_in_time(since, report);
     EXPECT_TRUE(report.complete);
     EXPECT_TRUE(lists(report, "item", "never", detent::fate::discarded));
     EXPECT_EQ(cleaned, 2);
@@ -82,7 +110,9 @@ TEST(worker_faults, callbacks_of_every_stage_throw) {
                 {.name = "task"}),
             post_result::accepted);
   EXPECT_TRUE(support::eventually([&] { return w.report().items.running == 1; }));
+  const stopwatch since;
   const detent::worker_report report = w.shutdown(support::patience);
+  expect_in_time(since, report);
   EXPECT_TRUE(report.complete);
   EXPECT_TRUE(lists(report, "item", "task", detent::fate::threw));
   for (const char* kind : {"callback", "operation", "farewell", "resource"}) {
@@ -124,9 +154,11 @@ TEST(worker_faults, callbacks_block_past_their_deadline) {
               post_result::accepted);
     busy.pass();
     ASSERT_EQ(w.post(blocks_if("item"), {.name = "item"}), post_result::accepted);
+    const stopwatch since;
     w.stop();
     go.open();
     const detent::worker_report early = w.shutdown(100ms);
+    expect_in_time(since, early);
     EXPECT_FALSE(early.complete) << blocked;
     EXPECT_TRUE(lists(early, blocked, blocked, detent::fate::unfinished)) << early.text();
     EXPECT_TRUE(lists(early, "resource", "last", detent::fate::pending)) << early.text();
@@ -147,8 +179,10 @@ TEST(worker_faults, callbacks_stop_it_again) {
   detent::worker w(service, {.name = "again"});
   const auto again = [&] {
     ++calls;
+    const stopwatch since;
     EXPECT_EQ(w.stop(), detent::stop_result::idle);
-    EXPECT_TRUE(w.shutdown().from_worker);
+    EXPECT_TRUE(w.shutdown(support::patience).from_worker);
+    EXPECT_LT(since.elapsed(), in_time);
   };
   const detent::expectation e = w.expect([&](detent::reply_result) { again(); }, "callback");
   detent::operation o = w.in_flight([&] {
@@ -178,9 +212,11 @@ TEST(worker_faults, stop_from_its_own_timer) {
     over.open();
   });
   w.start();
+  const stopwatch since;
   t.arm_after(0ms);
   over.pass();
   const detent::worker_report report = w.shutdown(support::patience);
+  expect_in_time(since, report);
   EXPECT_TRUE(report.complete);
   EXPECT_TRUE(lists(report, "timers", "timed_out", detent::fate::unfinished));
 }
@@ -194,6 +230,7 @@ TEST(worker_faults, two_stops_at_once) {
     int farewells = 0;
     w.on_farewell([&] { ++farewells; });
     if (round % 2 == 0) w.start();
+    const stopwatch since;
     {
       std::vector<std::unique_ptr<support::background>> stoppers;
       for (int i = 0; i < 4; ++i) {
@@ -204,6 +241,7 @@ TEST(worker_faults, two_stops_at_once) {
         }));
       }
     }
+    expect_in_time(since, w.report());
     EXPECT_EQ(ends.load(), 4);
     EXPECT_EQ(asked.load(), 1);
     EXPECT_EQ(farewells, 1);
@@ -232,10 +270,12 @@ TEST(worker_faults, stop_from_a_child) {
   parent.start();
   child.start();
   std::atomic<bool> from_worker{false};
+  const stopwatch since;
   ASSERT_EQ(child.post([&] { from_worker.store(parent.shutdown(support::patience).from_worker); }),
             post_result::accepted);
   EXPECT_TRUE(support::eventually([&] { return child.report().items.done == 1; }));
   const detent::worker_report report = parent.shutdown(support::patience);
+  expect_in_time(since, report);
   EXPECT_TRUE(report.complete);
   EXPECT_TRUE(from_worker.load());
   ASSERT_EQ(report.children.size(), 1u);
@@ -259,7 +299,9 @@ TEST(worker_faults, a_child_blocks) {
   }),
             post_result::accepted);
   busy.pass();
+  const stopwatch since;
   const detent::worker_report early = parent.shutdown(50ms);
+  expect_in_time(since, early);
   EXPECT_FALSE(early.complete);
   EXPECT_TRUE(lists(early, "child", "child", detent::fate::unfinished)) << early.text();
   EXPECT_TRUE(lists(early, "resource", "shared", detent::fate::pending)) << early.text();
@@ -286,9 +328,14 @@ TEST(worker_faults, two_workers_stop_each_other) {
     a.shutdown(support::patience);
   }),
             post_result::accepted);
+  const stopwatch since;
   both_posted.open();
-  EXPECT_TRUE(a.shutdown(support::patience).complete);
-  EXPECT_TRUE(b.shutdown(support::patience).complete);
+  const detent::worker_report end_of_a = a.shutdown(support::patience);
+  const detent::worker_report end_of_b = b.shutdown(support::patience);
+  for (const detent::worker_report& end : {end_of_a, end_of_b}) {
+    EXPECT_TRUE(end.complete) << end.text();
+    expect_in_time(since, end);
+  }
 }
 
 // A later stop with less time shortens a wait that has begun.
@@ -307,8 +354,11 @@ TEST(worker_faults, a_later_stop_shortens) {
   support::background waiter([&] { EXPECT_FALSE(w.shutdown(1h).complete); });
   EXPECT_TRUE(support::eventually(
       [&] { return stage_of(w.report(), worker_stage::refuse).state == detent::stage_state::done; }));
+  const stopwatch since;
   w.stop(1ms);
   waiter.join();
+  EXPECT_LT(since.elapsed(), in_time);
+  EXPECT_EQ(stage_of(w.report(), worker_stage::current_task).state, detent::stage_state::overdue);
   release.open();
 }
 
@@ -340,9 +390,11 @@ TEST(worker_faults, a_later_stop_shortens_for_children) {
   release.open();
   drained.pass();
   EXPECT_TRUE(support::never([&] { return asked.load(); }));
+  const stopwatch since;
   parent.stop(1ms);
   support::eventually([&] { return asked.load(); });
   const detent::worker_report report = parent.shutdown(support::patience);
+  EXPECT_LT(since.elapsed(), in_time);
   ASSERT_EQ(report.children.size(), 1u);
   EXPECT_EQ(stage_of(report.children[0], worker_stage::queue).state, detent::stage_state::overdue) << report.text();
 }

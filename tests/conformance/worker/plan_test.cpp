@@ -128,7 +128,9 @@ TEST(shutdown_plan, abandons_what_blocks) {
     });
     for (const auto part : {blocks, throws, worker}) ASSERT_EQ(plan.uses(part, end).outcome, declare_result::declared);
     // Two turns: the first takes half of the time, whatever it does, and the second has the rest.
+    const auto begun = std::chrono::steady_clock::now();
     const detent::plan_report report = plan.shutdown(2s);
+    EXPECT_LT(std::chrono::steady_clock::now() - begun, support::patience / 2);  // The gate gives up after twice that.
     EXPECT_FALSE(report.complete);
     ASSERT_EQ(report.parts.size(), 4u);
     EXPECT_EQ(report.parts[0].state, part_state::abandoned) << report.text();
