@@ -602,15 +602,17 @@ std::shared_ptr<reply_state> worker_core::expect(hook<void(reply_result)> f, std
 bool worker_core::forget(const std::shared_ptr<reply_state>& state) noexcept {
   std::list<std::shared_ptr<reply_state>> gone;  // Its callable ends outside the lock.
   guard locked(lock_);
-  const bool uncalled = state->stage == reply_state::expected || state->stage == reply_state::completed;
-  if (state->stage == reply_state::expected) gone.splice(gone.end(), expected_, state->place);
-  if (state->stage == reply_state::completed) gone.splice(gone.end(), replies_, state->place);
-  while (state->stage == reply_state::delivering && state->deliverer != std::this_thread::get_id()) {
-    changed_.wait(locked);
-  }
+  const auto is_called = [&] {
+    return state->stage == reply_state::delivering || state->stage == reply_state::telling;
+  };
+  while (is_called() && state->deliverer != std::this_thread::get_id()) changed_.wait(locked);
+  const bool stands = state->stage == reply_state::expected || state->stage == reply_state::telling;
+  const bool is_completed = state->stage == reply_state::completed;
+  if (stands) gone.splice(gone.end(), expected_, state->place);
+  if (is_completed) gone.splice(gone.end(), replies_, state->place);
   state->stage = reply_state::over;
   locked.unlock();
-  return uncalled;
+  return stands || is_completed;
 }
 
 bool worker_core::complete(reply_state& state, reply_result result) noexcept {
@@ -635,6 +637,28 @@ bool worker_core::complete(reply_state& state, reply_result result) noexcept {
 bool worker_core::is_awaited(const reply_state& state) noexcept {
   const guard locked(lock_);
   return state.stage == reply_state::expected && !stopping_;
+}
+
+bool worker_core::takes_notice(const reply_state& state) noexcept {
+  const guard locked(lock_);
+  const bool stands = state.stage == reply_state::expected || state.stage == reply_state::telling;
+  if (stands && !stopping_) return true;
+  if (stands || state.result == reply_result::stopped) ++late_replies_;
+  return false;
+}
+
+bool worker_core::begin_notice(reply_state& state) noexcept {
+  const guard locked(lock_);
+  if (state.stage != reply_state::expected || stopping_) return false;
+  state.stage = reply_state::telling;
+  state.deliverer = std::this_thread::get_id();
+  return true;
+}
+
+void worker_core::end_notice(reply_state& state) noexcept {
+  const guard locked(lock_);
+  if (state.stage == reply_state::telling) state.stage = reply_state::expected;
+  changed_.notify_all();
 }
 
 void worker_core::run_reply(guard& locked) {

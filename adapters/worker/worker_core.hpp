@@ -77,7 +77,8 @@ struct reply_state {
   std::string name;
   hook<void(reply_result)> deliver;  // of who took the state out of the asker's lists
   // Under the asker's lock.
-  enum : std::uint8_t { expected, completed, delivering, over } stage = expected;
+  // `telling`: a subscription's function is called with a value; it is expected still.
+  enum : std::uint8_t { expected, telling, completed, delivering, over } stage = expected;
   reply_result result = reply_result::answered;
   std::thread::id deliverer{};
   std::list<std::shared_ptr<reply_state>>::iterator place{};
@@ -194,10 +195,14 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
                       instant limit, std::optional<wait_mark>* call_mark = nullptr);
   call_result call(std::unique_ptr<job> item, const post_options& options, std::source_location place, duration limit);
   std::shared_ptr<reply_state> expect(hook<void(reply_result)> f, std::string_view name);
-  // Whether it was taken back before it was told.
+  // Whether it was taken back before its last word was told: its callable is the caller's then.
   bool forget(const std::shared_ptr<reply_state>& state) noexcept;
   bool complete(reply_state& state, reply_result result) noexcept;
   bool is_awaited(const reply_state& state) noexcept;
+  // Of a subscription, see publication.hpp.
+  bool takes_notice(const reply_state& state) noexcept;
+  bool begin_notice(reply_state& state) noexcept;
+  void end_notice(reply_state& state) noexcept;
   std::size_t withdraw(std::uint64_t id);
   template <class P>
   std::unique_ptr<job> take_withdrawn(P wanted);  // under the lock

@@ -28,6 +28,7 @@
 
 DETENT_BEGIN_NAMESPACE
 
+class publication_base;
 class shutdown_plan;
 class work;
 class worker;
@@ -418,6 +419,7 @@ class DETENT_EXPORT worker {
 
  private:
   friend class detail::worker_core;
+  friend class publication_base;
   friend class shutdown_plan;
   template <class Item, class... Parts>
   std::unique_ptr<detail::job> make_item(Parts&&... parts) {
