@@ -605,6 +605,7 @@ bool worker_core::forget(const std::shared_ptr<reply_state>& state) noexcept {
   const auto is_called = [&] {
     return state->stage == reply_state::delivering || state->stage == reply_state::telling;
   };
+  state->forgotten = true;
   while (is_called() && state->deliverer != std::this_thread::get_id()) changed_.wait(locked);
   const bool stands = state->stage == reply_state::expected || state->stage == reply_state::telling;
   const bool is_completed = state->stage == reply_state::completed;
@@ -649,7 +650,7 @@ bool worker_core::takes_notice(const reply_state& state) noexcept {
 
 bool worker_core::begin_notice(reply_state& state) noexcept {
   const guard locked(lock_);
-  if (state.stage != reply_state::expected || stopping_) return false;
+  if (state.stage != reply_state::expected || state.forgotten || stopping_) return false;
   state.stage = reply_state::telling;
   state.deliverer = std::this_thread::get_id();
   return true;

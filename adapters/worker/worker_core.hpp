@@ -80,6 +80,7 @@ struct reply_state {
   // `telling`: a subscription's function is called with a value; it is expected still.
   enum : std::uint8_t { expected, telling, completed, delivering, over } stage = expected;
   reply_result result = reply_result::answered;
+  bool forgotten = false;  // its owner waits for the call in progress: there is no further one
   std::thread::id deliverer{};
   std::list<std::shared_ptr<reply_state>>::iterator place{};
 };
