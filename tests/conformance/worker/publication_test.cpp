@@ -145,6 +145,24 @@ TEST(publication, is_withdrawn_while_it_is_told) {
   EXPECT_EQ(calls, 1);
 }
 
+// The captures end with the subscription, also while somebody who publishes waits for room with it in hand.
+TEST(publication, captures_end_with_the_subscription) {
+  detent::timer_service service;
+  detent::publication<int> numbers;
+  detent::worker w(service, {.name = "full", .queue_limit = 1});
+  auto captured = std::make_shared<int>(0);
+  const std::weak_ptr<int> alive = captured;
+  detent::subscription s = numbers.subscribe(w, [own = std::move(captured)](reply_result, const int*) { FAIL(); });
+  EXPECT_EQ(numbers.publish(1), 1u);
+  support::background blocked([&] { numbers.publish(2); });
+  support::eventually([&] { return blocked.is_asleep(); });
+  s = {};
+  EXPECT_TRUE(alive.expired());
+  w.start();
+  blocked.join();
+  EXPECT_TRUE(w.shutdown(support::patience).complete);
+}
+
 // What a function lets out is contained, and the next value comes all the same.
 TEST(publication, a_function_throws) {
   detent::timer_service service;
