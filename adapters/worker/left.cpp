@@ -13,13 +13,13 @@
 #include <utility>
 
 // Of the sanitizers' runtime, which the program has or has not, whatever this library was built with.
-// NOLINTBEGIN(bugprone-reserved-identifier): its names.
+// NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming): its names.
 extern "C" {
 [[gnu::weak]] int __lsan_do_recoverable_leak_check();
 [[gnu::weak]] const char* __sanitizer_get_report_path();
 [[gnu::weak]] void __sanitizer_set_report_fd(void* descriptor);
 }
-// NOLINTEND(bugprone-reserved-identifier)
+// NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming)
 
 DETENT_BEGIN_NAMESPACE
 namespace detail {

@@ -7,12 +7,12 @@
 #include <time.h>
 
 // Of the leak sanitizer, where the program has it: these pages lead to memory like any other.
-// NOLINTBEGIN(bugprone-reserved-identifier): its names.
+// NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming): its names.
 extern "C" {
 [[gnu::weak]] void __lsan_register_root_region(const void* begin, std::size_t bytes);
 [[gnu::weak]] void __lsan_unregister_root_region(const void* begin, std::size_t bytes);
 }
-// NOLINTEND(bugprone-reserved-identifier)
+// NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming)
 
 namespace detent::inline v0::detail::platform {
 
