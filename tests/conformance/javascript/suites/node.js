@@ -9,6 +9,8 @@
   const listeners = new Map();
   const ticks = [];
   const expectations = [];
+  const begun = now();
+  const loopNow = () => Math.floor(now() - begun); // Node counts from its start, not from the machine's.
   let lastCheck = 0;
   let isOver = false;
 
@@ -214,7 +216,7 @@
     const handle = new Timeout(() => { if (item._onTimeout) item._onTimeout(); }, item._idleTimeout, [], false);
     if (!keep) handle.unref();
     enrolled.set(item, handle);
-    item._idleStart = Math.floor(now());
+    item._idleStart = loopNow();
     item._idleNext = item._idlePrev = handle;
   };
   timers.active = activate(true);
@@ -430,7 +432,7 @@
     // What a child would print is nothing here.
     'child_process': { exec: { [custom]: async () => ({ stdout: '', stderr: '' }) } },
     'test': { test(name, work) { attempt(work); } },
-    'internal/test/binding': { internalBinding: () => ({ getLibuvNow: () => Math.floor(now()) }) },
+    'internal/test/binding': { internalBinding: () => ({ getLibuvNow: loopNow }) },
     'internal/timers': { setUnrefTimeout: (callback, delay) => timers.setTimeout(callback, delay).unref(), kTimeout: Symbol('timeout') },
     'internal/event_target': { NodeEventTarget },
     'internal/util': { sleep(ms) { const until = now() + ms; while (now() < until); } },
