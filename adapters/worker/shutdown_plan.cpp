@@ -347,7 +347,8 @@ class plan_core {
       worker = p.of.lock();
       function = std::exchange(p.on_shortened, {});
       p.telling = static_cast<bool>(function);
-      if (p.service != nullptr && !std::exchange(p.hurried, true)) hurry_service(*p.service, left);
+      // Not once it is over: the destructor goes through the threads then.
+      if (p.service != nullptr && !over_ && !std::exchange(p.hurried, true)) hurry_service(*p.service, left);
     }
     if (worker != nullptr) worker->begin_stop(deadline_after(steady_clock::now(), left));
     if (!function) return;
