@@ -10,6 +10,11 @@
  *
  * SC 83: blocks for items. Two posters, and the thread whose items end. Steps: take_block, lay_out_block, keep_block. A
  * block has one user, and none is lost.
+ *
+ * SC 84: the end of a subscription. One worker's thread calls its function, which may wait for the other worker, in
+ * whose task the subscription ends. Steps: begin_notice, end_notice, forget, awaited_call. A cycle that nobody is told
+ * of is an invalid end state; once the destructor has returned no call begins, and unless it was told, none is in
+ * progress; the function goes once.
  */
 #define lock(l) atomic { !l -> l = 1 }
 #define unlock(l) l = 0
@@ -322,4 +327,115 @@ proctype Worker() {
 }
 
 init { atomic { run Poster(); run Poster(); run Worker() } }
+#endif
+
+#if SC == 84
+#define EXPECTED 0
+#define TELLING 1
+#define OVER 2
+bit  guarded;                           /* the lock of the worker that calls. Under it: */
+byte stage;
+bit  forgotten, abandoned;
+byte calls_over;                        /* Z */
+byte since;                             /* of the destructor's mark */
+bit  caller_waits, ender_waits;         /* entered in the graph, whose lock each step below is */
+bit  answered;                          /* Z: the task is over, and the call behind it is done */
+bit  in_call, g_gone, g_told, caller_over;
+byte g_freed;
+
+#define ENDER_STANDS (ender_waits && calls_over == since)                  /* Z3 */
+#define CALLER_STANDS (caller_waits && !answered)
+
+proctype Caller() {
+  byte calls; bit refused, last;
+  do
+  :: calls < 2 ->
+     calls++;
+     lock(guarded);
+     if
+#ifdef M_TELLBLIND                      /* a notice begins although the subscription ends */
+     :: stage == EXPECTED ->
+#else
+     :: stage == EXPECTED && !forgotten ->
+#endif
+        stage = TELLING;
+        unlock(guarded);
+        assert(!g_gone);
+        in_call = 1;
+#ifdef M_OVEREARLY                      /* the call counts as over before it is */
+        calls_over++;                                                      /* Z1 */
+#endif
+        if
+        :: d_step {
+             refused = ENDER_STANDS;
+#ifdef M_NOFRAME                        /* the thread does not say what it calls */
+             refused = 0;
+#endif
+             caller_waits = !refused
+           };
+           if :: !refused -> (answered) :: else -> skip fi;
+           d_step { caller_waits = 0; refused = 0 }
+        :: true -> skip
+        fi;
+        in_call = 0;
+        lock(guarded);
+        d_step {
+          last = abandoned;
+#ifdef M_KEEPS                          /* what was given up on in its call stays expected */
+          last = 0;
+#endif
+          stage = (last -> OVER : EXPECTED);
+          g_freed = g_freed + last;
+#ifndef M_OVEREARLY
+          calls_over++                                                     /* Z1 */
+#endif
+        };
+        unlock(guarded)
+     :: else -> unlock(guarded)
+     fi
+  :: else -> break
+  od;
+  caller_over = 1
+}
+
+proctype Ender() {
+  bit refused;
+  lock(guarded);
+  forgotten = 1;
+  if
+  :: stage == TELLING ->
+     since = calls_over;
+     unlock(guarded);
+     d_step {
+       refused = CALLER_STANDS;
+#ifdef M_NOFRAME
+       refused = 0;
+#endif
+       ender_waits = !refused; g_told = refused
+     };
+     lock(guarded);
+     if
+     :: refused && stage == TELLING -> abandoned = 1
+     :: else ->
+        do
+        :: calls_over == since -> unlock(guarded); (calls_over != since); lock(guarded)
+        :: else -> break
+        od
+     fi;
+     ender_waits = 0
+  :: else -> skip
+  fi;
+  if
+  :: abandoned -> skip
+  :: else -> assert(!in_call); assert(stage != TELLING); stage = OVER; g_freed++
+  fi;
+  unlock(guarded);
+  g_gone = 1;
+  assert(!in_call || g_told);
+  answered = 1;                         /* the task is over */
+  (caller_over);
+  assert(g_freed == 1)
+}
+
+init { atomic { run Caller(); run Ender() } }
 #endif

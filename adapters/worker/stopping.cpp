@@ -165,11 +165,18 @@ void worker_core::close_timers(guard& locked) {
   }
   close_and_list_timers(locked);
   const duration limit = std::max(duration(0), stage_deadline_ - steady_clock::now());
-  locked.unlock();
-  const wait_result waited = timers_->close_and_wait_for(limit);
-  locked.lock();
+  const wait_result waited = await_timers(locked, limit);
   doing_.clear();
   if (waited != wait_result::quiet) note("timers", to_string(waited), priority::normal, fate::unfinished);
+}
+
+wait_result worker_core::await_timers(guard& locked, duration limit) noexcept {
+  locked.unlock();
+  call_.reset();
+  const wait_result waited = timers_->close_and_wait_for(limit);
+  call_.emplace(this, options_.name.c_str());
+  locked.lock();
+  return waited;
 }
 
 void worker_core::end_callbacks(guard& locked) {
@@ -241,11 +248,15 @@ void worker_core::cancel_io(guard& locked) {
     operation->cancelled = true;
     operation->cancelling = true;
     operation->canceller = std::this_thread::get_id();
-    call_contained(locked, "operation", operation->name, operation->cancel);
-    locked.unlock();
-    operation->cancel = {};  // Its captures go before whoever ends the operation may go on.
-    locked.lock();
+    {
+      const outside_call call(operation.get(), operation->name.c_str());
+      call_contained(locked, "operation", operation->name, operation->cancel);
+      locked.unlock();
+      operation->cancel = {};  // Its captures go before whoever ends the operation may go on.
+      locked.lock();
+    }
     operation->cancelling = false;
+    operation->over.store(1, std::memory_order_release);  // Z1
     changed_.notify_all();
   }
   while (!operations_.empty() && !is_stage_over(steady_clock::now())) {
@@ -354,7 +365,7 @@ void worker_core::join_children(guard& locked) {
     locked.unlock();
     guard there(child->lock_);
     for (bool ended = false; !ended;) {
-      const wait_mark mark(*child);
+      const wait_mark mark(child.get());
       const instant next_try = steady_clock::now() + std::chrono::milliseconds(10);
       ended = child->await_end(there, mark.holds() ? instant::max() : next_try, instant::min());
     }
@@ -378,10 +389,12 @@ void worker_core::release_resources(guard& locked) {
   while (disposing_ != 0) changed_.wait(locked);
   // Callbacks of timers may, too.
   name_doing("timers");
-  locked.unlock();
-  timers_->close_and_wait();
-  locked.lock();
+  await_timers(locked, duration::max());
   doing_.clear();
+  release_owned(locked);
+}
+
+void worker_core::release_owned(guard& locked) {
   while (!resources_.empty()) {
     std::unique_ptr<owned> last = std::move(resources_.back());
     resources_.pop_back();
@@ -504,7 +517,7 @@ worker_report worker_core::shutdown(duration limit) {
     return now;
   };
   if (is_within()) return told(false);
-  const wait_mark mark(*this);
+  const wait_mark mark(this);
   return told(mark.holds());
 }
 
@@ -517,8 +530,8 @@ void worker_core::finish() noexcept {
     die(options_.name, "in a callback of its own timers");
   }
   {
-    const wait_mark mark(*this);
-    if (!mark.holds()) die(options_.name, "by a worker that it waits for");
+    const wait_mark mark(this);
+    if (!mark.holds()) die(options_.name, "by a call that it waits for");
     guard locked(lock_);
     while (!await_end(locked, steady_clock::now() + std::chrono::seconds(2), instant::min())) {
       const char* const stage = to_string(stage_);
@@ -534,7 +547,8 @@ void worker_core::finish() noexcept {
     }
     tell_what_was_lost();
     // What came after the end.
-    release_resources(locked);
+    while (disposing_ != 0) changed_.wait(locked);
+    release_owned(locked);
     while (closing_timers_) changed_.wait(locked);
   }
   timers_.reset();

@@ -13,12 +13,6 @@ namespace {
 
 thread_local worker_core* current_worker = nullptr;
 
-// Guards every `waits_`. A leaf: nothing is taken while it is held.
-std::mutex& wait_graph_lock() {
-  static std::mutex lock;
-  return lock;
-}
-
 }  // namespace
 
 void item_queue::push(job* item) noexcept {
@@ -78,31 +72,6 @@ job* item_queue::pop_below(priority urgency) noexcept {
     }
   }
   return nullptr;
-}
-
-bool wait_mark::leads(const worker_core& from, const worker_core& to) noexcept {
-  if (&from == &to) return true;
-  for (const wait_mark* at = from.waits_; at != nullptr; at = at->before_) {
-    if (at->stands() && leads(*at->target_, to)) return true;
-  }
-  return false;
-}
-
-wait_mark::wait_mark(worker_core& target, const wait_word* word) noexcept
-    : self_(worker_core::current()),
-      word_(word),
-      seen_(word == nullptr ? 0 : word->load(std::memory_order_acquire)) {  // Z3
-  if (self_ == nullptr) return;
-  target_ = target.shared_from_this();
-  const std::lock_guard locked(wait_graph_lock());
-  holds_ = !leads(target, *self_);
-  if (holds_) before_ = std::exchange(self_->waits_, this);
-}
-
-wait_mark::~wait_mark() {
-  if (self_ == nullptr || !holds_) return;
-  const std::lock_guard locked(wait_graph_lock());
-  self_->waits_ = before_;
 }
 
 worker_core* worker_core::current() noexcept { return current_worker; }
@@ -215,8 +184,10 @@ void* worker_core::thread_main(void* share) {
   }
   pthread_setname_np(pthread_self(), self->options_.name.substr(0, 15).c_str());
   current_worker = self.get();
+  self->call_.emplace(self.get(), self->options_.name.c_str());
   self->work_off();
   self->run_stages();
+  self->call_.reset();
   current_worker = nullptr;
   return nullptr;
 }
@@ -454,7 +425,7 @@ post_result worker_core::enqueue(std::unique_ptr<job>& item, const post_options&
         ++blocked_posters_;
         while (takes() && is_full()) {
           // A mark for each wait: room that was made ends it, also when another poster has taken that.
-          const wait_mark mark(*this, &room_made_);
+          const wait_mark mark(this, &room_made_);
           if (!mark.holds()) break;
           if (limit == instant::max()) {
             changed_.wait(locked);
@@ -474,7 +445,7 @@ post_result worker_core::enqueue(std::unique_ptr<job>& item, const post_options&
       count(fate::refused);
       return takes() ? post_result::full : post_result::stopping;
     }
-    if (call_mark != nullptr && !call_mark->emplace(*this, &item->caller()->over).holds()) {
+    if (call_mark != nullptr && !call_mark->emplace(this, &item->caller()->over).holds()) {
       count(fate::refused);
     } else {
       if (batch_.last != nullptr && batch_.last->urgency < item->urgency) recall();
@@ -495,7 +466,7 @@ post_result worker_core::enqueue(std::unique_ptr<job>& item, const post_options&
 
 call_result worker_core::call(std::unique_ptr<job> item, const post_options& options, std::source_location place,
                               duration limit) {
-  if (!wait_mark(*this).holds()) return call_result::from_worker;
+  if (!wait_mark(this).holds()) return call_result::from_worker;
   const auto state = std::make_shared<call_state>();
   const instant deadline = deadline_after(steady_clock::now(), limit);
   item->with_terms().caller = state;
@@ -606,7 +577,17 @@ bool worker_core::forget(const std::shared_ptr<reply_state>& state) noexcept {
     return state->stage == reply_state::delivering || state->stage == reply_state::telling;
   };
   state->forgotten = true;
-  while (is_called() && state->deliverer != std::this_thread::get_id()) changed_.wait(locked);
+  while (is_called() && state->deliverer != std::this_thread::get_id()) {
+    const awaited_call call(state.get(), &state->calls_over);
+    locked.unlock();
+    const destructor_wait wait(service_, call.target());
+    locked.lock();
+    if (wait.is_refused() && is_called()) {  // The deadlock handler came back: so do we.
+      state->abandoned = true;
+      return false;
+    }
+    while (!call.is_over()) changed_.wait(locked);
+  }
   const bool stands = state->stage == reply_state::expected || state->stage == reply_state::telling;
   const bool is_completed = state->stage == reply_state::completed;
   if (stands) gone.splice(gone.end(), expected_, state->place);
@@ -653,12 +634,19 @@ bool worker_core::begin_notice(reply_state& state) noexcept {
   if (state.stage != reply_state::expected || state.forgotten || stopping_) return false;
   state.stage = reply_state::telling;
   state.deliverer = std::this_thread::get_id();
+  state.call.emplace(&state, state.name.c_str());
   return true;
 }
 
 void worker_core::end_notice(reply_state& state) noexcept {
+  std::list<std::shared_ptr<reply_state>> gone;  // Its callable ends outside the lock.
   const guard locked(lock_);
-  if (state.stage == reply_state::telling) state.stage = reply_state::expected;
+  state.call.reset();
+  if (state.stage == reply_state::telling) {
+    state.stage = state.abandoned ? reply_state::over : reply_state::expected;
+    if (state.abandoned) gone.splice(gone.end(), expected_, state.place);
+  }
+  state.calls_over.fetch_add(1, std::memory_order_release);  // Z1
   changed_.notify_all();
 }
 
@@ -670,6 +658,7 @@ void worker_core::run_reply(guard& locked) {
   state.deliverer = std::this_thread::get_id();
   name_doing(state.name);
   locked.unlock();
+  state.call.emplace(&state, state.name.c_str());
   bool threw = false;
   try {
     state.deliver(state.result);
@@ -678,9 +667,11 @@ void worker_core::run_reply(guard& locked) {
     contain(state.name);
   }
   state.deliver = {};
+  state.call.reset();
   locked.lock();
   doing_.clear();
   state.stage = reply_state::over;
+  state.calls_over.fetch_add(1, std::memory_order_release);  // Z1
   changed_.notify_all();
   if (threw) note("callback", state.name, priority::normal, fate::threw);
   locked.unlock();
@@ -734,7 +725,13 @@ void worker_core::end_operation(operation_state& operation) noexcept {
   std::shared_ptr<operation_state> gone;  // Its callable ends outside the lock.
   guard locked(lock_);
   operation.ended = true;
-  while (operation.cancelling && operation.canceller != std::this_thread::get_id()) changed_.wait(locked);
+  if (operation.cancelling && operation.canceller != std::this_thread::get_id()) {
+    const awaited_call call(&operation, &operation.over);
+    locked.unlock();
+    const destructor_wait wait(service_, call.target());
+    locked.lock();
+    while (!wait.is_refused() && !call.is_over()) changed_.wait(locked);
+  }
   for (std::size_t i = 0; i < operations_.size(); ++i) {
     if (operations_[i].get() != &operation) continue;
     gone = std::move(operations_[i]);
@@ -783,7 +780,9 @@ bool complete(const std::shared_ptr<reply_state>& state, reply_result result) no
 
 void worker_core::run_stages_here() {
   worker_core* const before = std::exchange(current_worker, this);
+  call_.emplace(this, options_.name.c_str());
   run_stages();
+  call_.reset();
   current_worker = before;
 }
 

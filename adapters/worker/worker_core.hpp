@@ -13,8 +13,10 @@
 //  J3 recall    anyone            none: the batch is over. Under the lock     acquire   J2
 // The places take turns: the one that `begun_` names is not written, and may be read by whoever recalled it.
 //
-// TRANSITIONS of the wait words `call_state::over` and `room_made_`: what a wait_mark stands for.
-//  Z1 answer    who settles       over = 1, after the result. Under the lock  release   Z3: the result
+// TRANSITIONS of the wait words `call_state::over`, `reply_state::calls_over`, `operation_state::over`, `room_made_`:
+// what a wait_mark stands for.
+//  Z1 answer    who settles, or   + 1, after the result or the call. Under    release   Z3: the result
+//               whose call ended  the lock
 //  Z2 room      who makes room    room_made + 1. Under the lock               release   Z3
 //  Z3 look      who waits, and    load; no mark stands whose word has moved   acquire   Z1 Z2
 //               whoever asks who waits for whom
@@ -35,9 +37,12 @@
 //             that a walk made there finds the wait over.
 //  R-ROOM     a caller that waits for room against the stop that refuses it. It is room that it waits for until its item
 //             is in the queue; its mark for the answer is made in the same step.
+//  R-FORGET   a subscription's or an expectation's end against the call of its function. Z1 is after the call and before
+//             its thread can wait for anything else; whichever of the two waits comes last finds the other.
 //  R-SPARE    two posters and one block. F2 replaces the block: one of them has it.
 #pragma once
 
+#include <detent/detail/wait_graph.hpp>
 #include <detent/worker.hpp>
 
 #include <atomic>
@@ -80,8 +85,11 @@ struct reply_state {
   // `telling`: a subscription's function is called with a value; it is expected still.
   enum : std::uint8_t { expected, telling, completed, delivering, over } stage = expected;
   reply_result result = reply_result::answered;
-  bool forgotten = false;  // its owner waits for the call in progress: there is no further one
+  bool forgotten = false;  // its owner waits for the call in progress, or did: there is no further one
+  bool abandoned = false;  // its owner could not wait: who makes the call takes it out of the list
   std::thread::id deliverer{};
+  wait_word calls_over{0};             // Z: moves on with the end of each call
+  std::optional<outside_call> call{};  // of the deliverer: the call in progress, in its thread's list
   std::list<std::shared_ptr<reply_state>>::iterator place{};
 };
 
@@ -94,6 +102,7 @@ struct operation_state {
   bool cancelled = false;
   bool cancelling = false;  // its cancel function runs on `canceller`
   std::thread::id canceller{};
+  wait_word over{0};  // Z: 1 once that function has returned
 };
 
 // Items of one priority, linked in their order.
@@ -181,7 +190,38 @@ inline constexpr bool is_checked = has_address_sanitizer || has_thread_sanitizer
 // The item's name, or the place where it was posted.
 std::string name_of(const job& item);
 
-class wait_mark;
+// A call outside the engine as who waits for it sees it: over when its word, if it has one, has moved on. Who has given
+// an answer may act on it at once: the wait that it ended counts no more, whether its thread has woken or not.
+struct awaited_call {
+  awaited_call(const void* which, const wait_word* moves) noexcept
+      : call(which), word(moves), seen(moves == nullptr ? 0 : moves->load(std::memory_order_acquire)) {}      // Z3
+  bool is_over() const noexcept { return word != nullptr && word->load(std::memory_order_acquire) != seen; }  // Z3
+  wait_target target() const noexcept {
+    return {[](const void* self, const call_key& other) noexcept {
+              return other.of == static_cast<const awaited_call*>(self)->call;
+            },
+            [](const void* self) noexcept { return static_cast<const awaited_call*>(self)->is_over(); }, this};
+  }
+  const void* const call;
+  const wait_word* const word;
+  const std::uint64_t seen;
+};
+
+// Says that the calling thread waits for such a call, for as long as the mark lives. On a thread that makes no call it
+// says nothing and always holds. Locks may be held.
+class wait_mark {
+ public:
+  explicit wait_mark(const void* call, const wait_word* word = nullptr) noexcept
+      : on_(call, word), entered_(on_.target(), nullptr) {}
+  wait_mark(const wait_mark&) = delete;
+  wait_mark& operator=(const wait_mark&) = delete;
+  // False: the wait would close a cycle.
+  bool holds() const noexcept { return !entered_.is_refused(); }
+
+ private:
+  const awaited_call on_;
+  const registered_wait entered_;
+};
 
 class worker_core : public std::enable_shared_from_this<worker_core> {
  public:
@@ -288,6 +328,8 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   void leave_stage(instant now) noexcept;  // under the lock
   bool is_stage_over(instant now) const noexcept { return now >= stage_deadline_; }
   void close_timers(guard& locked);
+  // Leaves the lock, and the graph of waits: a callback of theirs may wait for the worker, which answers in the end.
+  wait_result await_timers(guard& locked, duration limit) noexcept;
   // Closes them, and in a checked build lists those that were open. Leaves the lock in between.
   void close_and_list_timers(guard& locked) noexcept;
   std::vector<timer_info> open_timers() const;
@@ -304,6 +346,7 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   // Asks every child that was not asked yet.
   void stop_children(guard& locked, instant limit) noexcept;
   void release_resources(guard& locked);
+  void release_owned(guard& locked);
   template <class F>
   void call_contained(guard& locked, const char* kind, const std::string& name, F&& function);
   void run_stages_here();
@@ -397,35 +440,8 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   std::array<begun_item, 2> places_{};
   // F: a block for whoever posts next.
   alignas(64) std::atomic<void*> spare_{nullptr};
-  // Under the wait graph's lock: the innermost wait that this worker's thread is in.
-  wait_mark* waits_ = nullptr;
-  friend class wait_mark;
-};
-
-// Says that the calling worker's thread waits for another worker: for as long as the mark lives and, if there is a
-// word, until that moves on. Who has given an answer may act on it at once: the wait that it ended counts no more,
-// whether its thread has woken or not. On other threads a mark says nothing and always holds.
-class wait_mark {
- public:
-  // The lock of `target` may be held.
-  explicit wait_mark(worker_core& target, const wait_word* word = nullptr) noexcept;
-  wait_mark(const wait_mark&) = delete;
-  wait_mark& operator=(const wait_mark&) = delete;
-  ~wait_mark();
-  // False: the wait would close a cycle.
-  bool holds() const noexcept { return holds_; }
-
- private:
-  bool stands() const noexcept { return word_ == nullptr || word_->load(std::memory_order_acquire) == seen_; }  // Z3
-  // Under the wait graph's lock: whether `from` waits for `to`, over any number of others.
-  static bool leads(const worker_core& from, const worker_core& to) noexcept;
-
-  worker_core* self_;
-  const wait_word* const word_;
-  const std::uint64_t seen_;
-  std::shared_ptr<worker_core> target_;
-  wait_mark* before_ = nullptr;  // the wait around this one
-  bool holds_ = true;
+  // Of the thread that runs the worker's code: whatever it does there, but for its wait for the worker's timers.
+  std::optional<outside_call> call_;
 };
 
 }  // namespace detail

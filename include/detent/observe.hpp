@@ -73,7 +73,7 @@ struct callback_error {
 // A wait that would never end, found at the moment it would have begun.
 struct deadlock_report {
   bool refused = true;            // false: a destructor, which cannot refuse; if the handler returns, so does it
-  std::vector<timer_name> cycle;  // the calls in the cycle, in order
+  std::vector<timer_name> cycle;  // the calls in the cycle, in order; what a worker calls has no place
   std::string text;               // the same as one line
 };
 

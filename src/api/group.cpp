@@ -11,6 +11,10 @@ home::home(timer_service& service) noexcept : core_(service.core_), group_(nullp
 home::home(timer_group& group) noexcept
     : core_(group.record_ == nullptr ? nullptr : group.record_->owner), group_(group.record_) {}
 
+destructor_wait::destructor_wait(timer_service& told, wait_target target) noexcept {
+  home(told).owner()->enter_of_destructor(entered_, target);
+}
+
 }  // namespace detail
 
 using detail::core;

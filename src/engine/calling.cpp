@@ -21,8 +21,9 @@ call_frame::call_frame(core* the_core, std::uint32_t index, const group_record* 
 // Stacks grow downwards: a live call stands above whoever it has called. On a stack of the user's making (a
 // coroutine's) nothing can be said.
 __attribute__((noinline)) void call_frame::check_not_left() noexcept {
-  const auto* innermost = static_cast<const call_frame*>(current_calls());
-  if (innermost == nullptr) return;
+  const call_node* const calls = current_calls();
+  if (calls == nullptr || calls->key.outside != nullptr) return;
+  const auto* innermost = static_cast<const call_frame*>(calls);
   const void* here = __builtin_frame_address(0);
   DETENT_CHECK(innermost->stack > here || !platform::are_on_own_stack(innermost->stack, here),
                "a callback was left by longjmp or the like: its call never ends, and nothing can be driven here again");

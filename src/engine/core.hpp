@@ -200,6 +200,8 @@ class core {
   service_counters counters() const;
   struct named_cycle;
   void report_deadlock(const named_cycle& found, bool refused) noexcept;
+  // For waits outside the engine, see destructor_wait.
+  void enter_of_destructor(std::optional<registered_wait>& entered, wait_target target) noexcept;
 
   timer_id id_of(std::uint32_t index) const noexcept {
     // The handle keeps the generation still; a call in progress does too.

@@ -172,17 +172,22 @@ void core::report_error(callback_error::what kind, std::uint32_t index, std::exc
 
 // A record's lock is taken under the graph's here; nobody takes them the other way round. Without its name when memory
 // is short. A call without a record is the post of a task to a user's executor: its timer's call is named beside it.
+// A call outside the engine has a name and no place.
 void core::named_cycle::add_name(cycle& self, const call_key& call) noexcept {
   auto& named = static_cast<named_cycle&>(self);
   if (call.index == no_index || named.count == cycle_limit) return;
   timer_name& name = named.names[named.count++];
 #if DETENT_EXCEPTIONS
   try {
-    name = static_cast<const core*>(call.core)->describe(call.index);
+#endif
+    if (call.outside != nullptr) {
+      name.name = call.outside;
+    } else {
+      name = static_cast<const core*>(call.of)->describe(call.index);
+    }
+#if DETENT_EXCEPTIONS
   } catch (...) {
   }
-#else
-  name = static_cast<const core*>(call.core)->describe(call.index);
 #endif
 }
 
@@ -195,8 +200,10 @@ void core::report_deadlock(const named_cycle& found, bool refused) noexcept {
     for (std::size_t i = 0; i < found.count; ++i) {
       const timer_name& n = found.names[i];
       told.cycle.push_back(n);
-      told.text += (i == 0 ? "" : " <- ") + std::string("'") + n.name + "' (" + n.place.file_name() + ":" +
-                   std::to_string(n.place.line()) + ")";
+      told.text += (i == 0 ? "" : " <- ") + std::string("'") + n.name + "'";
+      if (n.place.line() != 0) {
+        told.text += std::string(" (") + n.place.file_name() + ":" + std::to_string(n.place.line()) + ")";
+      }
     }
     if (options_.on_deadlock) {
       options_.on_deadlock(told);

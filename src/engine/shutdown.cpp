@@ -285,7 +285,7 @@ void core::stop_threads() noexcept {
 void core::await_posts() noexcept {
   std::uint32_t own = 0;
   for (const call_node* c = current_calls(); c != nullptr; c = c->outer) {
-    if (c->key.core == this && c->key.index == no_index) ++own;
+    if (c->key.of == this && c->key.index == no_index) ++own;
   }
   for (;;) {
     const eventcount::ticket ticket = posted_.prepare();

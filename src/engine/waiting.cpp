@@ -31,12 +31,12 @@ struct core::awaited {
   }
   static bool covers(const void* context, const call_key& call) noexcept {
     const auto& self = *static_cast<const awaited*>(context);
-    return call.core == self.owner && call.index == self.index && (self.detached_counts || !call.detached);
+    return call.of == self.owner && call.index == self.index && (self.detached_counts || !call.detached);
   }
   static bool over(const void* context) noexcept { return static_cast<const awaited*>(context)->is_over(); }
 };
 
-bool core::covers_core(const void* context, const call_key& call) noexcept { return call.core == context; }
+bool core::covers_core(const void* context, const call_key& call) noexcept { return call.of == context; }
 bool core::never_over(const void*) noexcept { return false; }
 
 bool core::inside_own_callback() const noexcept { return covers_own_call({&covers_core, &never_over, this}); }
@@ -93,6 +93,13 @@ wait_result core::sleep_until_over(const awaited& call, std::int64_t until_ns, b
     ended.wait_watched(ticket, until_ns, tallies_.rescues, [&] { return call.is_over(); });
     if (busted(bug::other_end)) return wait_result::quiet;
   }
+}
+
+void core::enter_of_destructor(std::optional<registered_wait>& entered, wait_target target) noexcept {
+  const held_share held(this);  // What the handler does may end the wait of another in the cycle.
+  named_cycle found;
+  entered.emplace(target, &found);
+  if (entered->is_refused()) report_deadlock(found, false);
 }
 
 // Waits for the call in progress of a record that no later call can follow (closed), or whose `waited` bit was set

@@ -88,6 +88,18 @@ registered_wait::~registered_wait() {
   *at = next_;
 }
 
+outside_call::outside_call(const void* of, const char* name) noexcept : node_{{.of = of, .outside = name}, nullptr} {
+  call_node*& innermost = innermost_call();
+  node_.outer = innermost;
+  innermost = &node_;
+}
+
+outside_call::~outside_call() {
+  call_node*& innermost = innermost_call();
+  DETENT_CHECK(innermost == &node_, "a call outside the engine ends on its thread, before those around it");
+  innermost = node_.outer;
+}
+
 void forget_waits_in_child() noexcept DETENT_EXCLUDES(graph.lock) {
   graph.lock.reset_in_child();
   lock_guard guard(graph.lock);

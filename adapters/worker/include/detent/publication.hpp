@@ -86,7 +86,10 @@ struct notice_job final : job {
 // A worker's interest in a publication. Destroying it withdraws that: what is queued of it is dropped, and nothing is
 // called any more.
 //
-//   Blocks:      the destructor waits for the function if the worker's thread is inside.
+//   Blocks:      the destructor waits for the function if the worker's thread is inside. Where that function waits for
+//                the very task or callback that destroys it, whoever comes last is told: a wait is refused, a
+//                destructor calls the deadlock handler of the worker's service (G08). If the handler returns, so does
+//                the destructor, and the call in progress is the last one.
 //   Threads:     moving and destroying need exclusive access.
 class DETENT_EXPORT subscription {
  public:

@@ -245,7 +245,8 @@ class DETENT_EXPORT work {
 // with `stopped` inside `expect`; what it lets out goes to `on_error` there, too.
 //
 //   Threads:     `complete` any; moving and destroying need exclusive access.
-//   Blocks:      the destructor waits for the function if the worker's thread is inside.
+//   Blocks:      the destructor waits for the function if the worker's thread is inside. Where that waits for the very
+//                task or callback that destroys it, whoever comes last is told, as in G08.
 class DETENT_EXPORT expectation {
  public:
   expectation() noexcept = default;
@@ -265,7 +266,7 @@ class DETENT_EXPORT expectation {
 // Input or output in flight. Its cancel function is called at most once, in the stage `io` or at once when that stage
 // is over; destroying this object says that the operation has ended.
 //
-//   Blocks:      the destructor waits for its cancel function if another thread is inside.
+//   Blocks:      the destructor waits for its cancel function if another thread is inside; in a cycle as in G08.
 //   Threads:     moving and destroying need exclusive access.
 class DETENT_EXPORT operation {
  public:
