@@ -37,7 +37,7 @@ void end_notice(const std::shared_ptr<reply_state>& state) noexcept {
 
 post_result post_notice(const std::shared_ptr<worker_core>& by, const std::shared_ptr<reply_state>& state,
                         std::unique_ptr<job> item, const post_options& options, std::source_location place) {
-  if (!by->takes_notice(*state)) return post_result::stopping;
+  if (by->is_gone() || !by->takes_notice(*state)) return post_result::stopping;
   return by->enqueue(item, options, place, instant::max());
 }
 
@@ -53,7 +53,7 @@ subscription::~subscription() {
   if (state_ == nullptr) return;
   const auto by = state_->asker.lock();
   // Whoever publishes may hold the state for a moment longer: the captures end here all the same.
-  if (by != nullptr && by->forget(state_)) state_->deliver = {};
+  if (by != nullptr && !by->is_gone() && by->forget(state_)) state_->deliver = {};
 }
 
 publication_base::publication_base() : core_(std::make_unique<detail::publication_core>()) {}
@@ -66,6 +66,7 @@ std::shared_ptr<detail::reply_state> publication_base::add(worker& by, std::weak
                                                            detail::hook<void(reply_result)> last_word,
                                                            const post_options& options) {
   auto state = by.expect_reply(std::move(last_word), options.name);
+  if (state == nullptr) return state;
   try {
     core_->add({by.core_, state, std::move(whom), std::string(options.name), options.urgency});
   } catch (...) {

@@ -105,7 +105,7 @@ void worker_core::enter(guard&, worker_stage next) {
   stage_deadline_ = std::min(total_, deadline_after(now, limit_of(options_.limits, next)));
   stage_report& begun = stages_[static_cast<std::size_t>(next)];
   begun.state = stage_state::running;
-  begun.limit = stage_deadline_ == instant::max() ? duration::max() : std::max(duration(0), stage_deadline_ - now);
+  begun.limit = stage_deadline_ == instant::max() ? duration::max() : left_until(stage_deadline_, now);
   changed_.notify_all();
 }
 
@@ -164,7 +164,9 @@ void worker_core::close_timers(guard& locked) {
     changed_.wait_until(locked, stage_deadline_);
   }
   close_and_list_timers(locked);
-  const duration limit = std::max(duration(0), stage_deadline_ - steady_clock::now());
+  // Their callbacks are waited for, and these wait for the worker: their answer comes before that of the others.
+  dispose(locked, take_called(true), fate::cancelled);
+  const duration limit = left_until(stage_deadline_, steady_clock::now());
   const wait_result waited = await_timers(locked, limit);
   doing_.clear();
   if (waited != wait_result::quiet) note("timers", to_string(waited), priority::normal, fate::unfinished);
@@ -193,10 +195,10 @@ void worker_core::end_callbacks(guard& locked) {
   }
 }
 
-item_queue worker_core::take_called() noexcept {
+item_queue worker_core::take_called(bool in_own_timers_only) noexcept {
   item_queue taken;
   queue_.each([&](job& item) {
-    if (item.caller() == nullptr) return;
+    if (item.caller() == nullptr || (in_own_timers_only && !item.caller()->in_own_timer)) return;
     queue_.unlink(&item);
     taken.push(&item);
     note_item(item, fate::cancelled);
@@ -210,7 +212,7 @@ item_queue worker_core::take_items(fate what) noexcept {
   return taken;
 }
 
-void worker_core::cancel_waiters(guard& locked) { dispose(locked, take_called(), fate::cancelled); }
+void worker_core::cancel_waiters(guard& locked) { dispose(locked, take_called(false), fate::cancelled); }
 
 void worker_core::dispose(guard& locked, item_queue items, fate what) noexcept {
   if (items.size() == 0) return;
@@ -270,18 +272,26 @@ void worker_core::cancel_io(guard& locked) {
   doing_.clear();
 }
 
+// What a drained task posts, or what its captures do as they end, is drained like the rest as long as there is time.
 void worker_core::end_queue(guard& locked) {
   if (options_.at_end == queue_end::drain && !inline_stages_) {
     while (!is_stage_over(steady_clock::now())) {
       run_replies(locked);
-      job* next = queue_.pop();
-      if (next == nullptr) break;
-      run_item(locked, std::unique_ptr<job>(next));
+      if (job* const next = queue_.pop(); next != nullptr) {
+        run_item(locked, std::unique_ptr<job>(next));
+      } else if (spent_ != nullptr) {
+        locked.unlock();
+        spent_.reset();
+        locked.lock();
+      } else {
+        break;
+      }
     }
     locked.unlock();
     spent_.reset();
     locked.lock();
   }
+  takes_late_ = false;
   dispose_queue(locked);
 }
 
@@ -501,8 +511,11 @@ bool worker_core::is_within() {
     if (at == this) return true;
     alive = at->parent_.lock();
   }
-  return false;
+  return is_in_own_timer();
 }
+
+// The worker's end waits for its timers' calls, and this may be one of them.
+bool worker_core::is_in_own_timer() noexcept { return is_in_callback_of(*timers_); }
 
 worker_report worker_core::shutdown(duration limit) {
   const duration own = limit == duration::max() ? limits_total() : limit;
@@ -522,13 +535,9 @@ worker_report worker_core::shutdown(duration limit) {
 }
 
 void worker_core::finish() noexcept {
+  if (is_in_own_timer()) die(options_.name, "in a callback of its own timers");
   if (is_within()) die(options_.name, "on its own thread, or on one of a child of it");
   begin_stop(instant::max());
-  // Its end waits for its timers' calls, and this may be one of them. They are not closed before their stage: what runs
-  // may wait for one of them.
-  if (timers_->wait_for(duration(0)) == wait_result::from_callback) {
-    die(options_.name, "in a callback of its own timers");
-  }
   {
     const wait_mark mark(this);
     if (!mark.holds()) die(options_.name, "by a call that it waits for");
@@ -552,7 +561,7 @@ void worker_core::finish() noexcept {
     while (closing_timers_) changed_.wait(locked);
   }
   timers_.reset();
-  if (const auto parent = parent_.lock()) parent->remove_child(*this);
+  if (const auto parent = parent_.lock(); parent != nullptr && !parent->is_gone()) parent->remove_child(*this);
 }
 
 worker_report worker_core::report() {

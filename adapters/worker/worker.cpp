@@ -12,6 +12,19 @@ namespace detail {
 namespace {
 
 thread_local worker_core* current_worker = nullptr;
+// The call of this thread that hears `stopped`.
+thread_local const reply_state* hears_stopped = nullptr;
+// One that expects anew each time would never come to an end.
+constexpr std::uint8_t most_stopped_depth = 8;
+
+// How many forks this process is away from the one that began. Written in a fork child, where there is one thread.
+unsigned forks = 0;
+
+unsigned count_forks() noexcept {
+  static const int hooked = pthread_atfork(nullptr, nullptr, [] { ++forks; });
+  static_cast<void>(hooked);
+  return forks;
+}
 
 }  // namespace
 
@@ -132,6 +145,7 @@ bool worker_core::keep_block(void* memory) noexcept {
 
 worker_core::worker_core(timer_service& service, worker_options options, std::shared_ptr<worker_core> parent)
     : options_(std::move(options)),
+      forks_(count_forks()),
       parent_(parent),
       heir_(heir_of(options_)),
       service_(service),
@@ -140,6 +154,8 @@ worker_core::worker_core(timer_service& service, worker_options options, std::sh
 }
 
 worker_core::~worker_core() { ::operator delete(take_block()); }
+
+bool worker_core::is_gone() const noexcept { return forks_ != forks; }
 
 std::weak_ptr<worker_core> worker_core::heir_of(const worker_options& options) {
   return options.heir == nullptr ? std::weak_ptr<worker_core>() : options.heir->core_;
@@ -151,10 +167,12 @@ std::error_code worker_core::start() noexcept {
     if (started_ || stopping_) return {};
     started_ = true;
   }
-  // The thread belongs to no signal: whoever wants signals takes them on a thread of his.
+  // The thread belongs to no signal: whoever wants signals takes them on a thread of his. But its own faults are its
+  // own: a blocked one would end the process without its handler.
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
+  for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS}) sigdelset(&all, fault);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
@@ -394,7 +412,9 @@ void worker_core::note_item(const job& item, fate what) noexcept {
 
 void worker_core::note(std::string_view kind, std::string_view name, priority urgency, fate what) noexcept {
   try {
-    undone_times& times = undone_[undone_key(kind, name, urgency, what)];
+    undone_key key(kind, name, urgency, what);
+    if (undone_.size() >= most_undone_names && !undone_.contains(key)) std::get<1>(key) = "(others)";
+    undone_times& times = undone_[std::move(key)];
     ++times.all;
     ++times.untold;
   } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): the counts still tell.
@@ -413,7 +433,7 @@ post_result worker_core::enqueue(std::unique_ptr<job>& item, const post_options&
     const bool own = current_worker == this;
     const auto takes = [&] {
       return !stopping_ || (own && options_.late == late_posts::accepted_while_draining &&
-                            options_.at_end == queue_end::drain && stage_ <= worker_stage::queue && !ended_);
+                            options_.at_end == queue_end::drain && takes_late_);
     };
     const auto is_full = [&] {
       if (options_.queue_limit == 0 || queue_.size() + batch_.count < options_.queue_limit) return false;
@@ -468,6 +488,7 @@ call_result worker_core::call(std::unique_ptr<job> item, const post_options& opt
                               duration limit) {
   if (!wait_mark(this).holds()) return call_result::from_worker;
   const auto state = std::make_shared<call_state>();
+  state->in_own_timer = is_in_own_timer();
   const instant deadline = deadline_after(steady_clock::now(), limit);
   item->with_terms().caller = state;
   std::optional<wait_mark> mark;  // From the posting on: before that, it is room that is waited for.
@@ -553,9 +574,15 @@ std::shared_ptr<reply_state> worker_core::expect(hook<void(reply_result)> f, std
   state->asker = weak_from_this();
   state->name = name;
   state->deliver = std::move(f);
+  if (hears_stopped != nullptr) state->depth = static_cast<std::uint8_t>(hears_stopped->depth + 1);
   std::list<std::shared_ptr<reply_state>> one{state};
   guard locked(lock_);
   state->place = one.begin();
+  if (state->depth > most_stopped_depth) {
+    state->stage = reply_state::over;
+    note("callback", state->name, priority::normal, fate::discarded);
+    return state;
+  }
   if (!stopping_ || stage_ <= worker_stage::callbacks) {
     expected_.splice(expected_.end(), one);
     return state;
@@ -659,6 +686,8 @@ void worker_core::run_reply(guard& locked) {
   name_doing(state.name);
   locked.unlock();
   state.call.emplace(&state, state.name.c_str());
+  const reply_state* const around =
+      std::exchange(hears_stopped, state.result == reply_result::stopped ? &state : hears_stopped);
   bool threw = false;
   try {
     state.deliver(state.result);
@@ -667,6 +696,7 @@ void worker_core::run_reply(guard& locked) {
     contain(state.name);
   }
   state.deliver = {};
+  hears_stopped = around;
   state.call.reset();
   locked.lock();
   doing_.clear();
@@ -770,12 +800,12 @@ void worker_core::remove_child(const worker_core& child) noexcept {
 
 bool is_open(const std::shared_ptr<reply_state>& state) noexcept {
   const auto asker = state->asker.lock();
-  return asker != nullptr && asker->is_awaited(*state);
+  return asker != nullptr && !asker->is_gone() && asker->is_awaited(*state);
 }
 
 bool complete(const std::shared_ptr<reply_state>& state, reply_result result) noexcept {
   const auto asker = state->asker.lock();
-  return asker != nullptr && asker->complete(*state, result);
+  return asker != nullptr && !asker->is_gone() && asker->complete(*state, result);
 }
 
 void worker_core::run_stages_here() {
@@ -798,7 +828,7 @@ expectation& expectation::operator=(expectation&& other) noexcept {
 }
 expectation::~expectation() {
   if (state_ == nullptr) return;
-  if (const auto asker = state_->asker.lock()) asker->forget(state_);
+  if (const auto asker = state_->asker.lock(); asker != nullptr && !asker->is_gone()) asker->forget(state_);
 }
 void expectation::complete() noexcept {
   if (state_ != nullptr) detail::complete(state_, reply_result::answered);
@@ -811,7 +841,7 @@ operation& operation::operator=(operation&& other) noexcept {
 }
 operation::~operation() {
   if (state_ == nullptr) return;
-  if (const auto owner = state_->owner.lock()) owner->end_operation(*state_);
+  if (const auto owner = state_->owner.lock(); owner != nullptr && !owner->is_gone()) owner->end_operation(*state_);
 }
 
 worker::worker(timer_service& service, worker_options options)
@@ -819,31 +849,36 @@ worker::worker(timer_service& service, worker_options options)
 
 worker::worker(worker& parent, timer_service& service, worker_options options)
     : core_(std::make_shared<detail::worker_core>(service, std::move(options), parent.core_)) {
-  if (!parent.core_->add_child(core_)) core_->begin_stop(detail::instant::max());
+  if (parent.core_->is_gone() || !parent.core_->add_child(core_)) core_->begin_stop(detail::instant::max());
 }
 
-worker::~worker() { core_->finish(); }
+worker::~worker() {
+  if (!core_->is_gone()) core_->finish();
+}
 
 void worker::start() {
   std::error_code error;
   start(error);
   if (error) throw std::system_error(error, "pthread_create");
 }
-void worker::start(std::error_code& error) noexcept { error = core_->start(); }
+void worker::start(std::error_code& error) noexcept { error = core_->is_gone() ? std::error_code() : core_->start(); }
 
 post_result worker::enqueue(std::unique_ptr<detail::job> item, const post_options& options,
                             std::source_location place) {
+  if (core_->is_gone()) return post_result::stopping;
   return core_->enqueue(item, options, place, detail::instant::max());
 }
 call_result worker::call(std::unique_ptr<detail::job> item, const post_options& options, std::source_location place,
                          duration limit) {
+  if (core_->is_gone()) return call_result::stopping;
   return core_->call(std::move(item), options, place, limit);
 }
 std::shared_ptr<detail::reply_state> worker::expect_reply(detail::hook<void(reply_result)> f, std::string_view name) {
-  return core_->expect(std::move(f), name);
+  return core_->is_gone() ? nullptr : core_->expect(std::move(f), name);
 }
 post_result worker::send(worker& other, std::unique_ptr<detail::job> item, const post_options& options,
                          std::source_location place, std::shared_ptr<detail::reply_state> state) {
+  if (state == nullptr || other.core_->is_gone()) return post_result::stopping;
   try {
     item->with_terms().request = state;
     const post_result result = other.core_->enqueue(item, options, place, detail::instant::max());
@@ -854,22 +889,31 @@ post_result worker::send(worker& other, std::unique_ptr<detail::job> item, const
     throw;
   }
 }
-std::size_t worker::withdraw(std::uint64_t id) { return core_->withdraw(id); }
-std::vector<item_info> worker::items() const { return core_->items(); }
-std::size_t worker::size() const noexcept { return core_->size(); }
+std::size_t worker::withdraw(std::uint64_t id) { return core_->is_gone() ? 0 : core_->withdraw(id); }
+std::vector<item_info> worker::items() const { return core_->is_gone() ? std::vector<item_info>() : core_->items(); }
+std::size_t worker::size() const noexcept { return core_->is_gone() ? 0 : core_->size(); }
 timer_group& worker::timers() noexcept { return core_->timers(); }
 void worker::keep(std::unique_ptr<detail::owned> resource, std::string_view name) {
-  core_->keep(std::move(resource), name);
+  if (core_->is_gone()) static_cast<void>(resource.release());  // The caller has a reference to what it owns.
+  else core_->keep(std::move(resource), name);
 }
-void worker::add_farewell(detail::hook<void()> f, std::string_view name) { core_->add_farewell(std::move(f), name); }
+void worker::add_farewell(detail::hook<void()> f, std::string_view name) {
+  if (!core_->is_gone()) core_->add_farewell(std::move(f), name);
+}
 std::shared_ptr<detail::operation_state> worker::add_operation(detail::hook<void()> cancel, std::string_view name) {
-  return core_->add_operation(std::move(cancel), name);
+  return core_->is_gone() ? nullptr : core_->add_operation(std::move(cancel), name);
 }
 stop_result worker::stop(duration limit) noexcept {
+  if (core_->is_gone()) return stop_result::idle;
   return core_->begin_stop(detail::deadline_after(steady_clock::now(), limit));
 }
-worker_report worker::shutdown(duration limit) { return core_->shutdown(limit); }
-worker_report worker::report() const { return core_->report(); }
+worker_report worker::shutdown(duration limit) { return core_->is_gone() ? report() : core_->shutdown(limit); }
+worker_report worker::report() const {
+  if (!core_->is_gone()) return core_->report();
+  worker_report parents;
+  parents.worker = name();
+  return parents;
+}
 const std::string& worker::name() const noexcept { return core_->name(); }
 bool worker::is_current() const noexcept { return detail::worker_core::current() == core_.get(); }
 

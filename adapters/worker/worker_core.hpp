@@ -48,6 +48,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <deque>
+#include <limits>
 #include <list>
 #include <map>
 #include <mutex>
@@ -65,6 +66,14 @@ inline instant deadline_after(instant from, duration limit) noexcept {
   return instant(duration(add_ns(epoch_ns(from), limit.count())));
 }
 
+// How long it is from `from` until `to`, saturating; nothing if that has passed.
+inline duration left_until(instant to, instant from) noexcept {
+  if (to <= from) return duration(0);
+  return duration(add_ns(epoch_ns(to), epoch_ns(from) == std::numeric_limits<std::int64_t>::min()
+                                           ? std::numeric_limits<std::int64_t>::max()
+                                           : -epoch_ns(from)));
+}
+
 // Moves on when those who wait by it have their answer, though they may not have woken yet. Written under the lock of
 // the worker they wait for; read without it by whoever asks who waits for whom.
 using wait_word = std::atomic<std::uint64_t>;
@@ -73,7 +82,8 @@ struct call_state {
   // Under the lock of the worker called. Neither queued nor begun: somebody has taken the item out and is about to say
   // what became of it.
   bool begun = false;
-  wait_word over{0};  // Z: 1 once the result is there
+  bool in_own_timer = false;  // in a callback of the worker's timers, which the worker waits for when it ends
+  wait_word over{0};          // Z: 1 once the result is there
   call_result result = call_result::done;
 };
 
@@ -86,6 +96,7 @@ struct reply_state {
   enum : std::uint8_t { expected, telling, completed, delivering, over } stage = expected;
   reply_result result = reply_result::answered;
   bool forgotten = false;  // its owner waits for the call in progress, or did: there is no further one
+  std::uint8_t depth = 0;  // how many calls that heard `stopped` it was expected in, one inside the other
   bool abandoned = false;  // its owner could not wait: who makes the call takes it out of the list
   std::thread::id deliverer{};
   wait_word calls_over{0};             // Z: moves on with the end of each call
@@ -272,6 +283,8 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   timer_group& timers() noexcept { return *timers_; }
   const std::string& name() const noexcept { return options_.name; }
   static worker_core* current() noexcept;
+  // In a fork child: its thread is in the parent only, and so may be who holds its lock. Nothing of it is touched.
+  bool is_gone() const noexcept;
   static std::weak_ptr<worker_core> heir_of(const worker_options& options);
   duration limits_total() const noexcept;
 
@@ -286,6 +299,7 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
     bool joined = false;
   };
   using undone_key = std::tuple<std::string, std::string, priority, fate>;
+  static constexpr std::size_t most_undone_names = 10'000;  // what comes behind them shares an entry
   struct undone_times {
     std::uint64_t all = 0;
     std::uint64_t untold = 0;  // in no report that was handed out
@@ -319,7 +333,8 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   void name_doing(std::string_view name) noexcept;      // under the lock
   void count(fate what) noexcept;                       // under the lock
   item_queue take_items(fate what) noexcept;            // under the lock
-  item_queue take_called() noexcept;                    // under the lock
+  // The items that somebody waits for; only those of callers in the worker's own timers, or all. Under the lock.
+  item_queue take_called(bool in_own_timers_only) noexcept;
   // For the next who posts. Under the lock.
   void lay_out_block() noexcept;
 
@@ -361,8 +376,9 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   void ask_current(guard& locked);
   // There is room in the queue, or there will never be any: who waits for it looks again. Under the lock.
   void wake_posters() noexcept;
-  // Whether the calling thread is this worker's, or that of a child's child of it.
+  // Whether the calling thread is this worker's, that of a child's child of it, or in a callback of its timers.
   bool is_within();
+  bool is_in_own_timer() noexcept;
   worker_report report_locked();  // under the lock
   worker_report hand_out();       // the same, for somebody to read
   // On stderr, under the lock: what was discarded and no report has told.
@@ -371,6 +387,7 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   std::string culprit() const;                 // under the lock
 
   const worker_options options_;
+  const unsigned forks_;  // of the process, when this was made
   const std::weak_ptr<worker_core> parent_;
   const std::weak_ptr<worker_core> heir_;
   timer_service& service_;  // looked at before the stage `waiters` only: the core may be held for longer than it lives
@@ -411,6 +428,7 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   bool joining_ = false;
   bool joined_ = false;
   bool io_over_ = false;
+  bool takes_late_ = true;       // until the queue is disposed of: what its own tasks post while it is drained
   bool effects_taken_ = false;   // what needs no thread of the worker was done for it
   bool closing_timers_ = false;  // ... and somebody is about to close its timers, without the lock
   bool timers_listed_ = false;   // ... or has begun to list them

@@ -33,6 +33,7 @@ class DETENT_EXPORT home {
   home(timer_service& service) noexcept;  // NOLINT: meant to convert
   home(timer_group& group) noexcept;      // NOLINT: meant to convert
   core* owner() const noexcept { return core_; }
+  void* group() const noexcept { return group_; }  // its record, or null
 
  private:
   friend class creation;

@@ -11,6 +11,11 @@ home::home(timer_service& service) noexcept : core_(service.core_), group_(nullp
 home::home(timer_group& group) noexcept
     : core_(group.record_ == nullptr ? nullptr : group.record_->owner), group_(group.record_) {}
 
+bool is_in_callback_of(timer_group& group) noexcept {
+  const home where(group);
+  return where.group() != nullptr && core::is_in_call_of(static_cast<const group_record*>(where.group()));
+}
+
 destructor_wait::destructor_wait(timer_service& told, wait_target target) noexcept {
   home(told).owner()->enter_of_destructor(entered_, target);
 }

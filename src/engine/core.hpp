@@ -198,6 +198,7 @@ class core {
   std::vector<timer_info> snapshot() const;
   std::vector<timer_id> active() const;
   service_counters counters() const;
+  static bool is_in_call_of(const group_record* group) noexcept;
   struct named_cycle;
   void report_deadlock(const named_cycle& found, bool refused) noexcept;
   // For waits outside the engine, see destructor_wait.

@@ -288,6 +288,10 @@ wait_result core::wait_group(group_record* group, std::int64_t limit_ns, bool ca
   }
 }
 
+bool core::is_in_call_of(const group_record* group) noexcept {
+  return covers_own_call({&covers_group, &never_over, group});
+}
+
 bool core::covers_group(const void* context, const call_key& call) noexcept {
   return static_cast<const group_record*>(context)->holds(static_cast<const group_record*>(call.group));
 }

@@ -64,10 +64,12 @@ int thread::start(const thread_traits& traits, void (*body)(void*), void* contex
   *operation = "set a thread's priority";
   int error = set_scheduling(attributes, traits);
   if (error == 0) {
-    // Signals belong to the program's own threads.
+    // Signals belong to the program's own threads. But a thread's own faults are its own: a blocked one would end the
+    // process without its handler.
     sigset_t all;
     sigset_t before;
     sigfillset(&all);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS}) sigdelset(&all, fault);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_t created{};
     *operation = "pthread_create";

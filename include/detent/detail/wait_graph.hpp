@@ -9,6 +9,7 @@
 
 DETENT_BEGIN_NAMESPACE
 
+class timer_group;
 class timer_service;
 
 namespace detail {
@@ -83,6 +84,9 @@ class DETENT_EXPORT destructor_wait {
  private:
   std::optional<registered_wait> entered_;
 };
+
+// Whether the calling thread is in a callback of a member, or of a member of a child group.
+DETENT_EXPORT bool is_in_callback_of(timer_group& group) noexcept;
 
 }  // namespace detail
 

@@ -1,5 +1,6 @@
 // What goes wrong while a worker ends: no thread, stage callbacks that throw, block or stop it again, stops at once,
 // before the start, and from a child. Each ends in time with a report that says so.
+#include <detent/publication.hpp>
 #include <detent/worker.hpp>
 
 #include <atomic>
@@ -7,8 +8,10 @@
 #include <csignal>
 #include <memory>
 #include <mutex>
+#include <pthread.h>
 #include <stdexcept>
 #include <string>
+#include <support/child.hpp>
 #include <support/effort.hpp>
 #include <support/gate.hpp>
 #include <support/heard_child.hpp>
@@ -202,23 +205,158 @@ TEST(worker_faults, callbacks_stop_it_again) {
   EXPECT_EQ(calls, 5);
 }
 
-// A timer of the worker stops it and waits: bounded by its limits, and the report is true.
+// A timer of the worker stops it and would wait: the worker waits for that very call, so it is told and does not. Also
+// where the worker was never started, and whoever waits runs the stages: what the callback uses stays.
 TEST(worker_faults, stop_from_its_own_timer) {
   detent::timer_service service;
-  detent::worker w(service, {.name = "timed", .limits = {.callbacks = 20ms}});
-  support::gate over;
-  detent::timer t(w.timers(), [&] {
-    w.shutdown(50ms);
-    over.open();
-  });
+  for (const bool starts : {true, false}) {
+    detent::worker w(service, {.name = "timed"});
+    support::gate over;
+    std::atomic<bool> told{false};
+    std::atomic<bool> was_released{true};
+    std::atomic<bool> released{false};
+    w.on_cleanup([&] { released.store(true); });
+    detent::timer t(w.timers(), [&] {
+      told.store(w.shutdown(support::patience).from_worker);
+      was_released.store(!support::never([&] { return released.load(); }));
+      over.open();
+    });
+    if (starts) w.start();
+    const stopwatch since;
+    t.arm_after(0ms);
+    over.pass();
+    const detent::worker_report report = w.shutdown(support::patience);
+    expect_in_time(since, report);
+    EXPECT_TRUE(told.load());
+    EXPECT_FALSE(was_released.load());
+    EXPECT_TRUE(released.load());
+    EXPECT_TRUE(report.complete);
+    EXPECT_FALSE(lists(report, "timers", "timed_out", detent::fate::unfinished)) << report.text();
+  }
+}
+
+// A callback of the worker's timers has called it when the stop comes. Its answer is what the callback ends by, so it
+// comes before the callbacks are waited for: without it this would hang, for the stage has no limit here.
+TEST(worker_faults, stopped_while_its_timer_calls_it) {
+  detent::timer_service service;
+  detent::worker w(service, {.name = "called", .limits = {.callbacks = detent::duration::max()}});
+  support::gate busy;
+  support::gate release;
+  std::atomic<detent::call_result> answer{detent::call_result::done};
+  detent::timer t(w.timers(), [&] { answer.store(w.call_and_wait([] {})); });
   w.start();
-  const stopwatch since;
+  ASSERT_EQ(w.post([&] {
+    busy.open();
+    release.pass();
+  }),
+            post_result::accepted);
+  busy.pass();
   t.arm_after(0ms);
-  over.pass();
+  EXPECT_TRUE(support::eventually([&] { return w.size() == 1; }));
+  w.stop();
+  release.open();
   const detent::worker_report report = w.shutdown(support::patience);
-  expect_in_time(since, report);
+  EXPECT_TRUE(report.complete) << report.text();
+  EXPECT_EQ(answer.load(), detent::call_result::cancelled);
+  EXPECT_EQ(report.items.cancelled, 1u);
+}
+
+// No limit and every limit, as far as the numbers go: nothing overflows, and what is told is what holds.
+TEST(worker_faults, stopped_within_the_shortest_time_there_is) {
+  detent::timer_service service;
+  detent::worker w(service, {.name = "hurried"});
+  w.start();
+  w.stop(detent::duration::min());
+  const detent::worker_report report = w.shutdown(support::patience);
   EXPECT_TRUE(report.complete);
-  EXPECT_TRUE(lists(report, "timers", "timed_out", detent::fate::unfinished));
+  for (const detent::stage_report& stage : report.stages) {
+    EXPECT_TRUE(stage.limit == detent::duration(0) || stage.limit == detent::duration::max()) << stage.limit.count();
+  }
+}
+
+// A worker that is posted to for years under ever new names keeps a bounded number of them; the counts hold.
+TEST(worker_faults, names_without_end) {
+  detent::timer_service service;
+  detent::worker w(service, {.name = "named", .queue_limit = 0});
+  for (int i = 0; i < 10'100; ++i) {
+    ASSERT_EQ(w.post([] {}, {.name = std::to_string(i)}), post_result::accepted);
+  }
+  EXPECT_EQ(w.remove([](const detent::item_info&) { return true; }), 10'100u);
+  const detent::worker_report report = w.shutdown(support::patience);
+  EXPECT_EQ(report.items.withdrawn, 10'100u);
+  EXPECT_EQ(report.undone_list.size(), 10'001u);
+  std::uint64_t all = 0;
+  for (const detent::undone& u : report.undone_list) all += u.count;
+  EXPECT_EQ(all, 10'100u);
+  EXPECT_TRUE(lists(report, "item", "(others)", detent::fate::withdrawn));
+}
+
+// Signals belong to the program's threads; a fault belongs to the thread that has it, or its handler would not run.
+TEST(worker_faults, a_threads_own_faults_are_not_blocked) {
+  detent::timer_service service;
+  detent::worker w(service, {.name = "signals"});
+  w.start();
+  const auto look = [] {
+    sigset_t blocked;
+    pthread_sigmask(SIG_SETMASK, nullptr, &blocked);
+    EXPECT_EQ(sigismember(&blocked, SIGTERM), 1);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS}) {
+      EXPECT_EQ(sigismember(&blocked, fault), 0) << fault;
+    }
+  };
+  EXPECT_EQ(w.call_and_wait(look), detent::call_result::done);
+  support::gate looked;
+  detent::timer t(service, [&] {
+    look();
+    looked.open();
+  });
+  t.arm_after(0ms);
+  looked.pass();
+}
+
+// The child of a fork has the objects and not their threads: they are destroyed, and answer, without waiting.
+TEST(worker_faults, in_a_fork_child) {
+  detent::timer_service service;
+  detent::publication<int> numbers;
+  auto w = std::make_unique<detent::worker>(service, detent::worker_options{.name = "forked"});
+  auto never_started = std::make_unique<detent::worker>(*w, service);
+  detent::subscription heard = numbers.subscribe(*w, [](detent::reply_result, const int*) {});
+  detent::expectation expected = w->expect([](detent::reply_result) {});
+  detent::operation in_flight = w->in_flight([] {});
+  support::gate busy;
+  support::gate release;
+  w->start();
+  ASSERT_EQ(w->post([&] {
+    busy.open();
+    release.pass();
+  }),
+            post_result::accepted);
+  busy.pass();
+  const support::child_end end = support::in_child([&] {
+    bool good = w->post([] {}) == post_result::stopping;
+    good = good && w->call_and_wait([] {}) == detent::call_result::stopping;
+    good =
+        good && w->ask(
+                    *never_started, [] { return 1; }, [](detent::reply_result, const int*) {}) == post_result::stopping;
+    good = good && w->size() == 0 && w->items().empty() && w->stop() == detent::stop_result::idle;
+    good = good && !w->shutdown().complete && w->report().worker == "forked";
+    expected.complete();
+    good = good && numbers.publish(1) == 0;
+    heard = {};
+    expected = w->expect([](detent::reply_result) {});
+    in_flight = w->in_flight([] {});
+    w->own(1);
+    w->on_farewell([] {});
+    { const detent::worker child(*w, service); }
+    expected = {};
+    in_flight = {};
+    never_started.reset();
+    w.reset();
+    return good ? 0 : 1;
+  });
+  EXPECT_EQ(end, (support::child_end{support::child_end::how::exited, 0}));
+  release.open();
+  EXPECT_TRUE(w->shutdown(support::patience).complete);
 }
 
 TEST(worker_faults, two_stops_at_once) {

@@ -4,10 +4,14 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <support/canary.hpp>
 #include <support/gate.hpp>
 #include <thread>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -53,6 +57,88 @@ struct draining {
   support::gate release;
   detent::worker w;
 };
+
+// What is posted while the queue is drained is drained too; what comes when that is over is refused. Nothing is left
+// accepted and lost, whoever posts it: a callback that is told late, a capture that is discarded, or the last one.
+TEST(worker_late, a_post_is_run_or_refused) {
+  detent::timer_service service;
+  struct at_end {
+    explicit at_end(std::function<void()> f) : function(std::move(f)) {}
+    at_end(const at_end&) = delete;
+    at_end& operator=(const at_end&) = delete;
+    ~at_end() { function(); }
+    std::function<void()> function;
+  };
+  enum class from { the_last_capture, a_discarded_capture, a_late_callback };
+  for (const from where : {from::the_last_capture, from::a_discarded_capture, from::a_late_callback}) {
+    const bool has_time = where == from::the_last_capture;
+    auto kept = std::make_shared<int>(0);
+    const std::weak_ptr<int> alive = kept;
+    std::atomic<bool> ran{false};
+    std::optional<post_result> posted;
+    {
+      detent::stage_limits limits;
+      if (!has_time) limits.queue = 20ms;
+      detent::worker w(service,
+                       {.name = "late", .late = detent::late_posts::accepted_while_draining, .limits = limits});
+      const auto posts = [&, kept = std::move(kept)] { posted = w.post([&ran, kept] { ran.store(true); }); };
+      detent::expectation expected;
+      support::gate busy;
+      support::gate release;
+      ASSERT_EQ(w.post([&] {
+        busy.open();
+        release.pass();
+      }),
+                post_result::accepted);
+      if (!has_time) {
+        ASSERT_EQ(w.post([&] {
+          if (where == from::a_late_callback) expected = w.expect([posts](reply_result) { posts(); });
+          std::this_thread::sleep_for(2 * limits.queue);
+        }),
+                  post_result::accepted);
+      }
+      if (where != from::a_late_callback) {
+        ASSERT_EQ(w.post([ends = std::make_shared<at_end>(posts)] {}), post_result::accepted);
+      }
+      w.start();
+      busy.pass();
+      w.stop();
+      release.open();
+      const detent::worker_report report = w.shutdown(support::patience);
+      EXPECT_TRUE(report.complete);
+      EXPECT_EQ(report.items.queued, 0u) << report.text();
+      ASSERT_TRUE(posted.has_value());
+      EXPECT_EQ(*posted, has_time ? post_result::accepted : post_result::stopping);
+      EXPECT_EQ(ran.load(), has_time);
+      EXPECT_EQ(report.items.accepted, report.items.done + report.items.discarded + report.items.withdrawn);
+    }
+    EXPECT_TRUE(alive.expired());
+  }
+}
+
+// A callback that hears `stopped` and expects anew, each time: it comes to an end, and what was not called is listed.
+TEST(worker_late, an_expectation_made_at_each_stop_comes_to_an_end) {
+  detent::timer_service service;
+  std::atomic<int> calls{0};
+  detent::worker w(service, {.name = "anew"});
+  std::vector<detent::expectation> all;
+  std::function<void()> listen = [&] {
+    all.push_back(w.expect(
+        [&](reply_result) {
+          calls.fetch_add(1);
+          listen();
+        },
+        "listen"));
+  };
+  listen();
+  w.start();
+  const detent::worker_report report = w.shutdown(support::patience);
+  EXPECT_TRUE(report.complete);
+  EXPECT_EQ(calls.load(), 9);
+  EXPECT_TRUE(lists(report, "callback", "listen", detent::fate::discarded)) << report.text();
+  listen();  // It has ended: the same inside the call.
+  EXPECT_EQ(calls.load(), 18);
+}
 
 TEST(worker_late, an_expectation_is_told_on_the_workers_thread) {
   detent::timer_service service;
