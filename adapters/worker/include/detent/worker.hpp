@@ -292,7 +292,8 @@ class DETENT_EXPORT operation {
 //   in_flight
 //   start                     never              any       nothing happens                    throws, or error_code
 //   stop                      never              any       legal                              the result
-//   shutdown                  yes                any       legal, does not wait               the report
+//   shutdown                  yes                any       legal, does not wait; nor in a     the report
+//                                                          callback of its timers
 //   destructor                yes                exclusive must not                           aborts with a sentence
 //
 //   User code runs with no lock held, on the worker's thread, but for on_stop functions and for captures of what is

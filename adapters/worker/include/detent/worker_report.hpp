@@ -66,7 +66,7 @@ struct undone {
   std::string name;
   detent::priority urgency = priority::normal;  // of an item
   detent::fate fate{};
-  std::uint64_t count = 1;  // displaced items and exceptions of one name share an entry
+  std::uint64_t count = 1;  // displaced items and exceptions of one name share an entry; so do names beyond 10,000
 };
 
 // Items by what became of them. At any quiet moment accepted = done + threw + displaced + withdrawn + cancelled +
