@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <bindings/javascript/javascript_engine.hpp>
-#include <conformance/javascript/uninstrumented.hpp>
 #include <memory>
 #include <string>
 #include <support/effort.hpp>
@@ -318,8 +317,6 @@ TEST_F(javascript, ReplacedGlobalsAreNotUsed) {
 
 TEST_F(javascript, ARunawayCallbackIsInterruptedAndTheRestGoesOn) {
   if (!detent::javascript::can_limit_calls()) GTEST_SKIP() << "this JavaScriptCore has no execution time limit";
-  // JavaScriptCore interrupts a loop by a signal, and the thread sanitizer keeps signals until the next system call.
-  if (support::under_tsan) GTEST_SKIP() << "the thread sanitizer holds the signal back";
   detent::scripting::engine_options options;
   options.call_limit = std::chrono::milliseconds(50);
   begin(detent::script_rules::web, std::move(options));
@@ -423,7 +420,6 @@ TEST_F(javascript, ScopesFromScripts) {
 // What is interrupted inside a scope is outside of it afterwards, though no `finally` runs.
 TEST_F(javascript, AnInterruptedScopeIsLeft) {
   if (!detent::javascript::can_limit_calls()) GTEST_SKIP() << "this JavaScriptCore has no execution time limit";
-  if (support::under_tsan) GTEST_SKIP() << "the thread sanitizer holds the signal back";
   detent::scripting::engine_options options;
   options.call_limit = std::chrono::milliseconds(20);
   begin(detent::script_rules::web, std::move(options));
