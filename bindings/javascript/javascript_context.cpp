@@ -247,26 +247,37 @@ void javascript_context::release(script_reference what) noexcept {
   JSValueUnprotect(context_, reinterpret_cast<JSValueRef>(what.value));  // NOLINT: `hold` made it of one
 }
 
-script_outcome javascript_context::call(script_reference what, const script_occasion& occasion) {
-  const auto function = reinterpret_cast<JSValueRef>(what.value);  // NOLINT: `hold` made it of one
-  const JSValueRef ticked = JSValueMakeBoolean(context_, occasion.why == script_occasion::reason::tick);
+// One call of the script, from outside, with what JavaScriptCore runs behind it.
+template <class Call>
+script_outcome javascript_context::run_limited(const Call& call) {
   JSValueRef error = nullptr;
   was_interrupted_ = false;
   interrupted_at_.clear();
-  const script_scope scope = timers_->current_scope();
-  JSObjectCallAsFunction(context_, JSValueToObject(context_, function, nullptr), nullptr, 1, &ticked, &error);
-  if (was_interrupted_) timers_->enter_scope(scope);  // no `finally` of the prelude has run
+  const std::size_t outer = entered_.size();
+  call(&error);
+  while (entered_.size() > outer)
+    entered_.pop_back();  // it was interrupted inside: no `finally` of the prelude has run
   return outcome_of(error);
 }
 
+script_outcome javascript_context::call(script_reference what, const script_occasion& occasion) {
+  const auto function = reinterpret_cast<JSValueRef>(what.value);  // NOLINT: `hold` made it of one
+  const JSValueRef ticked = JSValueMakeBoolean(context_, occasion.why == script_occasion::reason::tick);
+  return run_limited([&](JSValueRef* error) {
+    JSObjectCallAsFunction(context_, JSValueToObject(context_, function, nullptr), nullptr, 1, &ticked, error);
+  });
+}
+
 script_outcome javascript_context::run(const std::string& source, const std::string& name) {
-  JSValueRef error = nullptr;
-  was_interrupted_ = false;
-  interrupted_at_.clear();
-  const script_scope scope = timers_->current_scope();
-  JSEvaluateScript(context_, text(source).get(), nullptr, text(name).get(), 1, &error);
-  if (was_interrupted_) timers_->enter_scope(scope);
-  return outcome_of(error);
+  return run_limited(
+      [&](JSValueRef* error) { JSEvaluateScript(context_, text(source).get(), nullptr, text(name).get(), 1, error); });
+}
+
+// Those inside it that are there still have been left where the stack had no room for the call of this.
+void javascript_context::exit_scope(script_scope scope, bool is_kept) {
+  while (entered_.back().scope() != scope) entered_.pop_back();
+  if (is_kept) entered_.back().keep();
+  entered_.pop_back();
 }
 
 script_outcome javascript_context::check(const std::string& source, const std::string& name) {

@@ -1,10 +1,7 @@
 // javascript: scripts in virtual time, and what limits do to one that misbehaves.
-#include <detent/detent.hpp>
-#include <detent/modes.hpp>
-
 #include <algorithm>
 #include <bindings/javascript/javascript_engine.hpp>
-#include <memory>
+#include <conformance/engine/engine_case.hpp>
 #include <string>
 #include <support/effort.hpp>
 #include <utility>
@@ -13,39 +10,11 @@
 
 namespace {
 
-using kind = detent::script_outcome::kind;
+using engine_case::kind;
 
-class javascript : public ::testing::Test {
+class javascript : public engine_case::engine_case {
  protected:
-  void begin(detent::script_rules rules, detent::scripting::engine_options options = {}) {
-    options.timers.rules = rules;
-    options.timers.clock = &clock;
-    options.shared_modes = &modes;
-    options.on_error = [this](const std::string& error) { errors += error + "\n"; };
-    options.on_print = [this](const std::string& line) { printed += line + "\n"; };
-    engine = detent::javascript::make_engine(loop, std::move(options));
-  }
-  // What the script has left in `out`.
-  std::string out() {
-    printed.clear();
-    engine->run("print(out)", "out");
-    return printed.substr(0, printed.size() - 1);
-  }
-  detent::script_outcome run(const std::string& text) {
-    return engine->run("globalThis.out = globalThis.out || '';\n" + text, "test.js");
-  }
-  void pass_ms(std::int64_t ms) {
-    clock.advance(std::chrono::milliseconds(ms));
-    loop.run_posted();
-  }
-
-  detent::manual_clock clock;
-  detent::timer_service service{clock};
-  detent::modes modes{service};
-  detent::script_loop loop;
-  std::string errors;
-  std::string printed;
-  std::unique_ptr<detent::scripting::script_engine> engine;
+  javascript() : engine_case({detent::javascript::make_engine, "test.js", "globalThis.out = globalThis.out || '';"}) {}
 };
 
 TEST_F(javascript, ArgumentsAndOrderUnderBothRules) {
@@ -417,18 +386,20 @@ TEST_F(javascript, ScopesFromScripts) {
   EXPECT_EQ(errors, "");
 }
 
-// What is interrupted inside a scope is outside of it afterwards, though no `finally` runs.
-TEST_F(javascript, AnInterruptedScopeIsLeft) {
+TEST_F(javascript, AnInterruptedScopeLeavesNothing) {
   if (!detent::javascript::can_limit_calls()) GTEST_SKIP() << "this JavaScriptCore has no execution time limit";
-  detent::scripting::engine_options options;
-  options.call_limit = std::chrono::milliseconds(20);
-  begin(detent::script_rules::web, std::move(options));
-  EXPECT_EQ(run("try { timer.scope(() => { for (;;); }) } finally { for (;;); }").ended, kind::interrupted);
-  EXPECT_EQ(engine->timers().current_scope(), detent::script_scope{});
-  run("setTimeout(() => { timer.scope(() => { for (;;); }) }, 1)");
-  pass_ms(1);
-  EXPECT_NE(errors.find("longer than its limit"), std::string::npos) << errors;
-  EXPECT_EQ(engine->timers().current_scope(), detent::script_scope{});
+  interrupted_scopes(
+      "setTimeout(print, 50);\n"
+      "try { timer.scope(() => { setInterval(print, 10); timer.scope(() => { setInterval(print, 10) });\n"
+      "timer.scope(() => { sleep(10); for (;;); }) }) } finally { for (;;); }",
+      "timer.scope(() => { setTimeout(() => { setTimeout(() => { out += 'kept' }, 10);\n"
+      "timer.scope(() => { setInterval(print, 5); for (;;); }) }, 1) })");
+}
+
+TEST_F(javascript, ScopesInsideEachOtherWithoutAnEnd) {
+  scopes_without_an_end(
+      "const deep = (n) => { if (n > 0) deep(n - 1); else timer.scope(() => { deep(20) }) };\n"
+      "try { deep(0) } catch { setTimeout(() => { out += 'behind' }, 1) }");
 }
 
 TEST_F(javascript, ReferencesAndRefresh) {

@@ -1,9 +1,6 @@
 // lua: scripts in virtual time, and what limits do to one that misbehaves.
-#include <detent/detent.hpp>
-#include <detent/modes.hpp>
-
 #include <bindings/lua/lua_engine.hpp>
-#include <memory>
+#include <conformance/engine/engine_case.hpp>
 #include <string>
 #include <support/effort.hpp>
 #include <utility>
@@ -12,34 +9,11 @@
 
 namespace {
 
-using kind = detent::script_outcome::kind;
+using engine_case::kind;
 
-class lua : public ::testing::Test {
+class lua : public engine_case::engine_case {
  protected:
-  void begin(detent::script_rules rules, detent::scripting::engine_options options = {}) {
-    options.timers.rules = rules;
-    options.timers.clock = &clock;
-    options.shared_modes = &modes;
-    options.on_error = [this](const std::string& error) { errors += error + "\n"; };
-    engine = detent::lua::make_engine(loop, std::move(options));
-  }
-  // What the script leaves in `out`, asked with an error of its own making.
-  std::string out() {
-    const auto told = engine->run("error(out, 0)", "out");
-    return told.error.substr(0, told.error.find('\n'));
-  }
-  detent::script_outcome run(const std::string& text) { return engine->run("out = out or ''\n" + text, "test.lua"); }
-  void pass_ms(std::int64_t ms) {
-    clock.advance(std::chrono::milliseconds(ms));
-    loop.run_posted();
-  }
-
-  detent::manual_clock clock;
-  detent::timer_service service{clock};
-  detent::modes modes{service};
-  detent::script_loop loop;
-  std::string errors;
-  std::unique_ptr<detent::scripting::script_engine> engine;
+  lua() : engine_case({detent::lua::make_engine, "test.lua", "out = out or ''"}) {}
 };
 
 TEST_F(lua, ArgumentsAndOrderUnderBothRules) {
@@ -467,6 +441,22 @@ TEST_F(lua, ScopesFromScripts) {
   EXPECT_TRUE(engine->timers().active().empty());
   EXPECT_EQ(engine->timers().current_scope(), detent::script_scope{});
   EXPECT_EQ(errors, "");
+}
+
+TEST_F(lua, AnInterruptedScopeLeavesNothing) {
+  interrupted_scopes(
+      "timer.setTimeout(print, 50)\n"
+      "pcall(timer.scope, function() timer.setInterval(print, 10)\n"
+      "timer.scope(function() timer.setInterval(print, 10) end)\n"
+      "timer.scope(function() timer.setInterval(print, 10); while true do end end) end)",
+      "timer.scope(function() timer.setTimeout(function() timer.setTimeout(function() out = out .. 'kept' end, 10)\n"
+      "timer.scope(function() timer.setInterval(print, 5); while true do end end) end, 1) end)");
+}
+
+TEST_F(lua, ScopesInsideEachOtherWithoutAnEnd) {
+  scopes_without_an_end(
+      "local function deep() timer.scope(deep) end; assert(not pcall(deep))\n"
+      "timer.setTimeout(function() out = out .. 'behind' end, 1)");
 }
 
 // Cancelled when its mode is left, and begun anew when that returns.
