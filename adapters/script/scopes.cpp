@@ -33,11 +33,13 @@ void script_timers::body::enter_scope(script_scope scope) {
   maker_.scope = scope;
 }
 
+// A scope is made behind the one around it.
 bool script_timers::body::is_inside_locked(script_scope inner, script_scope outer) const {
   for (;;) {
     if (inner == outer) return true;
+    if (inner.index < outer.index) return false;
     const auto found = scopes_.find(inner.index);
-    if (inner.index == 0 || found == scopes_.end() || planted("a scope forgets those inside it")) return false;
+    if (found == scopes_.end() || planted("a scope forgets those inside it")) return false;
     inner = {found->second.parent};
   }
 }
@@ -55,7 +57,9 @@ script_closed script_timers::body::close_scope(script_scope scope) {
       end_locked(of, then);
     }
     has_call = calling_ != nullptr && is_inside_locked(calling_->scope, scope);
-    for (auto& [index, of] : scopes_) of.open = of.open && !is_inside_locked({index}, scope);
+    for (auto at = scopes_.lower_bound(scope.index); at != scopes_.end(); ++at) {
+      at->second.open = at->second.open && !is_inside_locked({at->first}, scope);
+    }
     has_closed_ = true;
     forget_closed_scopes_locked();
     if (has_call) ++leaving_;

@@ -5,7 +5,9 @@
 #include "javascript_engine.hpp"
 
 #include <JavaScriptCore/JavaScript.h>
+#include <bindings/engine/entered_scope.hpp>
 #include <bindings/engine/script_modes.hpp>
+#include <deque>
 #include <optional>
 #include <string>
 
@@ -44,6 +46,11 @@ class javascript_context final : public scripting::script_engine, public script_
   void release(script_reference what) noexcept override;
   void report(std::int64_t id, const std::string& error) override { scripting::tell_error(options_, id, error); }
 
+  // What is made from here on is in a new scope, until `exit_scope`, or the end of the call in progress if it is
+  // interrupted.
+  script_scope enter_scope() { return entered_.emplace_back(*timers_).scope(); }
+  void exit_scope(script_scope scope, bool is_kept);  // requires: `scope` was entered by the call in progress
+
   script_reference hold(JSValueRef function);
   std::string string_of(JSValueRef value);
   const scripting::engine_options& options() const noexcept { return options_; }
@@ -51,6 +58,8 @@ class javascript_context final : public scripting::script_engine, public script_
 
  private:
   JSObjectRef run_prelude();
+  template <class Call>
+  script_outcome run_limited(const Call& call);
   bool interrupt(JSContextRef at) noexcept;
   script_outcome outcome_of(JSValueRef exception);
   std::string description_of(JSValueRef error);
@@ -66,6 +75,7 @@ class javascript_context final : public scripting::script_engine, public script_
   JSObjectRef describe_ = nullptr;  // of the prelude: words an error
   std::unique_ptr<script_timers> timers_;
   std::optional<scripting::script_modes> modes_;
+  std::deque<scripting::entered_scope> entered_;  // by the call in progress
 };
 
 // The object whose methods the prelude calls.

@@ -142,18 +142,16 @@ script_scope scope_at(const native_call& call, std::size_t index) {
 }
 double number_of(script_scope scope) { return scope.index; }
 
-// openScope(): scope. It is inside the current one.
-JSValueRef open_scope(const native_call& call) { return call.value(number_of(call.of.timers().open_scope())); }
+// enterScope(): a new scope inside the current one, which it is until exitScope(scope, isKept).
+JSValueRef enter_scope(const native_call& call) { return call.value(number_of(call.of.enter_scope())); }
+JSValueRef exit_scope(const native_call& call) {
+  call.of.exit_scope(scope_at(call, 0), call.boolean(1));
+  return call.nothing();
+}
 // bindScope(verb, scope, names, ...)
 JSValueRef bind_scope(const native_call& call) {
   call.of.modes()->bind(scope_at(call, 1), binding_of(call));
   return call.nothing();
-}
-// enterScope(scope): the former one
-JSValueRef enter_scope(const native_call& call) {
-  const script_scope former = call.of.timers().current_scope();
-  call.of.timers().enter_scope(scope_at(call, 0));
-  return call.value(number_of(former));
 }
 // closeScope(scope): how many timers it ended
 JSValueRef close_scope(const native_call& call) {
@@ -242,9 +240,9 @@ constexpr JSStaticFunction methods[] = {
     {"quoted", enter<quote>, kJSPropertyAttributeReadOnly},
     {"isArray", enter<is_array>, kJSPropertyAttributeReadOnly},
     {"bind", enter<bind>, kJSPropertyAttributeReadOnly},
-    {"openScope", enter<open_scope>, kJSPropertyAttributeReadOnly},
-    {"bindScope", enter<bind_scope>, kJSPropertyAttributeReadOnly},
     {"enterScope", enter<enter_scope>, kJSPropertyAttributeReadOnly},
+    {"exitScope", enter<exit_scope>, kJSPropertyAttributeReadOnly},
+    {"bindScope", enter<bind_scope>, kJSPropertyAttributeReadOnly},
     {"closeScope", enter<close_scope>, kJSPropertyAttributeReadOnly},
     {"clear", enter<clear>, kJSPropertyAttributeReadOnly},
     {"pause", enter<pause>, kJSPropertyAttributeReadOnly},

@@ -134,7 +134,8 @@
       return native.closeScope(scope);
     }
   }
-  // Calls a function in a scope, which it answers. One that throws leaves nothing of it.
+  // Calls a function in a scope, which it answers. One that throws leaves nothing of it; for one that is interrupted,
+  // where no `finally` runs, the engine sees to that.
   function inScope(callback, options) {
     if (typeof callback !== 'function' || (typeof options !== 'object' && options !== undefined) || options === null) {
       throw new TypeError('scope(function, options): a function is needed, and an object with modes or nothing, not ' +
@@ -144,8 +145,7 @@
     if (options !== undefined && !binding) {
       throw new TypeError("scope: its options need modes, as in {modes: ['work']}");
     }
-    const scope = native.openScope();
-    const former = native.enterScope(scope);
+    const scope = native.enterScope();
     let hasReturned = false;
     try {
       if (binding) {
@@ -155,8 +155,7 @@
       apply(callback, undefined, []);
       hasReturned = true;
     } finally {
-      native.enterScope(former);
-      if (!hasReturned) native.closeScope(scope);
+      native.exitScope(scope, hasReturned);
     }
     return new Scope(scope);
   }
