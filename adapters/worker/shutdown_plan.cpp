@@ -346,7 +346,7 @@ class plan_core {
       if (!p.running) return;
       worker = p.of.lock();
       function = std::exchange(p.on_shortened, {});
-      p.telling = static_cast<bool>(function);
+      if (function) p.telling = true;  // Else another thread, or whoever called us, may be telling it.
       // Not once it is over: the destructor goes through the threads then.
       if (p.service != nullptr && !over_ && !std::exchange(p.hurried, true)) hurry_service(*p.service, left);
     }

@@ -481,6 +481,42 @@ TEST(shutdown_plan, tells_a_function_that_its_time_was_shortened) {
   for (const detent::part_report& p : report.parts) EXPECT_EQ(p.state, part_state::finished) << report.text();
 }
 
+// The function's part ends after what it was told by, also where further requests come meanwhile: from inside, and from
+// another thread.
+TEST(shutdown_plan, further_requests_do_not_cut_off_who_is_told) {
+  for (const bool inside : {true, false}) {
+    detent::shutdown_plan plan({.after_second_signal = 2 * support::patience});
+    support::gate begun;
+    support::gate telling;
+    support::gate asked;
+    support::gate release;
+    std::atomic<bool> told{false};
+    plan.add("hurried", [&](detent::plan_time& time) {
+      time.on_shortened([&] {
+        if (inside) plan.stop();
+        telling.open();
+        release.pass();
+        told.store(true);
+      });
+      begun.open();
+      asked.pass();
+      return true;
+    });
+    plan.stop();
+    support::background carries_out([&] {
+      EXPECT_TRUE(plan.shutdown(4 * support::patience).complete);
+      EXPECT_TRUE(told.load());
+    });
+    begun.pass();
+    support::background second([&] { plan.stop(); });
+    telling.pass();
+    if (!inside) plan.stop();
+    asked.open();
+    EXPECT_TRUE(support::never([&] { return carries_out.is_done(); }));
+    release.open();
+  }
+}
+
 // A service manager: a socket of the test, and the environment that names it.
 class manager {
  public:
