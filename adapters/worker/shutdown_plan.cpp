@@ -130,7 +130,7 @@ class plan_core {
       const std::lock_guard locked(lock_);
       if (stops_++ == 0) signal_ = signal;
       changed_.notify_all();
-      // What comes before the shutdown only asks for it; the first one may have been the reason for it.
+      // What comes before the shutdown is looked at when it begins; the first one may have been the reason for it.
       if (!begun_ || over_ || (stops_ == 1 && asked_before_)) return;
       const instant now = steady_clock::now();
       deadline_ = std::min(deadline_, deadline_after(now, options_.after_second_signal));
@@ -179,7 +179,7 @@ class plan_core {
     begun_ = true;
     asked_before_ = stops_ != 0;
     const instant start = steady_clock::now();
-    deadline_ = deadline_after(start, limit);
+    deadline_ = deadline_after(start, stops_ < 2 ? limit : std::min(limit, options_.after_second_signal));
     report_.limit = limit;
     notify_manager("STOPPING=1");
     const auto all = order();

@@ -369,6 +369,23 @@ TEST(shutdown_plan, signals_ask_and_shorten) {
   EXPECT_EQ(::sigismember(&after, SIGTERM), ::sigismember(&before, SIGTERM));
 }
 
+// A second request that comes before the shutdown has begun shortens it, too, from its start; the first one alone asks.
+TEST(shutdown_plan, a_second_request_may_come_before_the_shutdown) {
+  for (const std::size_t requests : {1U, 2U}) {
+    detent::shutdown_plan plan({.after_second_signal = support::patience});
+    plan.add("told", [&](detent::duration left) {
+      EXPECT_EQ(left > 10min, requests == 1);
+      return true;
+    });
+    for (std::size_t i = 0; i < requests; ++i) plan.stop();
+    EXPECT_EQ(plan.wait(), 0);
+    const detent::plan_report report = plan.shutdown(1h);
+    EXPECT_TRUE(report.complete);
+    EXPECT_EQ(report.stops_asked, requests);
+    EXPECT_EQ(report.parts.at(0).limit > 10min, requests == 1) << report.text();
+  }
+}
+
 // The thread and the descriptors that take the signals are not left by anybody.
 TEST(shutdown_plan, does_not_list_what_takes_its_signals) {
   detent::shutdown_plan plan;

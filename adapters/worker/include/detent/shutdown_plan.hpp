@@ -160,7 +160,8 @@ class DETENT_EXPORT shutdown_plan {
   // plan has been carried out, the program has `after_second_signal` to end; then the report goes to stderr, and the
   // signal does what it does without a plan. The destructor unblocks them, in its thread.
   void take_signals(std::vector<int> signals = {});
-  // Asks `wait` to return; during a shutdown, leaves it `after_second_signal`.
+  // Asks `wait` to return; during a shutdown, leaves it `after_second_signal`. Where it was asked for twice before, that
+  // is all the time it has from its start.
   void stop() noexcept;
   // Until stop() or a signal has asked for the end. Answers the signal, or 0.
   int wait();
