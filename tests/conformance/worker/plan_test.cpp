@@ -288,6 +288,98 @@ TEST(shutdown_plan, does_not_look_for_memory_without_a_sanitizer) {
 }
 #endif
 
+// The system refuses new threads for as long as this lives: no stack is so large.
+class no_new_threads {
+ public:
+  no_new_threads() {
+    EXPECT_EQ(::pthread_getattr_default_np(&before_), 0);
+    pthread_attr_t too_large;
+    EXPECT_EQ(::pthread_attr_init(&too_large), 0);
+    EXPECT_EQ(::pthread_attr_setstacksize(&too_large, std::size_t{1} << 60), 0);
+    EXPECT_EQ(::pthread_setattr_default_np(&too_large), 0);
+    ::pthread_attr_destroy(&too_large);
+    EXPECT_THROW(std::thread([] {}).join(), std::system_error);
+  }
+  no_new_threads(const no_new_threads&) = delete;
+  no_new_threads& operator=(const no_new_threads&) = delete;
+  ~no_new_threads() {
+    EXPECT_EQ(::pthread_setattr_default_np(&before_), 0);
+    ::pthread_attr_destroy(&before_);
+  }
+
+ private:
+  pthread_attr_t before_{};
+};
+
+// Without threads for its parts a plan still asks all workers of a turn before it waits for the first: each of these
+// ends when the other one has been asked.
+TEST(shutdown_plan, asks_workers_side_by_side_without_threads) {
+  detent::timer_service service;
+  detent::worker a(service, {.name = "a"});
+  detent::worker b(service, {.name = "b"});
+  support::gate asked_a;
+  support::gate asked_b;
+  support::gate busy_a;
+  support::gate busy_b;
+  const auto waits = [](support::gate& busy, support::gate& mine, support::gate& other) {
+    return [&](detent::work& now) {
+      now.on_stop([&] { mine.open(); });
+      busy.open();
+      other.pass();
+    };
+  };
+  a.start();
+  b.start();
+  ASSERT_EQ(a.post(waits(busy_a, asked_a, asked_b)), post_result::accepted);
+  ASSERT_EQ(b.post(waits(busy_b, asked_b, asked_a)), post_result::accepted);
+  busy_a.pass();
+  busy_b.pass();
+  detent::shutdown_plan plan;
+  int calls = 0;
+  plan.add(a);
+  plan.add("function", [&](detent::duration left) { return ++calls == 1 && left > 1s; });
+  plan.add(b);
+  plan.uses(plan.add("other", [&](detent::duration left) { return ++calls == 2 && left > 1s; }),
+            plan.add(service, "service"));
+  const no_new_threads refused;
+  const detent::plan_report report = plan.shutdown(support::patience);
+  EXPECT_TRUE(report.complete) << report.text();
+  EXPECT_EQ(calls, 2);
+  for (const detent::part_report& p : report.parts) EXPECT_EQ(p.state, part_state::finished) << report.text();
+}
+
+// ... and workers that do not end take the plan's time together, not one after the other. A machine that stands still
+// meanwhile is tried again: if each had its own time, no try would do.
+TEST(shutdown_plan, is_in_time_without_threads) {
+  detent::duration took{};
+  for (int tries = 0; tries < 5; ++tries) {
+    support::gate release;
+    detent::timer_service service;
+    std::vector<std::unique_ptr<detent::worker>> stuck;
+    detent::shutdown_plan plan;
+    for (int i = 0; i < 8; ++i) {
+      support::gate busy;
+      stuck.push_back(std::make_unique<detent::worker>(service, detent::worker_options{.name = "stuck"}));
+      plan.add(*stuck.back());
+      stuck.back()->start();
+      ASSERT_EQ(stuck.back()->post([&] {
+        busy.open();
+        release.pass();
+      }),
+                post_result::accepted);
+      busy.pass();
+    }
+    const no_new_threads refused;
+    const detent::plan_report report = plan.shutdown(500ms);
+    release.open();
+    EXPECT_FALSE(report.complete);
+    for (const detent::part_report& p : report.parts) EXPECT_EQ(p.state, part_state::abandoned) << report.text();
+    took = report.took;
+    if (took < 1500ms) break;
+  }
+  EXPECT_LT(took, 1500ms);
+}
+
 // A worker that its owner destroys too early is an error of its part, not of the program.
 TEST(shutdown_plan, names_a_worker_that_was_destroyed) {
   detent::timer_service service;
