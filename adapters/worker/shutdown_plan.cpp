@@ -755,13 +755,13 @@ nlohmann::json to_json(const shutdown_report& report) {
 }  // namespace
 
 std::string plan_report::text() const {
-  const auto ms = [](duration d) { return std::to_string(d.count() / 1'000'000) + " ms"; };
+  using detail::in_ms;
   std::string all = std::string("shutdown: ") + (complete ? "complete" : "not complete") +
-                    (partial ? " (partial: memory was short)" : "") + ", took " + ms(took) + " of " + ms(limit) +
+                    (partial ? " (partial: memory was short)" : "") + ", took " + in_ms(took) + " of " + in_ms(limit) +
                     ", asked " + std::to_string(stops_asked) + " times\n";
   for (const part_report& p : parts) {
-    all += "turn " + std::to_string(p.turn) + ", " + p.name + ": " + to_string(p.state) + ", took " + ms(p.took) +
-           " of " + ms(p.limit) + (p.error.empty() ? "" : ", error " + p.error) + "\n";
+    all += "turn " + std::to_string(p.turn) + ", " + p.name + ": " + to_string(p.state) + ", took " + in_ms(p.took) +
+           " of " + in_ms(p.limit) + (p.error.empty() ? "" : ", error " + p.error) + "\n";
     if (p.worker) detail::write_text(*p.worker, "  ", all);
     if (p.service) write_text(*p.service, all);
   }
@@ -779,15 +779,16 @@ std::string plan_report::json() const {
     nlohmann::json one = {{"name", p.name},
                           {"state", to_string(p.state)},
                           {"turn", p.turn},
-                          {"limit_ns", p.limit.count()},
+                          {"limit_ns", detail::limit_of(p.limit)},
                           {"took_ns", p.took.count()},
                           {"error", p.error}};
     if (p.worker) one["worker"] = detail::to_json(*p.worker);
     if (p.service) one["service"] = to_json(*p.service);
     list.push_back(std::move(one));
   }
-  nlohmann::json all = {{"complete", complete},         {"partial", partial},      {"stops_asked", stops_asked},
-                        {"limit_ns", limit.count()},    {"took_ns", took.count()}, {"parts", std::move(list)},
+  nlohmann::json all = {{"complete", complete},         {"partial", partial},
+                        {"stops_asked", stops_asked},   {"limit_ns", detail::limit_of(limit)},
+                        {"took_ns", took.count()},      {"parts", std::move(list)},
                         {"threads_left", threads_left}, {"files_left", files_left}};
   all["memory_left"] = memory_left ? nlohmann::json(*memory_left) : nlohmann::json();
   return all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);

@@ -380,6 +380,41 @@ TEST(shutdown_plan, is_in_time_without_threads) {
   EXPECT_LT(took, 1500ms);
 }
 
+// The ends of what a duration can be: no time at all, also as a second request, and no limit, which is said as a
+// worker's report says it. What a function is told is good for computing a deadline.
+TEST(shutdown_plan, takes_every_duration) {
+  const auto told_within = [](detent::duration limit, detent::duration after_second, bool shortened) {
+    detent::duration told{-1};
+    support::gate over;  // A function without any time may be called when the plan has been carried out.
+    detent::shutdown_plan plan({.after_second_signal = after_second});
+    plan.add("part", [&](detent::plan_time& time) {
+      if (shortened) plan.stop();
+      told = time.left();
+      over.open();
+      return true;
+    });
+    if (shortened) plan.stop();
+    const detent::plan_report report = plan.shutdown(limit);
+    EXPECT_GE(report.limit, 0s);
+    EXPECT_GE(report.parts.at(0).limit, 0s);
+    EXPECT_EQ(report.text().find("no limit") != std::string::npos, limit == detent::duration::max()) << report.text();
+    EXPECT_EQ(report.json().find("\"limit_ns\": null") != std::string::npos, limit == detent::duration::max())
+        << report.json();
+    over.pass();
+    return told;
+  };
+  constexpr detent::duration most = detent::duration::max();
+  constexpr detent::duration least = detent::duration::min();
+  EXPECT_EQ(told_within(least, 1s, false), 0s);
+  EXPECT_EQ(told_within(-1ns, 1s, false), 0s);
+  EXPECT_EQ(told_within(1h, least, true), 0s);
+  EXPECT_EQ(told_within(most, least, true), 0s);
+  EXPECT_GT(told_within(1h, most, true), 10min);
+  const detent::duration endless = told_within(most, most, true);
+  EXPECT_GT(endless, std::chrono::hours(24 * 365));
+  EXPECT_GT(detent::steady_clock::now() + endless, detent::steady_clock::now());
+}
+
 // A worker that its owner destroys too early is an error of its part, not of the program.
 TEST(shutdown_plan, names_a_worker_that_was_destroyed) {
   detent::timer_service service;
