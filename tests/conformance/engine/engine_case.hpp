@@ -193,7 +193,7 @@ class engine_case : public ::testing::Test {
 
   // An engine ends with everything pending that the script has left.
   void ends_with_everything_pending(const std::string& script) {
-    const std::size_t rounds = support::times(50, 24);
+    const std::size_t rounds = support::times(50, 12);
     for (std::size_t i = 0; i < rounds; ++i) {
       begin(detent::script_rules::havel);
       EXPECT_EQ(run(script).error, "");

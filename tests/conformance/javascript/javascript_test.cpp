@@ -346,7 +346,7 @@ TEST_F(javascript, AnInterruptedScopeLeavesNothing) {
 
 TEST_F(javascript, ScopesInsideEachOtherWithoutAnEnd) {
   scopes_without_an_end(
-      "const deep = (n) => { if (n > 0) deep(n - 1); else timer.scope(() => { deep(20) }) };\n"
+      "const deep = (n) => { if (n > 0) deep(n - 1); else timer.scope(() => { deep(60) }) };\n"
       "try { deep(0) } catch { setTimeout(() => { out += 'behind' }, 1) }");
 }
 
