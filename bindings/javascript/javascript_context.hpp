@@ -52,7 +52,8 @@ class javascript_context final : public scripting::script_engine, public script_
  private:
   JSObjectRef run_prelude();
   bool interrupt(JSContextRef at) noexcept;
-  script_outcome outcome_of(JSValueRef exception);
+  script_outcome outcome_of(JSValueRef exception, script_scope begun_in);
+  void end_interruption();
   std::string description_of(JSValueRef error);
   void check_memory(script_outcome& outcome);
   std::size_t heap_bytes();

@@ -335,6 +335,47 @@ TEST_F(javascript, ARunawayCallbackIsInterruptedAndTheRestGoesOn) {
             "  global code@test.js:6");
 }
 
+// An interrupted microtask costs what was queued behind it, and no callback: not the next tick, hook or sleeper.
+TEST_F(javascript, AnInterruptedMicrotaskCostsNoLaterCall) {
+  if (!detent::javascript::can_limit_calls()) GTEST_SKIP() << "this JavaScriptCore has no execution time limit";
+  if (support::under_tsan) GTEST_SKIP() << "the thread sanitizer holds the signal back";
+  const std::pair<const char*, const char*> runaways[] = {
+      {"a microtask", "setTimeout(() => { queueMicrotask(function endless() { for (;;); }) }, 10)"},
+      {"one of two",
+       "setTimeout(() => { queueMicrotask(() => { for (;;); }); queueMicrotask(() => { for (;;); }) }, 10)"},
+      {"a reaction", "setTimeout(() => { Promise.resolve().then(() => { for (;;); }) }, 10)"},
+      {"an async function", "setTimeout(async () => { await null; for (;;); }, 10)"},
+      {"what a microtask queues", "setTimeout(async () => { await null; queueMicrotask(() => { for (;;); }) }, 10)"},
+      {"behind a sleep", "(async () => { await sleep(10); for (;;); })()"},
+      {"a hook", "setTimeout(() => mode.set('b'), 10); mode.onEnter('b', async () => { await null; for (;;); })"},
+      {"words of an error", "setTimeout(() => { throw Object.assign(new Error(), {toString() { for (;;); }}) }, 10)"},
+      {"a callback and its microtask", "setTimeout(() => { queueMicrotask(() => { for (;;); }); for (;;); }, 10)"},
+      {"the text itself", "queueMicrotask(() => { for (;;); })"}};
+  detent::mode_options mode;
+  mode.name = "c";
+  modes.add(std::move(mode));
+  for (const auto& [name, runaway] : runaways) {
+    SCOPED_TRACE(name);
+    detent::scripting::engine_options options;
+    options.call_limit = std::chrono::milliseconds(20);
+    modes.set("default");
+    begin(detent::script_rules::web, std::move(options));
+    errors.clear();
+    const auto told =
+        run(std::string(runaway) + "; setTimeout(() => { out += 'b' }, 20); setTimeout(() => { out += 'c' }, 30);\n" +
+            "mode.onEnter('c', () => { out += 'h' }); (async () => { await sleep(40); out += 's' })()");
+    errors += told.error;
+    pass_ms(10);
+    EXPECT_EQ(modes.set("c"), detent::mode_change::changed);
+    loop.run_posted();
+    for (int i = 0; i < 3; ++i) pass_ms(10);
+    engine->run("print(out)", "out");
+    EXPECT_EQ(printed, "hbcs\n");
+    printed.clear();
+    EXPECT_NE(errors.find("longer than its limit"), std::string::npos) << errors;
+  }
+}
+
 TEST_F(javascript, MemoryIsLimitedSoftly) {
   detent::scripting::engine_options options;
   options.memory_limit_bytes = 30'000'000;
