@@ -29,9 +29,8 @@ script_timers::body::body(script_host& host, script_options options)
     : host_(host),
       options_(std::move(options)),
       executor_(host, [this] { alarm_dropped(); }),
-      service_(options_of(options_, executor_)) {
-  scopes_[0] = {};
-}
+      root_(scopes_[0]),
+      service_(options_of(options_, executor_)) {}
 
 void script_timers::body::begin() {
   alarm_ = timer(service_, timer_options{.name = options_.name}, [weak = weak_from_this()] {
@@ -88,8 +87,8 @@ script_created script_timers::body::create(purpose what_for, double delay_ms, sc
     const std::lock_guard guard(lock_);
     const maker by = is_own ? maker_ : maker{};
     const script_scope scope = where.value_or(by.scope);
-    const auto found = scopes_.find(scope.index);
-    if (found == scopes_.end() || !found->second.open) {
+    scope_record* const home = scope_locked(scope);
+    if (home == nullptr || !home->open) {
       made.outcome = script_creation::closed;
     } else if (live_.size() >= options_.live_limit) {
       made.outcome = script_creation::too_many;
@@ -98,6 +97,7 @@ script_created script_timers::body::create(purpose what_for, double delay_ms, sc
     } else {
       created->kind = what_for == purpose::interval ? script_timer_kind::interval : script_timer_kind::timeout;
       created->scope = scope;
+      link(*created, *home);
       created->nesting = by.nesting;
       created->delay_ns = delay_ns(delay_ms, what_for, by.nesting);
       // A sleep has no function, but one that waits for it.
@@ -182,6 +182,7 @@ void script_timers::body::end_locked(const std::shared_ptr<entry>& which, ended_
   if (which->now == stage::armed) disarm_locked(*which);
   which->now = stage::over;
   live_.erase(which->id);
+  unlink_locked(*which);
   // The function of a call in progress is not here: who runs the call releases it behind it.
   if (!planted("a function is never released") || !which->waiters.empty()) then.add(which);
   set_alarm_locked();
@@ -388,6 +389,7 @@ script_change script_timers::body::next_tick(std::int64_t id, script_reference w
       over->id = id;
       if (is_own) over->scope = maker_.scope;
       over->waiters.swap(alone);
+      pin_locked(*over, scope_locked(over->scope));
       then.add(over);
     }
   } catch (...) {
@@ -512,6 +514,10 @@ std::size_t script_timers::kept_count() const { return body_->kept_count(); }
 bool script_timers::keeps_program() const { return body_->keeps_program(); }
 script_scope script_timers::open_scope(std::optional<script_scope> parent) { return body_->open_scope(parent); }
 script_closed script_timers::close_scope(script_scope scope) { return body_->close_scope(scope); }
+script_change script_timers::detach_scope(script_scope scope, script_tie tie) {
+  return body_->detach_scope(scope, tie);
+}
+std::size_t script_timers::scope_count() const { return body_->scope_count(); }
 script_closed script_timers::close() { return body_->close_scope({}); }
 bool script_timers::is_open(script_scope scope) const { return body_->is_open(scope); }
 script_scope script_timers::current_scope() const { return body_->current_scope(); }

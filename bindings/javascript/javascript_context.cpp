@@ -171,6 +171,7 @@ javascript_context::javascript_context(script_loop& loop, scripting::engine_opti
     : queue_(loop), options_(std::move(made)) {
   prepare_process();
   timers_ = std::make_unique<script_timers>(*this, options_.timers);
+  door_->timers = timers_.get();  // nobody else has it yet
   group_ = JSContextGroupCreate();
   if (options_.call_limit > duration(0)) {
     const auto limit = undeclared<set_time_limit>("JSContextGroupSetExecutionTimeLimit");
@@ -187,6 +188,10 @@ javascript_context::javascript_context(script_loop& loop, scripting::engine_opti
 // References that are still held end with the heap.
 javascript_context::~javascript_context() {
   modes_.reset();
+  {
+    const std::lock_guard guard(door_->lock);
+    door_->timers = nullptr;
+  }
   timers_.reset();
   JSGlobalContextRelease(context_);
   JSContextGroupRelease(group_);
@@ -249,6 +254,13 @@ script_outcome javascript_context::check(const std::string& source, const std::s
   JSValueRef error = nullptr;
   JSCheckScriptSyntax(context_, text(source).get(), text(name).get(), 1, &error);
   return outcome_of(error, timers_->current_scope());
+}
+
+std::unique_ptr<scope_owner> javascript_context::open_scope(script_tie tie) {
+  auto made = std::make_unique<scope_owner>(door_);
+  made->scope = timers_->open_scope();
+  made->tie = tie;
+  return made;
 }
 
 // Called by JavaScriptCore on the engine's thread, where the script may be stopped.

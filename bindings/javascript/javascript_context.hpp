@@ -6,6 +6,8 @@
 
 #include <JavaScriptCore/JavaScript.h>
 #include <bindings/engine/script_modes.hpp>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -28,6 +30,24 @@ class text {
   JSStringRef value_;
 };
 
+// By which a script can close a scope. Ends on any thread, also behind the timers.
+struct scope_owner {
+  struct door {
+    std::mutex lock;                  // above that of the timers
+    script_timers* timers = nullptr;  // guarded by `lock`
+  };
+  explicit scope_owner(std::shared_ptr<door> to) : through(std::move(to)) {}
+  scope_owner(const scope_owner&) = delete;
+  scope_owner& operator=(const scope_owner&) = delete;
+  ~scope_owner() {
+    const std::lock_guard guard(through->lock);
+    if (through->timers != nullptr) through->timers->detach_scope(scope, tie);
+  }
+  const std::shared_ptr<door> through;
+  script_scope scope;
+  script_tie tie = script_tie::nobody;
+};
+
 class javascript_context final : public scripting::script_engine, public script_host {
  public:
   javascript_context(script_loop& loop, scripting::engine_options made);
@@ -46,6 +66,7 @@ class javascript_context final : public scripting::script_engine, public script_
 
   script_reference hold(JSValueRef function);
   std::string string_of(JSValueRef value);
+  std::unique_ptr<scope_owner> open_scope(script_tie tie);
   const scripting::engine_options& options() const noexcept { return options_; }
   scripting::script_modes* modes() noexcept { return modes_ ? &*modes_ : nullptr; }
 
@@ -66,6 +87,7 @@ class javascript_context final : public scripting::script_engine, public script_
   JSGlobalContextRef context_ = nullptr;
   JSObjectRef describe_ = nullptr;  // of the prelude: words an error
   std::unique_ptr<script_timers> timers_;
+  const std::shared_ptr<scope_owner::door> door_ = std::make_shared<scope_owner::door>();
   std::optional<scripting::script_modes> modes_;
 };
 

@@ -137,13 +137,31 @@ JSValueRef bind(const native_call& call) {
   return call.nothing();
 }
 
+// A scope as the prelude has it: one of ours while its script may close it, a number for one that is around it.
 script_scope scope_at(const native_call& call, std::size_t index) {
-  return {static_cast<std::uint32_t>(call.number(index))};
+  const JSValueRef value = call.at(index);
+  if (!JSValueIsObject(call.in, value)) return {static_cast<std::uint32_t>(call.number(index))};
+  return static_cast<scope_owner*>(JSObjectGetPrivate(JSValueToObject(call.in, value, nullptr)))->scope;
 }
 double number_of(script_scope scope) { return scope.index; }
 
-// openScope(): scope. It is inside the current one.
-JSValueRef open_scope(const native_call& call) { return call.value(number_of(call.of.timers().open_scope())); }
+// Made once, and for the life of the process.
+JSClassRef class_of_scopes() {
+  static const JSClassRef made = [] {
+    JSClassDefinition definition = kJSClassDefinitionEmpty;
+    definition.className = "DetentScope";
+    // On whichever thread the collector runs; nothing of JavaScriptCore is called.
+    definition.finalize = [](JSObjectRef gone) { delete static_cast<scope_owner*>(JSObjectGetPrivate(gone)); };
+    return JSClassCreate(&definition);
+  }();
+  return made;
+}
+
+// openScope(isBound): scope. It is inside the current one. Once no script can close it any more, it is detached.
+JSValueRef open_scope(const native_call& call) {
+  auto owner = call.of.open_scope(call.boolean(0) ? script_tie::modes : script_tie::nobody);
+  return JSObjectMake(call.in, class_of_scopes(), owner.release());
+}
 // bindScope(verb, scope, names, ...)
 JSValueRef bind_scope(const native_call& call) {
   call.of.modes()->bind(scope_at(call, 1), binding_of(call));

@@ -144,7 +144,7 @@
     if (options !== undefined && !binding) {
       throw new TypeError("scope: its options need modes, as in {modes: ['work']}");
     }
-    const scope = native.openScope();
+    const scope = native.openScope(binding !== null);
     const former = native.enterScope(scope);
     let hasReturned = false;
     try {

@@ -461,6 +461,30 @@ TEST_F(javascript, ScopesFromScripts) {
   EXPECT_EQ(errors, "");
 }
 
+// A scope that no script can close any more is forgotten with its last timer, one that modes follow too.
+TEST_F(javascript, AScopeThatIsOutOfReachIsForgotten) {
+  begin(detent::script_rules::web);
+  const auto pass_and_collect = [this](std::int64_t ms) {
+    pass_ms(ms);
+    engine->collected_memory_bytes();
+    return engine->timers().scope_count();
+  };
+  run("var kept = timer.scope(() => {}); let steps = 0;\n"
+      "setTimeout(() => { for (let i = 0; i < 300; ++i) timer.scope(() => { setTimeout(() => { out += 'a' }, 50) },\n"
+      "i % 2 ? undefined : {modes: ['default', 'm' + i]}) }, 10);\n"
+      "setTimeout(function step() { if (++steps < 100) timer.scope(() => { setTimeout(step, 4) }) }, 20)");
+  pass_ms(10);
+  EXPECT_EQ(engine->timers().scope_count(), 301U);
+  EXPECT_LE(pass_and_collect(1), 301U);
+  pass_ms(60);
+  EXPECT_LT(pass_and_collect(10), 100U);  // the collector sees some on the stack
+  for (int i = 0; i < 110; ++i) pass_ms(4);
+  EXPECT_LT(pass_and_collect(10), 50U);
+  EXPECT_EQ(out().size(), 300U);
+  EXPECT_EQ(errors, "");
+  EXPECT_EQ(run("timer.scope(() => { setInterval(print, 10) }).close() === 1 || fail()").error, "");
+}
+
 // What is interrupted inside a scope is outside of it afterwards, though no `finally` runs.
 TEST_F(javascript, AnInterruptedScopeIsLeft) {
   if (!detent::javascript::can_limit_calls()) GTEST_SKIP() << "this JavaScriptCore has no execution time limit";

@@ -439,6 +439,23 @@ TEST_F(lua, ModesFromScripts) {
   EXPECT_EQ(errors, "");
 }
 
+// A scope that no script can close any more is forgotten with its last timer, one that modes follow too.
+TEST_F(lua, AScopeThatIsOutOfReachIsForgotten) {
+  begin(detent::script_rules::web);
+  run("kept = timer.scope(function() end)\n"
+      "for i = 1, 100 do timer.scope(function() timer.setTimeout(function() out = out .. 'a' end, 10) end,\n"
+      "i % 2 == 0 and {modes = {'default', 'm' .. i}} or nil) end");
+  engine->collected_memory_bytes();
+  EXPECT_EQ(engine->timers().scope_count(), 101U);
+  pass_ms(10);
+  EXPECT_EQ(engine->timers().scope_count(), 1U);
+  EXPECT_EQ(out().size(), 100U);
+  run("for i = 1, 100 do timer.scope(function() end) end kept:close()");
+  engine->collected_memory_bytes();
+  EXPECT_EQ(engine->timers().scope_count(), 0U);
+  EXPECT_EQ(errors, "");
+}
+
 // A scope holds what its function makes, and what that makes: bound to modes together, and ended together.
 TEST_F(lua, ScopesFromScripts) {
   begin(detent::script_rules::web);

@@ -129,6 +129,12 @@ struct script_scope {
   friend bool operator==(const script_scope&, const script_scope&) noexcept = default;
 };
 
+/// Who knows a scope that its owner has let go of.
+enum class script_tie : std::uint8_t {
+  nobody,
+  modes,  // `leave` and `come_back` of it go on
+};
+
 struct script_closed {
   std::size_t ended = 0;                  // timers that were live
   wait_result wait = wait_result::quiet;  // for a call in progress on another thread
@@ -211,6 +217,11 @@ class script_timers {
   script_closed close_scope(script_scope scope);
   /// The same for all scopes.
   script_closed close();
+  /// For an owner who will not name the scope again: it is forgotten behind the last timer in it. One that is neither
+  /// closed nor detached stays.
+  script_change detach_scope(script_scope scope, script_tie tie);
+  /// Scopes that are known, without the engine's own.
+  std::size_t scope_count() const;
 
   /// For modes. A call in progress is not interrupted; the tick after it does not start.
   script_change leave(std::int64_t id, script_leave how);
