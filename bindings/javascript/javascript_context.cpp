@@ -80,8 +80,8 @@ std::string prelude_of_this_run() {
     if (at == std::string::npos) throw std::logic_error("a fault has lost its place in the prelude");
     program.replace(at, sound.size(), faulty);
   };
-  constexpr std::string_view call = "apply(callback, undefined, given)";
-  if (planted("arguments are dropped")) replace(call, "apply(callback, undefined, [])");
+  constexpr std::string_view call = "apply(callback, receiver, given)";
+  if (planted("arguments are dropped")) replace(call, "apply(callback, receiver, [])");
   if (planted("a wrong this")) replace(call, "apply(callback, timer, given)");
   if (planted("each kind has ids of its own")) {
     replace("clearInterval(id) {",

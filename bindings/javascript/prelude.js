@@ -14,6 +14,7 @@
   const { get: getWeak, set: setWeak } = WeakMap.prototype;
   const atEnd = /([^@]*:[0-9]+):[0-9]+$/;
   const ownName = '[detent]';
+  const receiver = hasWebRules ? global : undefined; // `this` of timers' functions, as HTML has it
   const mostFrames = 20;
 
   // A value as messages show it. Nothing of the script runs for that: no getter, no toString.
@@ -85,7 +86,7 @@
     const binding = bindingOf(verb, rest[0]);
     const given = [];
     for (let i = binding ? 1 : 0; i < rest.length; ++i) given[given.length] = rest[i];
-    const id = native.set(verb, isInterval, arranged.delay, () => { apply(callback, undefined, given); });
+    const id = native.set(verb, isInterval, arranged.delay, () => { apply(callback, receiver, given); });
     if (binding) {
       const { names, onLeave, onReturn } = binding;
       native.bind(verb, id, names, onLeave, onReturn, shown(onLeave), shown(onReturn));

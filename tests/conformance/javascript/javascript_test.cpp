@@ -69,17 +69,21 @@ TEST_F(javascript, ArgumentsAndOrderUnderBothRules) {
   EXPECT_EQ(wrong.error.find("test.js:2: TypeError: setTimeout(function"), 0U) << wrong.error;
 }
 
-// As the web has it: the global object for a function that does not care, undefined for a strict one; and what stands
-// behind the delay is given to each call of an interval, of the later forms too.
+// As HTML has it: `this` is the global object, for a strict function too; and what stands behind the delay is given to
+// each call of an interval, of the later forms too. Havel's rules have no `this`.
 TEST_F(javascript, ThisAndArgumentsOfEachCall) {
   begin(detent::script_rules::web);
   run("function loose(a, b) { out += `${this === globalThis}${a}${b}` }\n"
-      "function strict(a) { 'use strict'; out += `${this}${a}` }\n"
+      "function strict(a) { 'use strict'; out += `${this === globalThis ? 'global' : this}${a}` }\n"
       "setInterval(loose, 10, 'x', 1); interval(strict, 10, 'y'); timeout(loose, 10, 2); timer.setTimeout(strict, 10)");
   pass_ms(10);
-  EXPECT_EQ(out(), "truex1undefinedytrue2undefinedundefinedundefined");
+  EXPECT_EQ(out(), "truex1globalytrue2undefinedglobalundefined");
   run("cleanupAllTimers(); out = ''; queueMicrotask(strict)");
   EXPECT_EQ(out(), "undefinedundefined");
+  begin(detent::script_rules::havel);
+  run("setTimeout(1, function () { 'use strict'; out += `${this}` })");
+  pass_ms(1);
+  EXPECT_EQ(out(), "undefined");
 }
 
 // Either verb ends a timer of either kind: all ids are of one row.
