@@ -86,7 +86,7 @@ JSValueRef set(const native_call& call) {
   const script_created made = call.boolean(1) ? call.of.timers().set_interval(call.number(2), what)
                                               : call.of.timers().set_timeout(call.number(2), what);
   if (made.outcome != script_creation::created) {
-    throw std::runtime_error(scripting::refusal_of(call.string(0), made.outcome, call.of.options()));
+    throw std::runtime_error(scripting::refusal_of(call.string(0), made.outcome, call.of.options(), call.of.timers()));
   }
   return call.value(static_cast<double>(made.id));
 }
@@ -95,7 +95,7 @@ JSValueRef set(const native_call& call) {
 JSValueRef sleep(const native_call& call) {
   const script_created made = call.of.timers().sleep(call.number(0), call.of.hold(call.at(1)));
   if (made.outcome != script_creation::created) {
-    throw std::runtime_error(scripting::refusal_of("sleep", made.outcome, call.of.options()));
+    throw std::runtime_error(scripting::refusal_of("sleep", made.outcome, call.of.options(), call.of.timers()));
   }
   return call.nothing();
 }
@@ -104,6 +104,14 @@ JSValueRef sleep(const native_call& call) {
 JSValueRef quote(const native_call& call) { return call.value(scripting::quoted(call.string(0))); }
 // Of a proxy too, which the language itself refuses to tell once it is revoked.
 JSValueRef is_array(const native_call& call) { return call.value(JSValueIsArray(call.in, call.at(0))); }
+
+// Exported, but declared in no header of the package. Without it a proxy is asked as any object is.
+JSValueRef is_proxy(const native_call& call) {
+  using get_target = JSObjectRef (*)(JSObjectRef);
+  static const auto target_of = reinterpret_cast<get_target>(dlsym(RTLD_DEFAULT, "JSObjectGetProxyTarget"));
+  const bool may_be = target_of != nullptr && JSValueIsObject(call.in, call.at(0));
+  return call.value(may_be && target_of(JSValueToObject(call.in, call.at(0), nullptr)) != nullptr);
+}
 
 // What stands behind a verb and what it binds: names, onLeave, onReturn, the two words as they are, and behind them as
 // a refusal shows them.
@@ -259,6 +267,7 @@ constexpr JSStaticFunction methods[] = {
     {"sleep", enter<sleep>, kJSPropertyAttributeReadOnly},
     {"quoted", enter<quote>, kJSPropertyAttributeReadOnly},
     {"isArray", enter<is_array>, kJSPropertyAttributeReadOnly},
+    {"isProxy", enter<is_proxy>, kJSPropertyAttributeReadOnly},
     {"bind", enter<bind>, kJSPropertyAttributeReadOnly},
     {"openScope", enter<open_scope>, kJSPropertyAttributeReadOnly},
     {"bindScope", enter<bind_scope>, kJSPropertyAttributeReadOnly},

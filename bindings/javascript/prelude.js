@@ -6,7 +6,8 @@
   const { apply } = Reflect;
   const { Promise, Error, TypeError, String, Number, JSON, Object, WeakMap } = global;
   const { isInteger } = Number;
-  const { defineProperty } = Object;
+  const { defineProperty, getOwnPropertyDescriptor } = Object;
+  const { hasOwnProperty } = Object.prototype;
   const { stringify } = JSON;
   const then = Promise.prototype.then;
   const { split, includes } = String.prototype;
@@ -21,7 +22,7 @@
   function shown(value) {
     switch (typeof value) {
       case 'string': return native.quoted(value);
-      case 'object': return value === null ? 'null' : native.isArray(value) ? 'an array' : 'an object';
+      case 'object': return value === null ? 'null' : native.isProxy(value) ? 'a proxy' : native.isArray(value) ? 'an array' : 'an object';
       case 'function': case 'symbol': return 'a ' + typeof value;
       default: {
         const text = String(value) + (typeof value === 'bigint' ? 'n' : '');
@@ -54,21 +55,30 @@
     return +delay;
   }
 
+  // What an object itself has under a name. Nothing of the script runs for that: no getter, and of a proxy nothing.
+  function ownValue(object, name) {
+    const found = native.isProxy(object) ? undefined : getOwnPropertyDescriptor(object, name);
+    return found !== undefined && apply(hasOwnProperty, found, ['value']) ? found.value : undefined;
+  }
+
   // What the options of a timer say of modes, read once, or null: then they are an argument.
   function bindingOf(verb, options) {
     if (!hasModes || typeof options !== 'object' || options === null) return null;
-    const { modes, onLeave, onReturn } = options;
+    const modes = ownValue(options, 'modes');
+    const onLeave = ownValue(options, 'onLeave');
+    const onReturn = ownValue(options, 'onReturn');
     if (modes === undefined) {
       const word = onLeave !== undefined ? 'onLeave' : 'onReturn';
       if (onLeave === undefined && onReturn === undefined) return null;
       throw new TypeError(verb + ': ' + word + ' needs modes beside it');
     }
     const needed = "; a list of names is needed, as in ['work']";
-    if (!native.isArray(modes)) throw new TypeError(verb + ': modes is ' + shown(modes) + needed);
+    const isList = native.isArray(modes) && !native.isProxy(modes);
+    if (!isList) throw new TypeError(verb + ': modes is ' + shown(modes) + needed);
     if (modes.length === 0) throw new TypeError(verb + ': modes is an empty list' + needed);
     const names = [];
     for (let i = 0; i < modes.length; ++i) {
-      const name = modes[i];
+      const name = ownValue(modes, i);
       if (typeof name !== 'string') throw new TypeError(verb + ': modes[' + i + '] is ' + shown(name) + needed);
       names[i] = name;
     }

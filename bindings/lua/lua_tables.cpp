@@ -150,7 +150,7 @@ std::int64_t create(lua_State* in, const std::string& verb, script_timer_kind ki
   const script_created made = kind == script_timer_kind::interval ? of.timers().set_interval(arranged.delay_ms, what)
                                                                   : of.timers().set_timeout(arranged.delay_ms, what);
   if (made.outcome != script_creation::created) {
-    fail(in, scripting::refusal_of(verb, made.outcome, of.options()));
+    fail(in, scripting::refusal_of(verb, made.outcome, of.options(), of.timers()));
   }
   if (binding) of.modes()->bind(made.id, std::move(*binding));
   return made.id;
@@ -333,7 +333,7 @@ int sleep_for(lua_State* in) {
   if (lua_isyieldable(in) == 0) return fail(in, cannot_wait("sleep"));
   const script_created made = of.timers().sleep(lua_tonumber(in, 1), of.hold_coroutine(in));
   if (made.outcome != script_creation::created) {
-    return fail(in, scripting::refusal_of("sleep", made.outcome, of.options()));
+    return fail(in, scripting::refusal_of("sleep", made.outcome, of.options(), of.timers()));
   }
   return lua_yield(in, 0);  // whether it slept so long
 }

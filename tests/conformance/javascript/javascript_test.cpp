@@ -124,13 +124,17 @@ TEST_F(javascript, WrongUsesAreToldInWords) {
       {"timeout(-10n, 5)", "the first is -10n, not"},
       {"timeout(10n ** 99n, 5)", "the first is a bigint, not"},
       {"timeout(evil, 5)", "the first is an object, not"},
-      {"timeout(revoked, 5)", "the first is an object, not"},
+      {"timeout(revoked, 5)", "the first is a proxy, not"},
       {"timeout(evil, evil)", "the first is an object, not"},
       {"setTimeout(print, Symbol())", "setTimeout(function, milliseconds, ...arguments): the delay is a symbol, not"},
       {"setTimeout(print, 10n)", "the delay is 10n, not a number"},
       {"setTimeout(print, evil)", "Error: evil"},  // as on the web: it is asked for its number, and throws
       {"setInterval(print, 5, {modes: 'work'})", R"(setInterval: modes is "work"; a list of names is needed)"},
       {"setInterval(print, 5, {modes: evil})", "setInterval: modes is an object; a list of names is needed"},
+      {"setInterval(print, 5, {modes: 3})", "setInterval: modes is 3; a list of names is needed"},
+      {"setInterval(print, 5, {modes: new Proxy(['x'], {get: no})})", "setInterval: modes is a proxy; a list of names"},
+      {"setInterval(print, 5, {modes: [, 'x']})", "modes[0] is undefined; a list of names is needed"},
+      {"setInterval(print, 5, {modes: Object.defineProperty([1], 0, {get: no})})", "modes[0] is undefined; a list of"},
       {"setInterval(print, 5, {modes: ['x', NaN]})", "modes[1] is NaN; a list of names is needed"},
       {"const m = []; m.length = 4e9; setInterval(print, 5, {modes: m})", "modes[0] is undefined; a list of names"},
       {"timeout(print, 5, {modes: ['x'], onLeave: 'go'})",
@@ -168,7 +172,7 @@ TEST_F(javascript, WrongUsesAreToldInWords) {
       {"mode.onExit(print, 'x')",
        "mode.onExit(name, function): a string and a function are needed, not a function and"},
       {"queueMicrotask(1)", "queueMicrotask(function): a function is needed, not 1"}};
-  run("const no = () => { throw new Error('evil') };\n"
+  run("var no = () => { throw new Error('evil') };\n"
       "globalThis.evil = {get modes() { no() }, get id() { no() }, valueOf: no, toString: no, toJSON: no,\n"
       "get [Symbol.toStringTag]() { no() }, get [Symbol.toPrimitive]() { no() }};\n"
       "const proxy = Proxy.revocable([], {}); globalThis.revoked = proxy.proxy; proxy.revoke()");
@@ -184,6 +188,23 @@ TEST_F(javascript, WrongUsesAreToldInWords) {
   run("for (const delay of ['x', '5', {}, true, null, undefined, -1, NaN, Infinity, 1e300]) setTimeout(print, delay);\n"
       "out = getActiveTimers().length + ',' + timer.pause('99') + ',' + getTimerStatus(evil)");
   EXPECT_EQ(out(), "10,false,null");
+}
+
+// Options are what an object itself has. All else is an argument, which is handed on and not looked into.
+TEST_F(javascript, AnArgumentIsNotLookedInto) {
+  begin(detent::script_rules::web);
+  const auto told = run(
+      "const no = () => { throw new Error('looked') };\n"
+      "const proxy = Proxy.revocable({}, {}); proxy.revoke();\n"
+      "for (const given of [new Proxy({}, {get: no, has: no, getOwnPropertyDescriptor: no, ownKeys: no}), "
+      "proxy.proxy,\n"
+      "{get modes() { no() }, get onLeave() { no() }}, Object.create({modes: ['x']}), Object.create({onLeave: 5}),\n"
+      "Object.create({get modes() { no() }}), new Proxy({modes: ['x']}, {})])\n"
+      "setTimeout((a) => { out += +(a === given) }, 1, given)");
+  EXPECT_EQ(told.error, "");
+  pass_ms(1);
+  EXPECT_EQ(out(), "1111111");
+  EXPECT_EQ(errors, "");
 }
 
 // With Havel's rules a pair that is none is told as it was given.
@@ -231,7 +252,7 @@ TEST_F(javascript, TheTimersKeepWhatTheyNeedOfTheLanguage) {
           .error,
       "");
   pass_ms(10);
-  EXPECT_EQ(out(), "1pause(timer): an id or a timer is needed, not an objectmt");
+  EXPECT_EQ(out(), "1pause(timer): an id or a timer is needed, not a proxymt");
 }
 
 // Also the twentieth time, and in code that was compiled for speed.
@@ -463,6 +484,20 @@ TEST_F(javascript, ScopesFromScripts) {
   EXPECT_TRUE(engine->timers().active().empty());
   EXPECT_EQ(engine->timers().current_scope(), detent::script_scope{});
   EXPECT_EQ(errors, "");
+}
+
+// What a closed scope refuses is told so, while the script goes on.
+TEST_F(javascript, AClosedScopeSaysSo) {
+  begin(detent::script_rules::web);
+  run("var s = timer.scope(() => { setInterval(() => { s.close(); sleep(1).catch((error) => { out += error.message "
+      "});\n"
+      "try { setTimeout(print, 1) } catch (error) { out += error.message + '; ' } }, 5) })");
+  pass_ms(5);
+  EXPECT_EQ(out(),
+            "setTimeout: the scope in which it would be is closed; sleep: the scope in which it would be is closed");
+  EXPECT_EQ(errors, "");
+  engine->timers().close();
+  EXPECT_NE(run("setTimeout(print, 1)").error.find("the timers of this script have been withdrawn"), std::string::npos);
 }
 
 // A scope that no script can close any more is forgotten with its last timer, one that modes follow too.

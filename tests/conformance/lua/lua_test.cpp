@@ -439,6 +439,19 @@ TEST_F(lua, ModesFromScripts) {
   EXPECT_EQ(errors, "");
 }
 
+// What a closed scope refuses is told so, while the script goes on.
+TEST_F(lua, AClosedScopeSaysSo) {
+  begin(detent::script_rules::web);
+  run("s = timer.scope(function() timer.setInterval(function() s:close()\n"
+      "local _, why = pcall(timer.setTimeout, print, 1) out = out .. why end, 5) end)");
+  pass_ms(5);
+  EXPECT_NE(out().find("setTimeout: the scope in which it would be is closed"), std::string::npos) << out();
+  EXPECT_EQ(errors, "");
+  engine->timers().close();
+  EXPECT_NE(run("timer.setTimeout(print, 1)").error.find("the timers of this script have been withdrawn"),
+            std::string::npos);
+}
+
 // A scope that no script can close any more is forgotten with its last timer, one that modes follow too.
 TEST_F(lua, AScopeThatIsOutOfReachIsForgotten) {
   begin(detent::script_rules::web);
