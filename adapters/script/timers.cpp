@@ -38,7 +38,7 @@ void script_timers::body::begin() {
   });
 }
 
-// A sleep is as long as it says under both sets of rules: Havel's have no bound above.
+// A sleep is as long as it says under both sets of rules, with no bound above; less than nothing is nothing on the web.
 std::int64_t script_timers::body::delay_ns(double delay_ms, purpose what_for, std::uint32_t nesting) const {
   const script_rules rules = what_for == purpose::sleep ? script_rules::havel : options_.rules;
   double whole = std::trunc(delay_ms);
@@ -46,7 +46,8 @@ std::int64_t script_timers::body::delay_ns(double delay_ms, purpose what_for, st
     if (!(whole >= 1) || whole > 2147483647.0) whole = planted("overflow never fires") && whole > 1 ? 1e300 : 1;
     if (planted("negative never fires") && !(delay_ms >= 0)) whole = 1e300;
   } else {
-    whole = std::isnan(whole) ? 0 : std::fabs(whole);
+    const bool is_over = what_for == purpose::sleep && options_.rules == script_rules::web && whole < 0;
+    whole = std::isnan(whole) || is_over ? 0 : std::fabs(whole);
     if (whole < 1 && what_for == purpose::interval) whole = 1;
   }
   if (planted("half the delay")) whole /= 2;
