@@ -199,6 +199,9 @@ javascript_context::~javascript_context() {
 
 JSObjectRef javascript_context::run_prelude() {
   JSValueRef error = nullptr;
+  const text type_error{std::string("TypeError")};
+  type_error_ = JSObjectGetProperty(context_, JSContextGetGlobalObject(context_), type_error.get(), nullptr);
+  JSValueProtect(context_, type_error_);  // a script may replace it
   const text source{prelude_of_this_run()};
   const text name{std::string("[detent]")};  // `ownName` there
   const JSValueRef function = JSEvaluateScript(context_, source.get(), nullptr, name.get(), 1, &error);
@@ -208,10 +211,12 @@ JSObjectRef javascript_context::run_prelude() {
   }
   JSValueRef describe = nullptr;
   if (error == nullptr) {
-    const JSValueRef given[] = {make_natives(context_, *this), JSContextGetGlobalObject(context_),
+    const JSValueRef given[] = {make_natives(context_, *this),
+                                JSContextGetGlobalObject(context_),
                                 JSObjectMakeArray(context_, arguments.size(), arguments.data(), nullptr),
                                 JSValueMakeBoolean(context_, modes_.has_value()),
-                                JSValueMakeBoolean(context_, options_.timers.rules == script_rules::web)};
+                                JSValueMakeBoolean(context_, options_.timers.rules == script_rules::web),
+                                JSValueMakeBoolean(context_, options_.call_limit > duration(0))};
     describe = JSObjectCallAsFunction(context_, JSValueToObject(context_, function, nullptr), nullptr, std::size(given),
                                       given, &error);
   }
@@ -254,6 +259,14 @@ script_outcome javascript_context::check(const std::string& source, const std::s
   JSValueRef error = nullptr;
   JSCheckScriptSyntax(context_, text(source).get(), text(name).get(), 1, &error);
   return outcome_of(error, timers_->current_scope());
+}
+
+JSValueRef javascript_context::type_error(const std::string& words) {
+  const JSValueRef given = JSValueMakeString(context_, text(words).get());
+  JSValueRef wrong = nullptr;
+  const JSObjectRef kind = JSValueToObject(context_, type_error_, nullptr);
+  const JSObjectRef made = JSObjectCallAsConstructor(context_, kind, 1, &given, &wrong);
+  return made != nullptr ? made : wrong;
 }
 
 std::unique_ptr<scope_owner> javascript_context::open_scope(script_tie tie) {

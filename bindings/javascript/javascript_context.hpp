@@ -66,6 +66,7 @@ class javascript_context final : public scripting::script_engine, public script_
 
   script_reference hold(JSValueRef function);
   std::string string_of(JSValueRef value);
+  JSValueRef type_error(const std::string& words);
   std::unique_ptr<scope_owner> open_scope(script_tie tie);
   const scripting::engine_options& options() const noexcept { return options_; }
   scripting::script_modes* modes() noexcept { return modes_ ? &*modes_ : nullptr; }
@@ -85,7 +86,8 @@ class javascript_context final : public scripting::script_engine, public script_
   std::string interrupted_at_;  // the stack, as JavaScriptCore words it
   JSContextGroupRef group_ = nullptr;
   JSGlobalContextRef context_ = nullptr;
-  JSObjectRef describe_ = nullptr;  // of the prelude: words an error
+  JSValueRef type_error_ = nullptr;  // the language's own
+  JSObjectRef describe_ = nullptr;   // of the prelude: words an error
   std::unique_ptr<script_timers> timers_;
   const std::shared_ptr<scope_owner::door> door_ = std::make_shared<scope_owner::door>();
   std::optional<scripting::script_modes> modes_;

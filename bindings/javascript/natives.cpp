@@ -9,7 +9,7 @@ namespace detent::javascript {
 
 namespace {
 
-// One call of a native. What a native throws becomes a TypeError of the script.
+// One call of a native. What a native throws becomes an error of the script: std::invalid_argument a TypeError.
 struct native_call {
   JSContextRef in;
   javascript_context& of;
@@ -43,8 +43,12 @@ using native = JSValueRef (*)(const native_call&);
 template <native Native>
 JSValueRef enter(JSContextRef in, JSObjectRef, JSObjectRef self, std::size_t count, const JSValueRef arguments[],
                  JSValueRef* exception) {
+  auto& of = *static_cast<javascript_context*>(JSObjectGetPrivate(self));
   try {
-    return Native({in, *static_cast<javascript_context*>(JSObjectGetPrivate(self)), count, arguments});
+    return Native({in, of, count, arguments});
+  } catch (const std::invalid_argument& wrong) {
+    *exception = of.type_error(wrong.what());
+    return JSValueMakeUndefined(in);
   } catch (const std::exception& wrong) {
     const JSValueRef words = JSValueMakeString(in, text(std::string(wrong.what())).get());
     *exception = JSObjectMakeError(in, 1, &words, nullptr);
@@ -196,6 +200,7 @@ JSValueRef keep(const native_call& call) {
 JSValueRef is_kept(const native_call& call) {
   return call.value(call.of.timers().keeping(call.id(0)) == script_keeping::kept);
 }
+JSValueRef is_live(const native_call& call) { return call.value(call.of.timers().keeping(call.id(0)).has_value()); }
 JSValueRef next_tick(const native_call& call) {
   return call.value(call.of.timers().next_tick(call.id(0), call.of.hold(call.at(1))));
 }
@@ -279,6 +284,7 @@ constexpr JSStaticFunction methods[] = {
     {"refresh", enter<refresh>, kJSPropertyAttributeReadOnly},
     {"keep", enter<keep>, kJSPropertyAttributeReadOnly},
     {"isKept", enter<is_kept>, kJSPropertyAttributeReadOnly},
+    {"isLive", enter<is_live>, kJSPropertyAttributeReadOnly},
     {"nextTick", enter<next_tick>, kJSPropertyAttributeReadOnly},
     {"cleanup", enter<cleanup>, kJSPropertyAttributeReadOnly},
     {"now", enter<now>, kJSPropertyAttributeReadOnly},

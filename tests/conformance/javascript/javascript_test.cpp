@@ -138,7 +138,7 @@ TEST_F(javascript, WrongUsesAreToldInWords) {
       {"setInterval(print, 5, {modes: ['x', NaN]})", "modes[1] is NaN; a list of names is needed"},
       {"const m = []; m.length = 4e9; setInterval(print, 5, {modes: m})", "modes[0] is undefined; a list of names"},
       {"timeout(print, 5, {modes: ['x'], onLeave: 'go'})",
-       R"(timeout: onLeave is "cancel", "suspend" or "skip", not "go")"},
+       R"(TypeError: timeout: onLeave is "cancel", "suspend" or "skip", not "go")"},
       {"timeout(print, 5, {modes: ['x'], onLeave: evil})", R"("skip", not an object)"},
       {"timeout(print, 5, {modes: ['x'], onReturn: null})",
        R"(timeout: onReturn is "resume", "restart" or "nothing", not null)"},
@@ -319,6 +319,40 @@ TEST_F(javascript, AnErrorHasNameLineAndStackAndTheIntervalGoesOn) {
 }
 
 // Microtasks run between two callbacks that are due together.
+// JavaScriptCore tells no place of these; the timer and the name of its function are told.
+TEST_F(javascript, WhatIsThrownAndNoErrorHasTheNameOfItsFunction) {
+  begin(detent::script_rules::web);
+  run("setTimeout(function tick() { throw 'str' }, 1); setTimeout(() => { throw {a: 1n} }, 2);\n"
+      "setTimeout(function gone() { queueMicrotask(() => { throw null }); throw NaN }, 3)");
+  for (int i = 0; i < 3; ++i) pass_ms(1);
+  EXPECT_EQ(errors,
+            "in timer 1: uncaught str in tick (no Error, so without its place)\n"
+            "in timer 2: uncaught {\"a\":1n} (no Error, so without its place)\n"
+            "uncaught null (no Error, so without its place)\n"
+            "in timer 3: uncaught NaN in gone (no Error, so without its place)\n");
+  EXPECT_EQ(run("throw undefined").error, "uncaught undefined (no Error, so without its place)");
+}
+
+// As JSON where that has a word for it, and readable where it has none.
+TEST_F(javascript, WhatIsPrinted) {
+  begin(detent::script_rules::web);
+  const std::pair<const char*, const char*> values[] = {
+      {"'a', 1, -0, null, undefined, true", "a 1 0 null undefined true"},
+      {"5n, {a: 1n}, Symbol('x')", "5n {\"a\":1n} Symbol(x)"},
+      {"[1, [NaN, -Infinity], undefined, , 'q']", "[1,[NaN,-Infinity],undefined,undefined,\"q\"]"},
+      {"new Map([[1, {a: 2}], ['k', new Set([3, 'v'])]]), new Map", "Map{1=>{\"a\":2},\"k\"=>Set{3,\"v\"}} Map{}"},
+      {"{f() {}, g: print}, () => 1", "{\"f\":[function f],\"g\":[function print]} [function ]"},
+      {"new Date(0), /x/g, {e: new TypeError('q')}", "\"1970-01-01T00:00:00.000Z\" /x/g {\"e\":TypeError: q}"},
+      {"(() => { const o = {}; o.o = [o, {p: o}]; return o })()", "{\"o\":[[circular],{\"p\":[circular]}]}"},
+      {"{get x() { throw 1 }}, new Proxy({}, {get() { throw 1 }})", "[object] [object]"},
+      {"Object.create(null), {toJSON() { return undefined }}", "{} undefined"}};
+  for (const auto& [value, words] : values) {
+    printed.clear();
+    EXPECT_EQ(run("console.log(" + std::string(value) + ")").error, "");
+    EXPECT_EQ(printed, words + std::string("\n"));
+  }
+}
+
 TEST_F(javascript, MicrotasksRunBehindEachCallback) {
   begin(detent::script_rules::web);
   run("setTimeout(() => { out += 1; Promise.resolve().then(() => { out += 2; queueMicrotask(() => out += 3) }) });\n"
@@ -399,6 +433,16 @@ TEST_F(javascript, AnInterruptedMicrotaskCostsNoLaterCall) {
     printed.clear();
     EXPECT_NE(errors.find("longer than its limit"), std::string::npos) << errors;
   }
+}
+
+// Its loops could not be interrupted.
+TEST_F(javascript, UnderACallLimitThereIsNoWebAssembly) {
+  if (!detent::javascript::can_limit_calls()) GTEST_SKIP() << "this JavaScriptCore has no execution time limit";
+  detent::scripting::engine_options options;
+  options.call_limit = std::chrono::milliseconds(1000);
+  begin(detent::script_rules::web, std::move(options));
+  run("out = 'WebAssembly' in globalThis");
+  EXPECT_EQ(out(), "false");
 }
 
 TEST_F(javascript, MemoryIsLimitedSoftly) {
@@ -547,6 +591,50 @@ TEST_F(javascript, ReferencesAndRefresh) {
   pass_ms(10);
   pass_ms(20);
   EXPECT_EQ(out(), "true,false,number,trueba");
+}
+
+// As in Node: one that has fired is armed anew, as often as one likes, with what it was made with; one that was ended
+// is not, whoever ended it.
+TEST_F(javascript, RefreshArmsWhatHasFired) {
+  begin(detent::script_rules::web);
+  run("var t = timeout((a) => { out += a }, 10, 'x').unref(); out += t.refresh() === t");
+  pass_ms(10);
+  EXPECT_EQ(out(), "truex");
+  EXPECT_EQ(engine->timers().active().size(), 0U);
+  run("out = ''; var first = t.id; t.refresh(); out += [timer.refresh(t), t.hasRef(), t.id > first, "
+      "t.status().remaining]");
+  EXPECT_EQ(out(), "true,false,true,10");
+  pass_ms(10);
+  pass_ms(10);
+  EXPECT_EQ(out(), "true,false,true,10x");
+  for (const char* end : {"t.cancel()", "t.stop()", "clearTimeout(t)", "timer.clear(t)"}) {
+    run(std::string("out = ''; t.refresh(); ") + end + "; t.refresh(); " + end + "; out += timer.refresh(t)");
+    pass_ms(20);
+    EXPECT_EQ(out(), "false") << end;
+    run("t = timeout(() => { out += 'y' }, 10)");
+    pass_ms(10);
+    run(std::string(end) + "; t.refresh()");  // ended when it was over already
+    pass_ms(10);
+    EXPECT_EQ(out(), "falsey") << end;
+  }
+  // Ended, or refreshed, in its own call; and by others.
+  run("out = ''; t = timeout(() => { out += 'a'; clearTimeout(t.id) }, 10)");
+  pass_ms(10);
+  run("t.refresh()");
+  pass_ms(10);
+  EXPECT_EQ(out(), "a");
+  run("out = ''; let left = 2; t = timeout(() => { out += 'b'; if (left-- > 0) t.refresh() }, 10)");
+  for (int i = 0; i < 5; ++i) pass_ms(10);
+  EXPECT_EQ(out(), "bbb");
+  run("out = ''; t = timeout(() => { out += 'c' }, 10); cleanupAllTimers(); t.refresh()");
+  pass_ms(10);
+  EXPECT_EQ(out(), "");
+  begin(detent::script_rules::havel);
+  run("var t = timeout(10, () => { out += 'h' })");
+  pass_ms(10);
+  run("t.refresh()");
+  pass_ms(10);
+  EXPECT_EQ(out(), "h");
 }
 
 TEST_F(javascript, TheEngineEndsWithEverythingPending) {
