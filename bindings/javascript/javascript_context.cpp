@@ -258,7 +258,10 @@ script_outcome javascript_context::run(const std::string& source, const std::str
 script_outcome javascript_context::check(const std::string& source, const std::string& name) {
   JSValueRef error = nullptr;
   JSCheckScriptSyntax(context_, text(source).get(), text(name).get(), 1, &error);
-  return outcome_of(error, timers_->current_scope());
+  if (error == nullptr) return {};
+  script_outcome outcome{script_outcome::kind::threw, description_of(error)};
+  end_interruption();  // of a script's own words for it
+  return outcome;
 }
 
 JSValueRef javascript_context::type_error(const std::string& words) {
