@@ -28,14 +28,7 @@ if(IS_DIRECTORY ${PROJECT_SOURCE_DIR}/bindings/engine)
   # Compiled as C++, as Debian has it too: an error of a script passes by destructors.
   add_script_engine(lua lua5.4-c++ liblua5.4-dev)
 
-  # JavaScriptCore stops its threads by signals, which the thread sanitizer keeps back until the next system call: a test
-  # may hang there for reasons of its own. Its long storm was run so by hand.
-  option(DETENT_JAVASCRIPT_UNDER_TSAN "Build the JavaScript engine under the thread sanitizer too" OFF)
-  if(DETENT_SANITIZE STREQUAL "thread" AND NOT DETENT_JAVASCRIPT_UNDER_TSAN)
-    message(STATUS "the engine in bindings/javascript is left out: it may hang under the thread sanitizer")
-  else()
-    add_script_engine(javascript javascriptcoregtk-4.1 libjavascriptcoregtk-4.1-dev)
-  endif()
+  add_script_engine(javascript javascriptcoregtk-4.1 libjavascriptcoregtk-4.1-dev)
   if(TARGET detent_javascript)
     set(here ${PROJECT_SOURCE_DIR}/bindings/javascript)
     file(READ ${here}/prelude.js prelude)

@@ -7,6 +7,7 @@
 #include <adapters/script/fault.hpp>
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <dlfcn.h>
 #include <mutex>
 #include <new>
@@ -113,13 +114,30 @@ std::string with_place(const std::string& words, std::string_view backtrace) {
   return place + words + (stack.empty() ? "" : "\nstack:" + stack);
 }
 
+#if defined(__SANITIZE_THREAD__)
+#define DETENT_UNDER_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define DETENT_UNDER_TSAN 1
+#endif
+#endif
+
+// The collector's signal. The thread sanitizer keeps most signals back until the next system call, and the collector
+// would wait for a loop to end; it hands over at once those that only the thread's own code can cause, as SIGSYS.
+#if defined(DETENT_UNDER_TSAN)
+constexpr int collector_signal = SIGSYS;
+#else
+constexpr int collector_signal = SIGXCPU;
+#endif
+
 // Before anything else of JavaScriptCore. Compiled code asks for interruptions itself: sent as signals, as they are
-// otherwise, some never arrive, and a call goes on for ever.
+// otherwise, some never arrive, and a call goes on for ever. JavaScriptCore reads its variable itself.
 void prepare_process() {
   static std::once_flag once;
   std::call_once(once, [] {
     if (const auto set = undeclared<set_option>("jsc_options_set_boolean")) set("usePollingTraps", 1);
-    if (const auto configure = undeclared<configure_signal>("JSConfigureSignalForGC")) configure(SIGXCPU);
+    const auto configure = undeclared<configure_signal>("JSConfigureSignalForGC");
+    if (configure != nullptr && std::getenv("JSC_SIGNAL_FOR_GC") == nullptr) configure(collector_signal);
   });
 }
 
@@ -239,28 +257,43 @@ void javascript_context::release(script_reference what) noexcept {
   JSValueUnprotect(context_, reinterpret_cast<JSValueRef>(what.value));  // NOLINT: `hold` made it of one
 }
 
+// One call of the script, from outside, with what JavaScriptCore runs behind it.
+template <class Call>
+script_outcome javascript_context::run_limited(const Call& call) {
+  JSValueRef error = nullptr;
+  const std::size_t outer = entered_.size();
+  call(&error);
+  return outcome_of(error, outer);
+}
+
 script_outcome javascript_context::call(script_reference what, const script_occasion& occasion) {
   const auto function = reinterpret_cast<JSValueRef>(what.value);  // NOLINT: `hold` made it of one
   const JSValueRef ticked = JSValueMakeBoolean(context_, occasion.why == script_occasion::reason::tick);
-  JSValueRef error = nullptr;
-  const script_scope scope = timers_->current_scope();
-  JSObjectCallAsFunction(context_, JSValueToObject(context_, function, nullptr), nullptr, 1, &ticked, &error);
-  return outcome_of(error, scope);
+  return run_limited([&](JSValueRef* error) {
+    JSObjectCallAsFunction(context_, JSValueToObject(context_, function, nullptr), nullptr, 1, &ticked, error);
+  });
 }
 
 script_outcome javascript_context::run(const std::string& source, const std::string& name) {
-  JSValueRef error = nullptr;
-  const script_scope scope = timers_->current_scope();
-  JSEvaluateScript(context_, text(source).get(), nullptr, text(name).get(), 1, &error);
-  return outcome_of(error, scope);
+  return run_limited(
+      [&](JSValueRef* error) { JSEvaluateScript(context_, text(source).get(), nullptr, text(name).get(), 1, error); });
+}
+
+// Those inside it that are there still have been left where the stack had no room for the call of this.
+void javascript_context::exit_scope(script_scope scope, bool is_kept) {
+  while (entered_.back().scope() != scope) entered_.pop_back();
+  if (is_kept) entered_.back().keep();
+  entered_.pop_back();
 }
 
 script_outcome javascript_context::check(const std::string& source, const std::string& name) {
   JSValueRef error = nullptr;
   JSCheckScriptSyntax(context_, text(source).get(), text(name).get(), 1, &error);
   if (error == nullptr) return {};
+  const std::size_t outer = entered_.size();
   script_outcome outcome{script_outcome::kind::threw, description_of(error)};
   end_interruption();  // of a script's own words for it
+  while (entered_.size() > outer) entered_.pop_back();
   return outcome;
 }
 
@@ -272,9 +305,9 @@ JSValueRef javascript_context::type_error(const std::string& words) {
   return made != nullptr ? made : wrong;
 }
 
-std::unique_ptr<scope_owner> javascript_context::open_scope(script_tie tie) {
+std::unique_ptr<scope_owner> javascript_context::own_scope(script_scope scope, script_tie tie) {
   auto made = std::make_unique<scope_owner>(door_);
-  made->scope = timers_->open_scope();
+  made->scope = scope;
   made->tie = tie;
   return made;
 }
@@ -293,18 +326,18 @@ bool javascript_context::interrupt(JSContextRef at) noexcept {
   return true;
 }
 
-// Of a call from outside that has ended, and was begun in that scope.
-script_outcome javascript_context::outcome_of(JSValueRef exception, script_scope begun_in) {
+// Of a call from outside that has ended, and began with so many scopes entered.
+script_outcome javascript_context::outcome_of(JSValueRef exception, std::size_t outer) {
   script_outcome outcome;
   if (exception != nullptr && !was_interrupted_) {
     outcome = {script_outcome::kind::threw, description_of(exception)};  // which may be interrupted too
   }
   if (was_interrupted_) {
-    timers_->enter_scope(begun_in);  // no `finally` of the prelude has run
     outcome = {script_outcome::kind::interrupted,
                with_place(scripting::words_of_call_limit(options_), interrupted_at_)};
     end_interruption();
   }
+  while (entered_.size() > outer) entered_.pop_back();  // where it was interrupted no `finally` of the prelude has run
   check_memory(outcome);
   return outcome;
 }
@@ -358,3 +391,10 @@ std::size_t javascript_context::collected_memory_bytes() {
 }
 
 }  // namespace detent::javascript
+
+#if defined(DETENT_UNDER_TSAN)
+// The thread sanitizer asks as the program begins. It does not see the locks of JavaScriptCore, and takes them for
+// races: it is to look at our code only; what our threads do to our memory is seen as everywhere.
+extern "C" const char* __tsan_default_options();  // NOLINT: the sanitizer's name for it
+extern "C" const char* __tsan_default_options() { return "ignore_noninstrumented_modules=1"; }
+#endif

@@ -5,7 +5,9 @@
 #include "javascript_engine.hpp"
 
 #include <JavaScriptCore/JavaScript.h>
+#include <bindings/engine/entered_scope.hpp>
 #include <bindings/engine/script_modes.hpp>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -64,17 +66,24 @@ class javascript_context final : public scripting::script_engine, public script_
   void release(script_reference what) noexcept override;
   void report(std::int64_t id, const std::string& error) override { scripting::tell_error(options_, id, error); }
 
+  // What is made from here on is in a new scope, until `exit_scope`, or the end of the call in progress if it is
+  // interrupted.
+  script_scope enter_scope() { return entered_.emplace_back(*timers_).scope(); }
+  void exit_scope(script_scope scope, bool is_kept);  // requires: `scope` was entered by the call in progress
+
   script_reference hold(JSValueRef function);
   std::string string_of(JSValueRef value);
   JSValueRef type_error(const std::string& words);
-  std::unique_ptr<scope_owner> open_scope(script_tie tie);
+  std::unique_ptr<scope_owner> own_scope(script_scope scope, script_tie tie);
   const scripting::engine_options& options() const noexcept { return options_; }
   scripting::script_modes* modes() noexcept { return modes_ ? &*modes_ : nullptr; }
 
  private:
   JSObjectRef run_prelude();
+  template <class Call>
+  script_outcome run_limited(const Call& call);
   bool interrupt(JSContextRef at) noexcept;
-  script_outcome outcome_of(JSValueRef exception, script_scope begun_in);
+  script_outcome outcome_of(JSValueRef exception, std::size_t outer);
   void end_interruption();
   std::string description_of(JSValueRef error);
   void check_memory(script_outcome& outcome);
@@ -91,6 +100,7 @@ class javascript_context final : public scripting::script_engine, public script_
   std::unique_ptr<script_timers> timers_;
   const std::shared_ptr<scope_owner::door> door_ = std::make_shared<scope_owner::door>();
   std::optional<scripting::script_modes> modes_;
+  std::deque<scripting::entered_scope> entered_;  // by the call in progress
 };
 
 // The object whose methods the prelude calls.

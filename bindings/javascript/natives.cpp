@@ -149,7 +149,7 @@ JSValueRef bind(const native_call& call) {
   return call.nothing();
 }
 
-// A scope as the prelude has it: one of ours while its script may close it, a number for one that is around it.
+// A scope as the prelude has it: what stands for it once its function has returned, its number before.
 script_scope scope_at(const native_call& call, std::size_t index) {
   const JSValueRef value = call.at(index);
   if (!JSValueIsObject(call.in, value)) return {static_cast<std::uint32_t>(call.number(index))};
@@ -169,21 +169,21 @@ JSClassRef class_of_scopes() {
   return made;
 }
 
-// openScope(isBound): scope. It is inside the current one. Once no script can close it any more, it is detached.
-JSValueRef open_scope(const native_call& call) {
-  auto owner = call.of.open_scope(call.boolean(0) ? script_tie::modes : script_tie::nobody);
+// ownScope(scope, isBound): stands for the scope. Once no script can close it any more, the scope is detached.
+JSValueRef own_scope(const native_call& call) {
+  auto owner = call.of.own_scope(scope_at(call, 0), call.boolean(1) ? script_tie::modes : script_tie::nobody);
   return JSObjectMake(call.in, class_of_scopes(), owner.release());
+}
+// enterScope(): a new scope inside the current one, which it is until exitScope(scope, isKept).
+JSValueRef enter_scope(const native_call& call) { return call.value(number_of(call.of.enter_scope())); }
+JSValueRef exit_scope(const native_call& call) {
+  call.of.exit_scope(scope_at(call, 0), call.boolean(1));
+  return call.nothing();
 }
 // bindScope(verb, scope, names, ...)
 JSValueRef bind_scope(const native_call& call) {
   call.of.modes()->bind(scope_at(call, 1), binding_of(call));
   return call.nothing();
-}
-// enterScope(scope): the former one
-JSValueRef enter_scope(const native_call& call) {
-  const script_scope former = call.of.timers().current_scope();
-  call.of.timers().enter_scope(scope_at(call, 0));
-  return call.value(number_of(former));
 }
 // closeScope(scope): how many timers it ended
 JSValueRef close_scope(const native_call& call) {
@@ -274,9 +274,10 @@ constexpr JSStaticFunction methods[] = {
     {"isArray", enter<is_array>, kJSPropertyAttributeReadOnly},
     {"isProxy", enter<is_proxy>, kJSPropertyAttributeReadOnly},
     {"bind", enter<bind>, kJSPropertyAttributeReadOnly},
-    {"openScope", enter<open_scope>, kJSPropertyAttributeReadOnly},
-    {"bindScope", enter<bind_scope>, kJSPropertyAttributeReadOnly},
     {"enterScope", enter<enter_scope>, kJSPropertyAttributeReadOnly},
+    {"exitScope", enter<exit_scope>, kJSPropertyAttributeReadOnly},
+    {"ownScope", enter<own_scope>, kJSPropertyAttributeReadOnly},
+    {"bindScope", enter<bind_scope>, kJSPropertyAttributeReadOnly},
     {"closeScope", enter<close_scope>, kJSPropertyAttributeReadOnly},
     {"clear", enter<clear>, kJSPropertyAttributeReadOnly},
     {"pause", enter<pause>, kJSPropertyAttributeReadOnly},

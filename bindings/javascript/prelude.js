@@ -205,7 +205,8 @@
       return native.closeScope(scope);
     }
   }
-  // Calls a function in a scope, which it answers. One that throws leaves nothing of it.
+  // Calls a function in a scope, which it answers. One that throws leaves nothing of it; for one that is interrupted,
+  // where no `finally` runs, the engine sees to that.
   function inScope(callback, options) {
     if (typeof callback !== 'function' || (typeof options !== 'object' && options !== undefined) || options === null) {
       throw new TypeError('scope(function, options): a function is needed, and an object with modes or nothing, not ' +
@@ -215,8 +216,7 @@
     if (options !== undefined && !binding) {
       throw new TypeError("scope: its options need modes, as in {modes: ['work']}");
     }
-    const scope = native.openScope(binding !== null);
-    const former = native.enterScope(scope);
+    const scope = native.enterScope();
     let hasReturned = false;
     try {
       if (binding) {
@@ -226,10 +226,9 @@
       apply(callback, undefined, []);
       hasReturned = true;
     } finally {
-      native.enterScope(former);
-      if (!hasReturned) native.closeScope(scope);
+      native.exitScope(scope, hasReturned);
     }
-    return new Scope(scope);
+    return new Scope(native.ownScope(scope, binding !== null));
   }
 
   // Whether it ticked; false when it ended without.

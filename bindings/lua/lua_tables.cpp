@@ -2,6 +2,7 @@
 #include "lua_state.hpp"
 
 #include <adapters/script/fault.hpp>
+#include <bindings/engine/entered_scope.hpp>
 #include <bindings/engine/shown_value.hpp>
 #include <cmath>
 #include <new>
@@ -156,29 +157,6 @@ std::int64_t create(lua_State* in, const std::string& verb, script_timer_kind ki
   return made.id;
 }
 
-// While it lives, what is made belongs to a scope of its own. One that is left by an error leaves nothing.
-class scope_entered {
- public:
-  explicit scope_entered(script_timers& timers)
-      : timers_(timers), former_(timers.current_scope()), scope_(timers.open_scope()) {
-    timers_.enter_scope(scope_);
-  }
-  scope_entered(const scope_entered&) = delete;
-  scope_entered& operator=(const scope_entered&) = delete;
-  ~scope_entered() {
-    timers_.enter_scope(former_);
-    if (!is_kept_) timers_.close_scope(scope_);
-  }
-  script_scope scope() const { return scope_; }
-  void keep() { is_kept_ = true; }
-
- private:
-  script_timers& timers_;
-  const script_scope former_;
-  const script_scope scope_;
-  bool is_kept_ = false;
-};
-
 // By which a script can close a scope: a userdata.
 struct scope_owner {
   script_scope scope;
@@ -201,7 +179,7 @@ int make_scope(lua_State* in) {
   }
   auto binding = of.modes() == nullptr ? std::nullopt : binding_at(in, 2, "scope");
   if (options == LUA_TTABLE && !binding) fail(in, "scope: its options need modes, as in {modes = {\"work\"}}");
-  scope_entered here(of.timers());
+  scripting::entered_scope here(of.timers());
   new (lua_newuserdatauv(in, sizeof(scope_owner), 0))
       scope_owner{here.scope(), binding ? script_tie::modes : script_tie::nobody};
   luaL_setmetatable(in, "detent.scope");

@@ -1,7 +1,6 @@
 // javascript_storm: ten thousand timers in a script, eight scripts at once, contexts that end at random moments.
 #include <bindings/javascript/javascript_engine.hpp>
 #include <conformance/engine/engine_storm.hpp>
-#include <conformance/javascript/uninstrumented.hpp>
 
 // Of ten thousand contexts that end at any moment, three leave 64 bytes each that only JavaScriptCore's own code led to
 // (7.4 KiB beside them). The other tests have no such leak, and nothing is left out there.

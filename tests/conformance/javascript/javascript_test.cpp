@@ -1,11 +1,7 @@
 // javascript: scripts in virtual time, and what limits do to one that misbehaves.
-#include <detent/detent.hpp>
-#include <detent/modes.hpp>
-
 #include <algorithm>
 #include <bindings/javascript/javascript_engine.hpp>
-#include <conformance/javascript/uninstrumented.hpp>
-#include <memory>
+#include <conformance/engine/engine_case.hpp>
 #include <string>
 #include <support/effort.hpp>
 #include <utility>
@@ -14,39 +10,13 @@
 
 namespace {
 
-using kind = detent::script_outcome::kind;
+using engine_case::kind;
 
-class javascript : public ::testing::Test {
+class javascript : public engine_case::engine_case {
  protected:
-  void begin(detent::script_rules rules, detent::scripting::engine_options options = {}) {
-    options.timers.rules = rules;
-    options.timers.clock = &clock;
-    options.shared_modes = &modes;
-    options.on_error = [this](const std::string& error) { errors += error + "\n"; };
-    options.on_print = [this](const std::string& line) { printed += line + "\n"; };
-    engine = detent::javascript::make_engine(loop, std::move(options));
-  }
-  // What the script has left in `out`.
-  std::string out() {
-    printed.clear();
-    engine->run("print(out)", "out");
-    return printed.substr(0, printed.size() - 1);
-  }
-  detent::script_outcome run(const std::string& text) {
-    return engine->run("globalThis.out = globalThis.out || '';\n" + text, "test.js");
-  }
-  void pass_ms(std::int64_t ms) {
-    clock.advance(std::chrono::milliseconds(ms));
-    loop.run_posted();
-  }
-
-  detent::manual_clock clock;
-  detent::timer_service service{clock};
-  detent::modes modes{service};
-  detent::script_loop loop;
-  std::string errors;
-  std::string printed;
-  std::unique_ptr<detent::scripting::script_engine> engine;
+  javascript()
+      : engine_case(
+            {detent::javascript::make_engine, "test.js", "globalThis.out = globalThis.out || '';", "TypeError: "}) {}
 };
 
 TEST_F(javascript, ArgumentsAndOrderUnderBothRules) {
@@ -111,7 +81,7 @@ TEST_F(javascript, WhatIsNoIdEndsNothing) {
 // all of whose conversions throw: nothing of it is run.
 TEST_F(javascript, WrongUsesAreToldInWords) {
   begin(detent::script_rules::web);
-  const std::pair<const char*, const char*> wrongs[] = {
+  const wrong_use wrongs[] = {
       {"setTimeout(5, print)", "the first is 5, not a function; only the rules of Havel take both orders"},
       {"setTimeout()", "setTimeout(function, milliseconds, ...arguments): the first is undefined, not a function"},
       {"setTimeout(null, 5)", "the first is null, not a function"},
@@ -176,13 +146,7 @@ TEST_F(javascript, WrongUsesAreToldInWords) {
       "globalThis.evil = {get modes() { no() }, get id() { no() }, valueOf: no, toString: no, toJSON: no,\n"
       "get [Symbol.toStringTag]() { no() }, get [Symbol.toPrimitive]() { no() }};\n"
       "const proxy = Proxy.revocable([], {}); globalThis.revoked = proxy.proxy; proxy.revoke()");
-  for (const auto& [wrong, words] : wrongs) {
-    const auto told = run(wrong);
-    EXPECT_EQ(told.ended, kind::threw) << wrong;
-    EXPECT_NE(told.error.find(words), std::string::npos) << wrong << ": " << told.error;
-    EXPECT_EQ(told.error.find("test.js:"), 0U) << told.error;
-    EXPECT_EQ(told.error.find("[detent]"), std::string::npos) << told.error;
-  }
+  wrong_uses(wrongs);
   EXPECT_TRUE(engine->timers().active().empty());
   // What counts as a delay, and ids of every kind, are no errors.
   run("for (const delay of ['x', '5', {}, true, null, undefined, -1, NaN, Infinity, 1e300]) setTimeout(print, delay);\n"
@@ -207,28 +171,16 @@ TEST_F(javascript, AnArgumentIsNotLookedInto) {
   EXPECT_EQ(errors, "");
 }
 
-// With Havel's rules a pair that is none is told as it was given.
 TEST_F(javascript, WrongPairsAreTold) {
-  begin(detent::script_rules::havel);
-  const std::pair<const char*, const char*> wrongs[] = {
-      {"setInterval()", "undefined and undefined"},
-      {"setInterval(1, 2)", "1 and 2"},
-      {"setInterval('1', print)", "\"1\" and a function"},
-      {"setInterval(NaN, print)", "NaN and a function"},
-      {"setInterval(print, NaN)", "a function and NaN"},
-      {"setInterval(print, print)", "a function and a function"},
-      {"setInterval(print, {valueOf: () => { print('run') }})", "a function and an object"},
-      {"setInterval(5n, print)", "5n and a function"}};
-  for (const auto& [wrong, given] : wrongs) {
-    const auto told = run(wrong);
-    const std::string words =
-        "test.js:2: TypeError: setInterval(milliseconds, function, ...arguments): a number and a function are needed, "
-        "not " +
-        std::string(given) + "\n";
-    EXPECT_EQ(told.error.find(words), 0U) << told.error;
-  }
-  EXPECT_EQ(printed, "");
-  EXPECT_TRUE(engine->timers().active().empty());
+  const wrong_use wrongs[] = {{"setInterval()", "undefined and undefined"},
+                              {"setInterval(1, 2)", "1 and 2"},
+                              {"setInterval('1', print)", "\"1\" and a function"},
+                              {"setInterval(NaN, print)", "NaN and a function"},
+                              {"setInterval(print, NaN)", "a function and NaN"},
+                              {"setInterval(print, print)", "a function and a function"},
+                              {"setInterval(print, {valueOf: () => { print('run') }})", "a function and an object"},
+                              {"setInterval(5n, print)", "5n and a function"}};
+  wrong_pairs(wrongs);
 }
 
 TEST_F(javascript, TheModuleAsHavelHasIt) {
@@ -274,15 +226,11 @@ TEST_F(javascript, EveryRunawayCallIsInterrupted) {
 }
 
 TEST_F(javascript, SleepersAreWokenWhenAllIsCleanedUp) {
-  begin(detent::script_rules::web);
-  run("setTimeout(() => { out += cleanupAllTimers() }, 5);\n"
+  sleepers_are_woken(
+      "setTimeout(() => { out += cleanupAllTimers() }, 5);\n"
       "(async () => { const slept = await sleep(1); const woken = await sleep(50); out += slept + '' + woken;\n"
-      "const at = now(); await sleep(3e9); out += now() - at })()");
-  pass_ms(1);
-  pass_ms(4);
-  EXPECT_EQ(out(), "2truefalse");
-  pass_ms(3'000'000'000);
-  EXPECT_EQ(out(), "2truefalse3000000000");
+      "const at = now(); await sleep(3e9); out += now() - at })()",
+      "3000000000");
 }
 
 TEST_F(javascript, SleepAndWaitArePromises) {
@@ -377,15 +325,10 @@ TEST_F(javascript, ReplacedGlobalsAreNotUsed) {
 
 TEST_F(javascript, ARunawayCallbackIsInterruptedAndTheRestGoesOn) {
   if (!detent::javascript::can_limit_calls()) GTEST_SKIP() << "this JavaScriptCore has no execution time limit";
-  // JavaScriptCore interrupts a loop by a signal, and the thread sanitizer keeps signals until the next system call.
-  if (support::under_tsan) GTEST_SKIP() << "the thread sanitizer holds the signal back";
-  detent::scripting::engine_options options;
-  options.call_limit = std::chrono::milliseconds(50);
-  begin(detent::script_rules::web, std::move(options));
-  run("setTimeout(() => { for (;;) { try { for (;;); } catch {} } }, 10); setInterval(() => { out += 'i' }, 20)");
-  for (int i = 0; i < 3; ++i) pass_ms(20);
-  EXPECT_EQ(out(), "iii");
-  EXPECT_NE(errors.find("longer than its limit of 50 ms"), std::string::npos) << errors;
+  begin_limited(std::chrono::milliseconds(50));
+  runaway_callbacks(
+      "setTimeout(() => { for (;;) { try { for (;;); } catch {} } }, 10); setInterval(() => { out += 'i' }, 20)",
+      "longer than its limit of 50 ms");
   errors.clear();
   const auto told = run("const t = { method() { for (;;); } };\n\nfunction calls() {\nt.method() }\ncalls()");
   EXPECT_EQ(told.ended, kind::interrupted);
@@ -397,7 +340,6 @@ TEST_F(javascript, ARunawayCallbackIsInterruptedAndTheRestGoesOn) {
 // An interrupted microtask costs what was queued behind it, and no callback: not the next tick, hook or sleeper.
 TEST_F(javascript, AnInterruptedMicrotaskCostsNoLaterCall) {
   if (!detent::javascript::can_limit_calls()) GTEST_SKIP() << "this JavaScriptCore has no execution time limit";
-  if (support::under_tsan) GTEST_SKIP() << "the thread sanitizer holds the signal back";
   const std::pair<const char*, const char*> runaways[] = {
       {"a microtask", "setTimeout(() => { queueMicrotask(function endless() { for (;;); }) }, 10)"},
       {"one of two",
@@ -457,26 +399,15 @@ TEST_F(javascript, MemoryIsLimitedSoftly) {
 }
 
 TEST_F(javascript, LiveTimersAreLimited) {
-  detent::scripting::engine_options options;
-  options.timers.live_limit = 3;
-  begin(detent::script_rules::web, std::move(options));
-  const auto told = run("for (let i = 1; i <= 4; ++i) setTimeout(() => { out += i }, 1)");
-  EXPECT_EQ(
-      told.error.find("test.js:2: Error: setTimeout: too many live timers: the limit is 3\nstack:\n  global code@"), 0U)
-      << told.error;
-  pass_ms(1);
-  EXPECT_EQ(out(), "123");
+  live_timers_are_limited("for (let i = 1; i <= 4; ++i) setTimeout(() => { out += i }, 1)",
+                          "Error: setTimeout: too many live timers: the limit is 3\nstack:\n  global code@");
 }
 
 // What a callback holds can be collected as soon as its timer is over, and memory stays flat.
 TEST_F(javascript, WhatIsOverIsCollectable) {
   begin(detent::script_rules::web);
   const std::string count = std::to_string(support::times(100'000, 5'000));
-  const std::string text = "for (let i = 0; i < " + count + "; ++i) clearTimeout(setTimeout(() => i, 1000, {}))";
-  run(text);
-  const std::size_t before = engine->collected_memory_bytes();
-  run(text);
-  EXPECT_LT(engine->collected_memory_bytes(), before + before / 5);
+  memory_stays_flat("for (let i = 0; i < " + count + "; ++i) clearTimeout(setTimeout(() => i, 1000, {}))");
   // The collector scans the stack conservatively, so one object may stay: of a hundred most are gone.
   run("const weak = []; (() => { for (let i = 0; i < 100; ++i) { const big = {i}; weak.push(new WeakRef(big));\n"
       "setTimeout(() => big, 10) } })(); globalThis.alive = () => weak.filter(w => w.deref() !== undefined).length");
@@ -491,43 +422,21 @@ TEST_F(javascript, WhatIsOverIsCollectable) {
 }
 
 TEST_F(javascript, ModesFromScripts) {
-  begin(detent::script_rules::havel);
-  run("mode.onEnter('gaming', () => { out += '+' }); mode.onExit('gaming', () => { out += '-' });\n"
+  modes_from_scripts(
+      "mode.onEnter('gaming', () => { out += '+' }); mode.onExit('gaming', () => { out += '-' });\n"
       "setInterval(10, () => { out += 't' }, {modes: ['gaming'], onLeave: 'suspend'});\n"
       "setTimeout(25, () => mode.set('gaming'));\n"
       "setTimeout(50, () => { mode.set('work'); out += mode.get() + mode.previous() });\n"
       "setTimeout(100, () => mode.set('gaming'))");
-  for (int i = 0; i < 106; ++i) pass_ms(1);
-  EXPECT_EQ(out(), "+ttworkgaming-+t");
-  EXPECT_EQ(errors, "");
 }
 
-// A scope holds what its function makes, and what that makes: bound to modes together, and ended together.
 TEST_F(javascript, ScopesFromScripts) {
-  begin(detent::script_rules::web);
-  const auto told =
-      run("globalThis.s = timer.scope(() => { setInterval(() => { out += 'a' }, 10);\n"
-          "setTimeout(() => { setInterval(() => { out += 'b' }, 10) }, 5) },\n"
-          "{modes: ['work'], onLeave: 'suspend', onReturn: 'resume'});\n"
-          "setInterval(() => { out += 'c' }, 10); mode.set('work')");
-  EXPECT_EQ(told.error, "");
-  for (int i = 0; i < 16; ++i) pass_ms(1);
-  EXPECT_EQ(out(), "acb");
-  modes.set("default");
-  for (int i = 0; i < 10; ++i) pass_ms(1);
-  EXPECT_EQ(out(), "acbc");
-  modes.set("work");
-  for (int i = 0; i < 10; ++i) pass_ms(1);
-  EXPECT_EQ(out(), "acbcacb");
-  run("out += s.close() + '' + s.close()");
-  for (int i = 0; i < 10; ++i) pass_ms(1);
-  EXPECT_EQ(out(), "acbcacb20c");
-  // One that throws leaves nothing, and what comes behind it is outside.
-  const auto failed = run("cleanupAllTimers(); timer.scope(() => { setInterval(print, 10); throw new Error('mine') })");
-  EXPECT_EQ(failed.error.find("test.js:2: Error: mine"), 0U) << failed.error;
-  EXPECT_TRUE(engine->timers().active().empty());
-  EXPECT_EQ(engine->timers().current_scope(), detent::script_scope{});
-  EXPECT_EQ(errors, "");
+  scopes_from_scripts(
+      "globalThis.s = timer.scope(() => { setInterval(() => { out += 'a' }, 10);\n"
+      "setTimeout(() => { setInterval(() => { out += 'b' }, 10) }, 5) },\n"
+      "{modes: ['work'], onLeave: 'suspend', onReturn: 'resume'});\n"
+      "setInterval(() => { out += 'c' }, 10); mode.set('work')",
+      "out += s.close() + '' + s.close()");
 }
 
 // What a closed scope refuses is told so, while the script goes on.
@@ -568,19 +477,24 @@ TEST_F(javascript, AScopeThatIsOutOfReachIsForgotten) {
   EXPECT_EQ(run("timer.scope(() => { setInterval(print, 10) }).close() === 1 || fail()").error, "");
 }
 
-// What is interrupted inside a scope is outside of it afterwards, though no `finally` runs.
-TEST_F(javascript, AnInterruptedScopeIsLeft) {
+TEST_F(javascript, AScopeThatThrowsLeavesNothing) {
+  a_scope_that_throws("timer.scope(() => { setInterval(print, 10); throw new Error('mine') })", "Error: mine");
+}
+
+TEST_F(javascript, AnInterruptedScopeLeavesNothing) {
   if (!detent::javascript::can_limit_calls()) GTEST_SKIP() << "this JavaScriptCore has no execution time limit";
-  if (support::under_tsan) GTEST_SKIP() << "the thread sanitizer holds the signal back";
-  detent::scripting::engine_options options;
-  options.call_limit = std::chrono::milliseconds(20);
-  begin(detent::script_rules::web, std::move(options));
-  EXPECT_EQ(run("try { timer.scope(() => { for (;;); }) } finally { for (;;); }").ended, kind::interrupted);
-  EXPECT_EQ(engine->timers().current_scope(), detent::script_scope{});
-  run("setTimeout(() => { timer.scope(() => { for (;;); }) }, 1)");
-  pass_ms(1);
-  EXPECT_NE(errors.find("longer than its limit"), std::string::npos) << errors;
-  EXPECT_EQ(engine->timers().current_scope(), detent::script_scope{});
+  interrupted_scopes(
+      "setTimeout(print, 50);\n"
+      "try { timer.scope(() => { setInterval(print, 10); timer.scope(() => { setInterval(print, 10) });\n"
+      "timer.scope(() => { sleep(10); for (;;); }) }) } finally { for (;;); }",
+      "timer.scope(() => { setTimeout(() => { setTimeout(() => { out += 'kept' }, 10);\n"
+      "timer.scope(() => { setInterval(print, 5); for (;;); }) }, 1) })");
+}
+
+TEST_F(javascript, ScopesInsideEachOtherWithoutAnEnd) {
+  scopes_without_an_end(
+      "const deep = (n) => { if (n > 0) deep(n - 1); else timer.scope(() => { deep(20) }) };\n"
+      "try { deep(0) } catch { setTimeout(() => { out += 'behind' }, 1) }");
 }
 
 TEST_F(javascript, ReferencesAndRefresh) {
@@ -638,15 +552,9 @@ TEST_F(javascript, RefreshArmsWhatHasFired) {
 }
 
 TEST_F(javascript, TheEngineEndsWithEverythingPending) {
-  for (std::size_t i = 0; i < support::times(30, 10); ++i) {
-    begin(detent::script_rules::havel);
-    run("setInterval(1, () => {}, {modes: ['x']}); setTimeout(5, async () => { await sleep(10) });\n"
-        "mode.onEnter('x', () => {}); sleep(7)");
-    clock.advance(std::chrono::milliseconds(static_cast<int>(i % 12)));
-    modes.set(i % 2 == 0 ? "x" : "default");
-    engine.reset();
-    loop.run_posted();
-  }
+  ends_with_everything_pending(
+      "setInterval(1, () => {}, {modes: ['x']}); setTimeout(5, async () => { await sleep(10) });\n"
+      "mode.onEnter('x', () => {}); sleep(7)");
 }
 
 }  // namespace

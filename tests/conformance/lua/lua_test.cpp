@@ -1,9 +1,6 @@
 // lua: scripts in virtual time, and what limits do to one that misbehaves.
-#include <detent/detent.hpp>
-#include <detent/modes.hpp>
-
 #include <bindings/lua/lua_engine.hpp>
-#include <memory>
+#include <conformance/engine/engine_case.hpp>
 #include <string>
 #include <support/effort.hpp>
 #include <utility>
@@ -12,34 +9,11 @@
 
 namespace {
 
-using kind = detent::script_outcome::kind;
+using engine_case::kind;
 
-class lua : public ::testing::Test {
+class lua : public engine_case::engine_case {
  protected:
-  void begin(detent::script_rules rules, detent::scripting::engine_options options = {}) {
-    options.timers.rules = rules;
-    options.timers.clock = &clock;
-    options.shared_modes = &modes;
-    options.on_error = [this](const std::string& error) { errors += error + "\n"; };
-    engine = detent::lua::make_engine(loop, std::move(options));
-  }
-  // What the script leaves in `out`, asked with an error of its own making.
-  std::string out() {
-    const auto told = engine->run("error(out, 0)", "out");
-    return told.error.substr(0, told.error.find('\n'));
-  }
-  detent::script_outcome run(const std::string& text) { return engine->run("out = out or ''\n" + text, "test.lua"); }
-  void pass_ms(std::int64_t ms) {
-    clock.advance(std::chrono::milliseconds(ms));
-    loop.run_posted();
-  }
-
-  detent::manual_clock clock;
-  detent::timer_service service{clock};
-  detent::modes modes{service};
-  detent::script_loop loop;
-  std::string errors;
-  std::unique_ptr<detent::scripting::script_engine> engine;
+  lua() : engine_case({detent::lua::make_engine, "test.lua", "out = out or ''", ""}) {}
 };
 
 TEST_F(lua, ArgumentsAndOrderUnderBothRules) {
@@ -118,15 +92,11 @@ TEST_F(lua, SleepAndWaitYield) {
 }
 
 TEST_F(lua, SleepersAreWokenWhenAllIsCleanedUp) {
-  begin(detent::script_rules::web);
-  run("timer.setTimeout(function() out = out .. timer.cleanupAllTimers() end, 5)\n"
+  sleepers_are_woken(
+      "timer.setTimeout(function() out = out .. timer.cleanupAllTimers() end, 5)\n"
       "local slept = timer.sleep(1); local woken = timer.sleep(50); out = out .. tostring(slept) .. tostring(woken)\n"
-      "local at = timer.now(); timer.sleep(3e9); out = out .. timer.now() - at");
-  pass_ms(1);
-  pass_ms(4);
-  EXPECT_EQ(out(), "2truefalse");
-  pass_ms(3'000'000'000);
-  EXPECT_EQ(out(), "2truefalse3000000000.0");
+      "local at = timer.now(); timer.sleep(3e9); out = out .. timer.now() - at",
+      "3000000000.0");
 }
 
 TEST_F(lua, AnErrorHasNameLineAndStackAndTheIntervalGoesOn) {
@@ -140,14 +110,11 @@ TEST_F(lua, AnErrorHasNameLineAndStackAndTheIntervalGoesOn) {
 }
 
 TEST_F(lua, ARunawayCallbackIsInterruptedAndTheRestGoesOn) {
-  detent::scripting::engine_options options;
-  options.call_limit = std::chrono::milliseconds(20);
-  begin(detent::script_rules::web, std::move(options));
-  run("timer.setTimeout(function() while true do pcall(function() while true do end end) end end, 10)\n"
-      "timer.setInterval(function() out = out .. 'i' end, 20)");
-  pass_ms(60);
-  EXPECT_EQ(out(), "iii");
-  EXPECT_NE(errors.find("longer than its limit"), std::string::npos) << errors;
+  begin_limited(std::chrono::milliseconds(20));
+  runaway_callbacks(
+      "timer.setTimeout(function() while true do pcall(function() while true do end end) end end, 10)\n"
+      "timer.setInterval(function() out = out .. 'i' end, 20)",
+      "longer than its limit of 20 ms");
 }
 
 // Whatever an error runs of its script has a limit too: its words, and the variables that are closed behind it.
@@ -275,24 +242,15 @@ TEST_F(lua, MemoryIsLimitedAndTheRestGoesOn) {
 }
 
 TEST_F(lua, LiveTimersAreLimited) {
-  detent::scripting::engine_options options;
-  options.timers.live_limit = 3;
-  begin(detent::script_rules::web, std::move(options));
-  const auto told = run("for i = 1, 4 do timer.setTimeout(function() out = out .. i end, 1) end");
-  EXPECT_NE(told.error.find("too many live timers: the limit is 3"), std::string::npos) << told.error;
-  pass_ms(1);
-  EXPECT_EQ(out(), "123");
+  live_timers_are_limited("for i = 1, 4 do timer.setTimeout(function() out = out .. i end, 1) end",
+                          "setTimeout: too many live timers: the limit is 3\n");
 }
 
 // What a callback holds can be collected as soon as its timer is over, and memory stays flat.
 TEST_F(lua, WhatIsOverIsCollectable) {
   begin(detent::script_rules::web);
-  const std::string text = "for i = 1, " + std::to_string(support::times(100'000, 5'000)) +
-                           " do timer.clearTimeout(timer.setTimeout(function() return i end, 1000, {})) end";
-  run(text);
-  const std::size_t before = engine->collected_memory_bytes();
-  run(text);
-  EXPECT_LT(engine->collected_memory_bytes(), before + before / 5);
+  memory_stays_flat("for i = 1, " + std::to_string(support::times(100'000, 5'000)) +
+                    " do timer.clearTimeout(timer.setTimeout(function() return i end, 1000, {})) end");
   run("weak = setmetatable({}, {__mode = 'v'}); do local big = {}; weak[1] = big\n"
       "timer.setTimeout(function() return big end, 10) end");
   engine->collected_memory_bytes();
@@ -307,7 +265,7 @@ TEST_F(lua, WhatIsOverIsCollectable) {
 // Each wrong use is told with its line, what is needed, and what was given instead.
 TEST_F(lua, WrongUsesAreToldInWords) {
   begin(detent::script_rules::web);
-  const std::pair<const char*, const char*> wrongs[] = {
+  const wrong_use wrongs[] = {
       {"timer.setTimeout(5, print)",
        "test.lua:2: setTimeout(function, milliseconds, ...arguments): the first is 5, not a function; only the rules "
        "of Havel take both orders"},
@@ -359,12 +317,7 @@ TEST_F(lua, WrongUsesAreToldInWords) {
       {"mode.onEnter('x')", "mode.onEnter(name, function): a string and a function are needed, not \"x\" and nothing"},
       {"mode.onExit(print, 'x')",
        "mode.onExit(name, function): a string and a function are needed, not a function and"}};
-  for (const auto& [wrong, words] : wrongs) {
-    const auto told = run(wrong);
-    EXPECT_EQ(told.ended, kind::threw) << wrong;
-    EXPECT_NE(told.error.find(words), std::string::npos) << wrong << ": " << told.error;
-    EXPECT_EQ(told.error.find("test.lua:2: "), 0U) << told.error;
-  }
+  wrong_uses(wrongs);
   engine->timers().cleanup();
   // What counts as a delay, and ids of every kind, are no errors.
   run("for _, delay in ipairs({'x', '5', {}, true, -1, 0/0, 1/0, 1e300}) do timer.setTimeout(print, delay) end\n"
@@ -372,27 +325,16 @@ TEST_F(lua, WrongUsesAreToldInWords) {
   EXPECT_EQ(out(), "8");
 }
 
-// With Havel's rules a pair that is none is told as it was given.
 TEST_F(lua, WrongPairsAreTold) {
-  begin(detent::script_rules::havel);
-  const std::pair<const char*, const char*> wrongs[] = {
-      {"timer.setInterval()", "nothing and nothing"},
-      {"timer.setInterval(1, 2)", "1 and 2"},
-      {"timer.setInterval('1', print)", "\"1\" and a function"},
-      {"timer.setInterval(0/0, print)", "NaN and a function"},
-      {"timer.setInterval(print, 0/0)", "a function and NaN"},
-      {"timer.setInterval(print, print)", "a function and a function"},
-      {"timer.setInterval(print, nil)", "a function and nil"},
-      {"timer.setInterval({}, print)", "a table and a function"}};
-  for (const auto& [wrong, given] : wrongs) {
-    const auto told = run(wrong);
-    const std::string words =
-        "test.lua:2: setInterval(milliseconds, function, ...arguments): a number and a function "
-        "are needed, not " +
-        std::string(given) + "\n";
-    EXPECT_EQ(told.error.find(words), 0U) << told.error;
-  }
-  EXPECT_TRUE(engine->timers().active().empty());
+  const wrong_use wrongs[] = {{"timer.setInterval()", "nothing and nothing"},
+                              {"timer.setInterval(1, 2)", "1 and 2"},
+                              {"timer.setInterval('1', print)", "\"1\" and a function"},
+                              {"timer.setInterval(0/0, print)", "NaN and a function"},
+                              {"timer.setInterval(print, 0/0)", "a function and NaN"},
+                              {"timer.setInterval(print, print)", "a function and a function"},
+                              {"timer.setInterval(print, nil)", "a function and nil"},
+                              {"timer.setInterval({}, print)", "a table and a function"}};
+  wrong_pairs(wrongs);
 }
 
 // Limits are told with their number.
@@ -427,16 +369,13 @@ TEST_F(lua, AnErrorBehindAWaitIsTold) {
 }
 
 TEST_F(lua, ModesFromScripts) {
-  begin(detent::script_rules::havel);
-  run("mode.onEnter('gaming', function() out = out .. '+' end); mode.onExit('gaming', function() out = out .. '-' "
-      "end)\n"
+  modes_from_scripts(
+      "mode.onEnter('gaming', function() out = out .. '+' end)\n"
+      "mode.onExit('gaming', function() out = out .. '-' end)\n"
       "timer.setInterval(10, function() out = out .. 't' end, {modes = {'gaming'}, onLeave = 'suspend'})\n"
       "timer.setTimeout(25, function() mode.set('gaming') end)\n"
       "timer.setTimeout(50, function() mode.set('work'); out = out .. mode.get() .. mode.previous() end)\n"
       "timer.setTimeout(100, function() mode.set('gaming') end)");
-  for (int i = 0; i < 106; ++i) pass_ms(1);
-  EXPECT_EQ(out(), "+ttworkgaming-+t");
-  EXPECT_EQ(errors, "");
 }
 
 // What a closed scope refuses is told so, while the script goes on.
@@ -469,34 +408,33 @@ TEST_F(lua, AScopeThatIsOutOfReachIsForgotten) {
   EXPECT_EQ(errors, "");
 }
 
-// A scope holds what its function makes, and what that makes: bound to modes together, and ended together.
 TEST_F(lua, ScopesFromScripts) {
-  begin(detent::script_rules::web);
-  const auto told =
-      run("s = timer.scope(function() timer.setInterval(function() out = out .. 'a' end, 10)\n"
-          "timer.setTimeout(function() timer.setInterval(function() out = out .. 'b' end, 10) end, 5) end,\n"
-          "{modes = {'work'}, onLeave = 'suspend', onReturn = 'resume'})\n"
-          "timer.setInterval(function() out = out .. 'c' end, 10); mode.set('work')");
-  EXPECT_EQ(told.error, "");
-  for (int i = 0; i < 16; ++i) pass_ms(1);
-  EXPECT_EQ(out(), "acb");
-  modes.set("default");
-  for (int i = 0; i < 10; ++i) pass_ms(1);
-  EXPECT_EQ(out(), "acbc");
-  modes.set("work");
-  for (int i = 0; i < 10; ++i) pass_ms(1);
-  EXPECT_EQ(out(), "acbcacb");
-  run("out = out .. s:close() .. s:close()");
-  for (int i = 0; i < 10; ++i) pass_ms(1);
-  EXPECT_EQ(out(), "acbcacb20c");
-  // One that fails leaves nothing, and what comes behind it is outside.
-  const auto failed =
-      run("timer.cleanupAllTimers()\n"
-          "timer.scope(function() timer.setInterval(print, 10); error('mine') end)");
-  EXPECT_NE(failed.error.find("test.lua:3: mine"), std::string::npos) << failed.error;
-  EXPECT_TRUE(engine->timers().active().empty());
-  EXPECT_EQ(engine->timers().current_scope(), detent::script_scope{});
-  EXPECT_EQ(errors, "");
+  scopes_from_scripts(
+      "s = timer.scope(function() timer.setInterval(function() out = out .. 'a' end, 10)\n"
+      "timer.setTimeout(function() timer.setInterval(function() out = out .. 'b' end, 10) end, 5) end,\n"
+      "{modes = {'work'}, onLeave = 'suspend', onReturn = 'resume'})\n"
+      "timer.setInterval(function() out = out .. 'c' end, 10); mode.set('work')",
+      "out = out .. s:close() .. s:close()");
+}
+
+TEST_F(lua, AScopeThatThrowsLeavesNothing) {
+  a_scope_that_throws("timer.scope(function() timer.setInterval(print, 10); error('mine') end)", "mine");
+}
+
+TEST_F(lua, AnInterruptedScopeLeavesNothing) {
+  interrupted_scopes(
+      "timer.setTimeout(print, 50)\n"
+      "pcall(timer.scope, function() timer.setInterval(print, 10)\n"
+      "timer.scope(function() timer.setInterval(print, 10) end)\n"
+      "timer.scope(function() timer.setInterval(print, 10); while true do end end) end)",
+      "timer.scope(function() timer.setTimeout(function() timer.setTimeout(function() out = out .. 'kept' end, 10)\n"
+      "timer.scope(function() timer.setInterval(print, 5); while true do end end) end, 1) end)");
+}
+
+TEST_F(lua, ScopesInsideEachOtherWithoutAnEnd) {
+  scopes_without_an_end(
+      "local function deep() timer.scope(deep) end; assert(not pcall(deep))\n"
+      "timer.setTimeout(function() out = out .. 'behind' end, 1)");
 }
 
 // Cancelled when its mode is left, and begun anew when that returns.
@@ -530,15 +468,9 @@ TEST_F(lua, ErrorsOfHooksAreTold) {
 }
 
 TEST_F(lua, TheEngineEndsWithEverythingPending) {
-  for (int i = 0; i < 50; ++i) {
-    begin(detent::script_rules::havel);
-    run("timer.setInterval(1, function() end, {modes = {'x'}}); timer.setTimeout(5, function() timer.sleep(10) end)\n"
-        "mode.onEnter('x', function() end); timer.sleep(7)");
-    clock.advance(std::chrono::milliseconds(i % 12));
-    modes.set(i % 2 == 0 ? "x" : "default");
-    engine.reset();
-    loop.run_posted();
-  }
+  ends_with_everything_pending(
+      "timer.setInterval(1, function() end, {modes = {'x'}}); timer.setTimeout(5, function() timer.sleep(10) end)\n"
+      "mode.onEnter('x', function() end); timer.sleep(7)");
 }
 
 }  // namespace

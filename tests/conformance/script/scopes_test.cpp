@@ -190,9 +190,6 @@ TEST_F(scopes, LeavingInsideItsOwnCallback) {
   EXPECT_EQ(written, "aa");
 }
 
-// --- Threads.
-// -----------------------------------------------------------------------------------------------------------
-
 // --- What modes do to whole scopes.
 // -------------------------------------------------------------------------------------------
 
@@ -571,6 +568,9 @@ TEST_F(scopes, ReloadingAFileLeavesNothingBehind) {
   EXPECT_EQ(host.held(), 1U);
   EXPECT_EQ(timers->current_scope(), detent::script_scope{});
 }
+
+// --- Threads.
+// -----------------------------------------------------------------------------------------------------------
 
 // When close_scope has answered `quiet`, on another thread, no call of the scope is in progress or will be; the
 // engine's other timers go on.

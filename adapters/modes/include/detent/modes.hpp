@@ -2,6 +2,7 @@
 #pragma once
 
 #include <detent/detail/callback.hpp>
+#include <detent/group.hpp>
 #include <detent/outcome.hpp>
 #include <detent/service.hpp>
 #include <detent/time.hpp>
@@ -107,6 +108,7 @@ class modes {
 
  private:
   friend class mode_timer;
+  friend class mode_scope;
   struct body;
   std::shared_ptr<body> body_;
 };
@@ -128,6 +130,36 @@ struct mode_timer_options {
   on_return entered = on_return::resume;
 };
 
+/// Timers bound to the same modes: they are left, come back, and end together, as the members of a `timer_group`. Each
+/// is a `mode_timer` that is created in it. One created while it is away is away too.
+///
+///   Verbs              block   threads              inside a member's callback          errors
+///   cancel             never   any number at once   legal                               the count
+///   close_and_wait     yes     any number at once   cover all *other* members, then     the result (G08)
+///                                                   answer `from_callback`
+///   destructor         yes     exclusive            as close_and_wait                   deadlock handler
+///   construction       never   any                  legal                               throws std::bad_alloc
+///
+///   It may be destroyed inside a member's callback, and before its members.
+class mode_scope {
+ public:
+  mode_scope(timer_service& service, modes& in, mode_timer_options options);
+  mode_scope(const mode_scope&) = delete;
+  mode_scope& operator=(const mode_scope&) = delete;
+  ~mode_scope();
+
+  /// Withdraws what is pending of every member, also what a mode keeps. Answers how many that were; they stay open.
+  std::size_t cancel();
+  /// Closes every member, and refuses new ones.
+  wait_result close_and_wait();
+
+ private:
+  friend class mode_timer;
+  struct body;
+  std::shared_ptr<body> body_;  // shared with the members
+  timer_group group_;           // of the members' timers
+};
+
 /// A timer that ticks in its modes only. When `modes::set` of another mode has returned, no tick starts: the callback
 /// that is in progress goes on, and there is no later one before one of its modes is current again.
 ///
@@ -137,6 +169,8 @@ struct mode_timer_options {
 class mode_timer {
  public:
   mode_timer(timer_service& service, modes& in, mode_timer_options options, detail::hook<void(firing&)> tick);
+  /// In the modes of the scope, and no longer than that. Born closed if it is closed.
+  mode_timer(mode_scope& in, detail::hook<void(firing&)> tick);
   mode_timer(const mode_timer&) = delete;
   mode_timer& operator=(const mode_timer&) = delete;
   ~mode_timer();
@@ -156,6 +190,7 @@ class mode_timer {
   std::uint64_t skipped() const;  // ticks that came to nothing
 
  private:
+  friend class mode_scope;
   arm_result arm_ns(std::int64_t delay_ns, std::int64_t period_ns);
   struct body;
   std::shared_ptr<body> body_;
