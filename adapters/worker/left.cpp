@@ -2,12 +2,17 @@
 #include "left.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
-#include <filesystem>
-#include <fstream>
+#include <cstdlib>
+#include <dirent.h>
+#include <fcntl.h>
 #include <iterator>
+#include <memory>
 #include <mutex>
-#include <sstream>
+#include <new>
+#include <string>
+#include <string_view>
 #include <sys/mman.h>
 #include <unistd.h>
 #include <utility>
@@ -26,24 +31,42 @@ namespace detail {
 
 namespace {
 
-// Whether the thread of this line of "stat" is on its way out: the kernel lists it a moment longer than its join takes.
-bool is_exiting(const std::string& stat) {
-  constexpr unsigned long exiting = 0x4;         // the kernel's PF_EXITING
-  const std::size_t name_end = stat.rfind(')');  // The name may contain anything.
-  if (name_end == std::string::npos) return true;
-  std::istringstream rest(stat.substr(name_end + 1));
-  std::string passed;
-  for (int field = 3; field < 9; ++field) rest >> passed;
-  unsigned long flags = exiting;
-  rest >> flags;
-  return (flags & exiting) != 0;
+// Streams and directory iterators leave out without a word what they lack memory for, or end the program: all of it is
+// read by hand.
+std::string first_line_of(const std::string& path) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return {};
+  char text[1024];
+  const ssize_t count = ::read(file, text, sizeof text);
+  ::close(file);
+  const std::string_view all(text, count < 0 ? 0 : static_cast<std::size_t>(count));
+  return std::string(all.substr(0, all.find('\n')));
 }
 
-std::string first_line_of(const std::filesystem::path& path) {
-  std::string line;
-  std::ifstream file(path);
-  std::getline(file, line);
-  return line;
+// Calls `each` with the name of every entry.
+template <class F>
+void go_through(const char* folder, F each) {
+  struct closer {
+    void operator()(DIR* opened) const noexcept { ::closedir(opened); }
+  };
+  const std::unique_ptr<DIR, closer> opened(::opendir(folder));
+  if (opened == nullptr && errno == ENOMEM) throw std::bad_alloc();
+  if (opened == nullptr) return;
+  while (const dirent* const entry = ::readdir(opened.get())) {  // NOLINT(concurrency-mt-unsafe): nobody else's.
+    if (entry->d_name[0] != '.') each(std::string(entry->d_name));
+  }
+}
+
+// Whether the thread of this line of "stat" is on its way out: the kernel lists it a moment longer than its join takes.
+bool is_exiting(const std::string& stat) {
+  constexpr unsigned long exiting = 0x4;     // the kernel's PF_EXITING
+  std::size_t at = stat.rfind(')');          // The name may contain anything.
+  for (int field = 2; field < 9; ++field) {  // Each begins behind a space.
+    if (at == std::string::npos) return true;
+    at = stat.find(' ', at + 1);
+  }
+  if (at == std::string::npos) return true;
+  return (std::strtoul(stat.c_str() + at, nullptr, 10) & exiting) != 0;
 }
 
 // A thread gets its name when it runs: its number tells whether it is the same.
@@ -55,27 +78,25 @@ bool has_lower_number(const std::string& thread, const std::string& other) {
 
 std::vector<std::string> threads_now() {
   std::vector<std::string> all;
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task", ignored)) {
-    const std::string name = first_line_of(entry.path() / "comm");
-    if (is_exiting(first_line_of(entry.path() / "stat"))) continue;
-    all.push_back(entry.path().filename().string() + " " + name);
-  }
+  go_through("/proc/self/task", [&](const std::string& number) {
+    const std::string folder = "/proc/self/task/" + number;
+    const std::string name = first_line_of(folder + "/comm");
+    if (!is_exiting(first_line_of(folder + "/stat"))) all.push_back(number + " " + name);
+  });
   std::sort(all.begin(), all.end(), &has_lower_number);
   return all;
 }
 
 std::vector<std::string> files_now() {
   std::vector<std::string> all;
-  std::error_code ignored;
   const std::string listing = "/proc/" + std::to_string(::getpid()) + "/fd";
-  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", ignored)) {
-    // The descriptor of this very listing is gone when it is looked at.
-    std::error_code gone;
-    const auto target = std::filesystem::read_symlink(entry.path(), gone);
-    if (gone || target.string() == listing) continue;
-    all.push_back(entry.path().filename().string() + " " + target.string());
-  }
+  go_through("/proc/self/fd", [&](const std::string& number) {
+    char text[4096];
+    const ssize_t length = ::readlink(("/proc/self/fd/" + number).c_str(), text, sizeof text);
+    const std::string_view target(text, length < 0 ? 0 : static_cast<std::size_t>(length));
+    // The descriptor of this very listing is none of the program's.
+    if (length >= 0 && target != listing) all.push_back(number + " " + std::string(target));
+  });
   std::sort(all.begin(), all.end());
   return all;
 }
@@ -95,8 +116,13 @@ std::string leaks_as_told() {
   report_to(STDERR_FILENO);
   std::string told;
   char piece[4096];
-  for (ssize_t count = 0; (count = ::pread(file, piece, sizeof piece, static_cast<off_t>(told.size()))) > 0;) {
-    told.append(piece, static_cast<std::size_t>(count));
+  try {
+    for (ssize_t count = 0; (count = ::pread(file, piece, sizeof piece, static_cast<off_t>(told.size()))) > 0;) {
+      told.append(piece, static_cast<std::size_t>(count));
+    }
+  } catch (const std::bad_alloc&) {
+    ::close(file);
+    throw;
   }
   ::close(file);
   return told;
@@ -110,9 +136,11 @@ std::optional<std::vector<std::string>> memory_now() {
   if (__lsan_do_recoverable_leak_check() == 0) return all;
   const bool told_elsewhere = &__sanitizer_get_report_path == nullptr || &__sanitizer_set_report_fd == nullptr ||
                               *__sanitizer_get_report_path() != '\0';
-  std::istringstream told(told_elsewhere ? std::string() : leaks_as_told());
+  const std::string told = told_elsewhere ? std::string() : leaks_as_told();
   std::string paragraph;
-  for (std::string line; std::getline(told, line);) {
+  for (std::string_view rest = told; !rest.empty();) {
+    const std::string line(rest.substr(0, rest.find('\n')));
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
     if (line.find(" leak of ") != std::string::npos) {
       paragraph = line;
     } else if (!paragraph.empty() && !line.empty()) {

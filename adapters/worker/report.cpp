@@ -93,8 +93,6 @@ const char* to_string(reply_result r) noexcept {
 
 namespace detail {
 
-namespace {
-
 std::string in_ms(duration d) {
   if (d == duration::max()) return "no limit";
   return std::to_string(d.count() / 1'000'000) + " ms";
@@ -104,8 +102,6 @@ nlohmann::json limit_of(duration d) {
   if (d == duration::max()) return nullptr;
   return d.count();
 }
-
-}  // namespace
 
 nlohmann::json to_json(const worker_report& report) {
   nlohmann::json stages = nlohmann::json::array();

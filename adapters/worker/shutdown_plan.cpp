@@ -1,7 +1,11 @@
 // shutdown_plan: the order, the division of time, signals, and what systemd is told.
 //
 // Threads: each part of a turn is ended on a thread of its own, so that one that blocks holds nobody up; the caller
-// waits for them to the turn's deadline. A thread that was abandoned is joined by the destructor.
+// waits for them to the turn's deadline. A thread that was abandoned is joined by the destructor. Parts for which there
+// is no thread are ended by the caller.
+//
+// Memory: what the plan is carried out with was allocated when its parts were added. The report may lack what there is
+// no memory for, and says so.
 #include "left.hpp"
 #include "report_json.hpp"
 #include "worker_core.hpp"
@@ -32,7 +36,7 @@ namespace detail {
 namespace {
 
 // One datagram to the service manager, if there is one; it may be lost, and nobody waits for it.
-void notify_manager(const std::string& message) noexcept {
+void notify_manager(std::string_view message) noexcept {
   const char* const path = std::getenv("NOTIFY_SOCKET");  // NOLINT(concurrency-mt-unsafe): read only.
   sockaddr_un address{};
   if (path == nullptr || (path[0] != '/' && path[0] != '@')) return;
@@ -64,10 +68,13 @@ class plan_core {
   // `function`, which is refused once the plan is carried out, ends outside the lock.
   plan_part add(std::string name, hook<bool(plan_time&)>& function, const std::shared_ptr<worker_core>& of,
                 timer_service* service) {
+    std::string reported = name;
     const std::lock_guard locked(lock_);
     if (begun_) return {~std::size_t{0}, declare_result::stopping};
+    report_.parts.reserve(parts_.size() + 1);
     part& added = parts_.emplace_back();
     added.name = std::move(name);
+    added.report.name = std::move(reported);
     added.function = std::move(function);
     added.is_worker = of != nullptr;
     added.of = of;
@@ -92,16 +99,14 @@ class plan_core {
 
   std::vector<std::vector<std::string>> turns() {
     const std::lock_guard locked(lock_);
-    std::vector<std::vector<std::string>> names;
-    for (const auto& turn : order()) {
-      names.emplace_back();
-      for (const std::size_t at : turn) names.back().push_back(parts_[at].name);
-    }
+    std::vector<std::vector<std::string>> names(number_turns());
+    for (const part& p : parts_) names[p.report.turn].push_back(p.name);
     return names;
   }
 
   void take_signals(const std::vector<int>& signals) {
     if (listener_.joinable()) refuse(EALREADY, "take_signals");
+    blocked_.reserve(signals.size());
     sigset_t set;
     sigemptyset(&set);
     for (const int number : signals) sigaddset(&set, number);
@@ -130,16 +135,16 @@ class plan_core {
       const std::lock_guard locked(lock_);
       if (stops_++ == 0) signal_ = signal;
       changed_.notify_all();
-      // What comes before the shutdown only asks for it; the first one may have been the reason for it.
+      // What comes before the shutdown is looked at when it begins; the first one may have been the reason for it.
       if (!begun_ || over_ || (stops_ == 1 && asked_before_)) return;
       const instant now = steady_clock::now();
       deadline_ = std::min(deadline_, deadline_after(now, options_.after_second_signal));
-      share = share_of(deadline_ - now);
+      share = share_of(now);
       turn_deadline_ = std::min(turn_deadline_, deadline_after(now, share));
       for (part& p : parts_) {
         if (!p.running) continue;
         p.deadline = std::min(p.deadline, deadline_after(now, told_of(share)));
-        p.report.limit = p.deadline - p.begun;
+        if (p.deadline != instant::max()) p.report.limit = left_until(p.deadline, p.begun);
         p.shortened = true;
       }
     }
@@ -148,7 +153,7 @@ class plan_core {
 
   duration left_of(std::size_t at) noexcept {
     const std::lock_guard locked(lock_);
-    return std::max(duration(0), parts_[at].deadline - steady_clock::now());
+    return left_until(parts_[at].deadline, steady_clock::now());
   }
 
   void set_hook(std::size_t at, hook<void()> f) {
@@ -170,43 +175,11 @@ class plan_core {
     return signal_;
   }
 
-  plan_report shutdown(duration limit) {
+  plan_report shutdown(duration limit) noexcept {
     std::unique_lock locked(lock_);
-    if (begun_) {
-      while (!over_) changed_.wait(locked);
-      return report_;
-    }
-    begun_ = true;
-    asked_before_ = stops_ != 0;
-    const instant start = steady_clock::now();
-    deadline_ = deadline_after(start, limit);
-    report_.limit = limit;
-    notify_manager("STOPPING=1");
-    const auto all = order();
-    for (std::size_t turn = 0; turn < all.size(); ++turn) {
-      turns_left_ = all.size() - turn;
-      run_turn(locked, all[turn], turn);
-    }
-    report_.complete = std::all_of(report_.parts.begin(), report_.parts.end(),
-                                   [](const part_report& p) { return p.state != part_state::abandoned; });
-    if (watchdog_) {
-      locked.unlock();
-      watchdog_->close_and_wait();
-      locked.lock();
-    }
-    join_finished(locked);
-    locked.unlock();
-    plan_report left;
-    list_left(left);
-    locked.lock();
-    report_.threads_left = std::move(left.threads_left);
-    report_.files_left = std::move(left.files_left);
-    report_.memory_left = std::move(left.memory_left);
-    report_.stops_asked = stops_;
-    report_.took = steady_clock::now() - start;
-    over_ = true;
-    changed_.notify_all();
-    return report_;
+    if (!begun_) carry_out(locked, limit);
+    while (!over_) changed_.wait(locked);
+    return copy_of_report();
   }
 
   void list_left(plan_report& to) const {
@@ -239,6 +212,7 @@ class plan_core {
     std::vector<std::size_t> used;  // what it posts to
     part_report report;
     bool running = false;
+    bool threadless = false;  // there was no thread for its end
     instant begun{};
     instant deadline{};         // what it is told
     hook<void()> on_shortened;  // of a function that runs
@@ -264,55 +238,142 @@ class plan_core {
     return false;
   }
 
-  // Users before what they use: a part's turn comes after the last turn of those that use it.
-  std::vector<std::vector<std::size_t>> order() const {
-    std::vector<std::size_t> turn_of(parts_.size());
+  // Gives each part its turn, users before what they use: it comes after the last turn of those that use it. Answers
+  // how many there are.
+  std::size_t number_turns() noexcept {
+    for (part& p : parts_) p.report.turn = 0;
     for (std::size_t round = 0; round < parts_.size(); ++round) {
-      for (std::size_t at = 0; at < parts_.size(); ++at) {
-        for (const std::size_t used : parts_[at].used) turn_of[used] = std::max(turn_of[used], turn_of[at] + 1);
+      for (const part& p : parts_) {
+        for (const std::size_t used : p.used) {
+          parts_[used].report.turn = std::max(parts_[used].report.turn, p.report.turn + 1);
+        }
       }
     }
-    std::vector<std::vector<std::size_t>> all;
-    for (std::size_t at = 0; at < parts_.size(); ++at) {
-      if (turn_of[at] >= all.size()) all.resize(turn_of[at] + 1);
-      all[turn_of[at]].push_back(at);
-    }
-    return all;
+    std::size_t count = 0;
+    for (const part& p : parts_) count = std::max(count, p.report.turn + 1);
+    return count;
+  }
+
+  // Not negative, and small enough for a deadline to be computed from it later.
+  static duration left_until(instant deadline, instant now) noexcept {
+    if (deadline <= now) return duration(0);
+    return std::min(deadline - now, duration::max() / 2);
   }
 
   // What the turn in progress gets of the time that is left.
-  duration share_of(duration left) const noexcept {
-    return std::max(duration(0), left) / static_cast<std::int64_t>(turns_left_);
+  duration share_of(instant now) const noexcept {
+    if (deadline_ == instant::max()) return duration::max();
+    return left_until(deadline_, now) / static_cast<std::int64_t>(turns_left_);
   }
 
-  void run_turn(std::unique_lock<std::mutex>& locked, const std::vector<std::size_t>& turn, std::size_t number) {
+  void carry_out(std::unique_lock<std::mutex>& locked, duration limit) noexcept {
+    begun_ = true;
+    asked_before_ = stops_ != 0;
+    const instant start = steady_clock::now();
+    deadline_ = deadline_after(start, stops_ < 2 ? limit : std::min(limit, options_.after_second_signal));
+    report_.limit = std::max(duration(0), limit);
+    notify_manager("STOPPING=1");
+    const std::size_t turn_count = number_turns();
+    for (std::size_t turn = 0; turn < turn_count; ++turn) {
+      turns_left_ = turn_count - turn;
+      run_turn(locked, turn);
+    }
+    report_.complete = std::all_of(report_.parts.begin(), report_.parts.end(),
+                                   [](const part_report& p) { return p.state != part_state::abandoned; });
+    if (watchdog_) {
+      locked.unlock();
+      watchdog_->close_and_wait();
+      locked.lock();
+    }
+    join_finished(locked);
+    locked.unlock();
+    plan_report left;
+    bool listed = true;
+    try {
+      list_left(left);
+    } catch (const std::exception&) {
+      listed = false;
+    }
+    locked.lock();
+    if (!listed) report_.partial = true;
+    report_.threads_left = std::move(left.threads_left);
+    report_.files_left = std::move(left.files_left);
+    report_.memory_left = std::move(left.memory_left);
+    report_.stops_asked = stops_;
+    report_.took = steady_clock::now() - start;
+    over_ = true;
+    changed_.notify_all();
+  }
+
+  // Under the lock. Where there is no memory for all of it, its counts and the parts' states, or only the counts.
+  plan_report copy_of_report() const noexcept {
+    try {
+      return report_;
+    } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): less of it follows.
+    }
+    plan_report told;
+    told.complete = report_.complete;
+    told.partial = true;
+    told.stops_asked = report_.stops_asked;
+    told.limit = report_.limit;
+    told.took = report_.took;
+    try {
+      told.parts.resize(report_.parts.size());
+    } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): it stays without them.
+    }
+    for (std::size_t at = 0; at < told.parts.size(); ++at) {
+      const part_report& p = report_.parts[at];
+      told.parts[at].state = p.state;
+      told.parts[at].turn = p.turn;
+      told.parts[at].limit = p.limit;
+      told.parts[at].took = p.took;
+    }
+    return told;
+  }
+
+  // The report lacks something. Not under the lock.
+  void note_short_memory() noexcept {
+    const std::lock_guard locked(lock_);
+    if (!over_) report_.partial = true;  // Then nobody changes it any more.
+  }
+
+  void note_error(part_report& told, const char* error) noexcept {
+    try {
+      told.error = error;
+    } catch (const std::bad_alloc&) {
+      note_short_memory();
+    }
+  }
+
+  void run_turn(std::unique_lock<std::mutex>& locked, std::size_t turn) noexcept {
     const instant begin = steady_clock::now();
-    const duration share = share_of(deadline_ - begin);
+    const duration share = share_of(begin);
     turn_deadline_ = deadline_after(begin, share);
     // Twice the share: a manager that hears nothing for longer may take us for dead.
-    notify_manager("EXTEND_TIMEOUT_USEC=" + std::to_string(share.count() / 500 + 1'000'000));
-    for (const std::size_t at : turn) {
-      parts_[at].running = true;
-      parts_[at].begun = begin;
-      parts_[at].deadline = deadline_after(begin, told_of(share));
-      parts_[at].report = {.name = parts_[at].name,
-                           .state = part_state::abandoned,
-                           .turn = number,
-                           .limit = told_of(share),
-                           .took = {},
-                           .worker = {},
-                           .service = {},
-                           .error = {}};
+    char asked[64];
+    std::snprintf(asked, sizeof asked, "EXTEND_TIMEOUT_USEC=%lld",
+                  static_cast<long long>(share.count() / 500 + 1'000'000));
+    notify_manager(asked);
+    for (part& p : parts_) {
+      if (p.report.turn != turn) continue;
+      p.running = true;
+      p.begun = begin;
+      p.deadline = deadline_after(begin, told_of(share));
+      p.report.state = part_state::abandoned;
+      p.report.limit = told_of(share);
+    }
+    for (std::size_t at = 0; at < parts_.size(); ++at) {
+      if (parts_[at].report.turn != turn) continue;
       try {
-        enders_.emplace_back([this, at, share] { end_part(at, told_of(share)); });
-      } catch (const std::system_error&) {  // No thread: it is ended here, and nobody can leave it behind.
-        locked.unlock();
-        end_part(at, told_of(share));
-        locked.lock();
+        enders_.emplace_back([this, at] { end_part(at); });
+      } catch (const std::exception&) {
+        parts_[at].threadless = true;
       }
     }
+    end_threadless(locked, turn);
     const auto ended = [&] {
-      return std::none_of(turn.begin(), turn.end(), [&](std::size_t at) { return parts_[at].running; });
+      return std::none_of(parts_.begin(), parts_.end(),
+                          [&](const part& p) { return p.report.turn == turn && p.running; });
     };
     while (!ended() && steady_clock::now() < turn_deadline_) {
       // What the timer of the watchdog runs on may have ended with its part.
@@ -320,21 +381,54 @@ class plan_core {
       const instant next = std::min(turn_deadline_, deadline_after(steady_clock::now(), feed_period_));
       changed_.wait_until(locked, next);
     }
-    for (const std::size_t at : turn) {
-      part& p = parts_[at];
-      if (p.running && p.service != nullptr) {
-        // Its own report is late, and this one does not wait.
-        locked.unlock();
-        shutdown_report told = p.service->shutdown(shutdown_policy::cancel_pending, duration(0));
-        locked.lock();
-        if (p.running) p.report.service = std::move(told);
-      }
-      if (p.running) {
-        p.report.took = steady_clock::now() - begin;
-        if (const auto alive = p.of.lock()) p.report.worker = alive->report();
-      }
-      report_.parts.push_back(p.report);
+    for (part& p : parts_) {
+      if (p.report.turn != turn) continue;
+      if (p.running) report_abandoned(locked, p);
+      report_.parts.push_back(std::move(p.report));  // There is room.
     }
+  }
+
+  // Parts for which there was no thread are ended here, and one that blocks cannot be left behind. Workers have threads
+  // of their own: they are asked first, all at once, and waited for last.
+  void end_threadless(std::unique_lock<std::mutex>& locked, std::size_t turn) noexcept {
+    for (part& p : parts_) {
+      if (p.report.turn != turn || !p.threadless) continue;
+      std::shared_ptr<worker_core> worker = p.of.lock();
+      const instant limit = p.deadline;
+      locked.unlock();
+      if (worker != nullptr) worker->begin_stop(limit);
+      worker.reset();
+      locked.lock();
+    }
+    for (const bool workers : {false, true}) {
+      for (std::size_t at = 0; at < parts_.size(); ++at) {
+        const part& p = parts_[at];
+        if (p.report.turn != turn || !p.threadless || p.is_worker != workers) continue;
+        locked.unlock();
+        end_part(at);
+        locked.lock();
+      }
+    }
+  }
+
+  // What is known of a part whose time is over. Its own report is late, and this one does not wait.
+  void report_abandoned(std::unique_lock<std::mutex>& locked, part& p) noexcept {
+    std::shared_ptr<worker_core> worker = p.of.lock();
+    std::optional<worker_report> of_worker;
+    std::optional<shutdown_report> of_service;
+    locked.unlock();
+    try {
+      if (worker != nullptr) of_worker = worker->report();
+      if (p.service != nullptr) of_service = p.service->shutdown(shutdown_policy::cancel_pending, duration(0));
+    } catch (const std::bad_alloc&) {
+      note_short_memory();
+    }
+    worker.reset();
+    locked.lock();
+    if (!p.running) return;  // It has told by itself.
+    p.report.took = steady_clock::now() - p.begun;
+    p.report.worker = std::move(of_worker);
+    p.report.service = std::move(of_service);
   }
 
   // Tells a part that runs that it has `left`.
@@ -346,7 +440,7 @@ class plan_core {
       if (!p.running) return;
       worker = p.of.lock();
       function = std::exchange(p.on_shortened, {});
-      p.telling = static_cast<bool>(function);
+      if (function) p.telling = true;  // Else another thread, or whoever called us, may be telling it.
       // Not once it is over: the destructor goes through the threads then.
       if (p.service != nullptr && !over_ && !std::exchange(p.hurried, true)) hurry_service(*p.service, left);
     }
@@ -368,60 +462,93 @@ class plan_core {
     }
   }
 
-  // On a thread of its own. Only the part's entry is touched, under the lock.
-  void end_part(std::size_t at, duration limit) {
+  // On a thread of its own, if there is one. Only the part's entry is touched, under the lock.
+  void end_part(std::size_t at) noexcept {
     const instant begin = steady_clock::now();
     part_report told;
-    hook<bool(plan_time&)>* function = nullptr;
     std::shared_ptr<worker_core> of;
     timer_service* service = nullptr;
     bool is_worker = false;
     {
       const std::lock_guard locked(lock_);
       service = parts_[at].service;
-      told = parts_[at].report;
-      function = &parts_[at].function;
       of = parts_[at].of.lock();
       is_worker = parts_[at].is_worker;
     }
     if (is_worker && of == nullptr) {
       told.state = part_state::cancelled;
-      told.error = "the worker was destroyed before its turn";
+      note_error(told, "the worker was destroyed before its turn");
     } else if (is_worker) {
-      told.worker = of->shutdown(limit);
-      const bool whole = told.worker->undone_list.empty();
-      told.state = !told.worker->complete ? part_state::abandoned
-                   : whole                ? part_state::finished
-                                          : part_state::cancelled;
+      end_worker(*of, at, told);
     } else if (service != nullptr) {
-      told.service = service->shutdown(shutdown_policy::cancel_pending, limit);
-      const bool whole = told.service->dropped == 0 && told.service->cancelled == 0;
-      told.state = !told.service->complete ? part_state::abandoned
-                   : whole                 ? part_state::finished
-                                           : part_state::cancelled;
+      end_service(*service, at, told);
     } else {
-      plan_time time(*this, at);
-      try {
-        told.state = (*function)(time) ? part_state::finished : part_state::cancelled;
-      } catch (const std::exception& thrown) {
-        told.state = part_state::cancelled;
-        told.error = thrown.what();
-      } catch (...) {
-        told.state = part_state::cancelled;
-        told.error = "an exception";
-      }
+      end_function(at, told);
     }
-    told.took = steady_clock::now() - begin;
+    of.reset();
+    const duration took = steady_clock::now() - begin;
     hook<void()> not_told;  // Ends outside the lock.
     std::unique_lock locked(lock_);
     part& ended = parts_[at];
     while (ended.telling) changed_.wait(locked);
     not_told = std::exchange(ended.on_shortened, {});
-    told.limit = ended.report.limit;
-    ended.report = std::move(told);
+    ended.report.state = told.state;
+    ended.report.took = took;
+    ended.report.worker = std::move(told.worker);
+    ended.report.service = std::move(told.service);
+    ended.report.error = std::move(told.error);
     ended.running = false;
     changed_.notify_all();
     locked.unlock();
+  }
+
+  // Where there is no memory for its report, it is asked again: what cannot be known to have ended has not.
+  void end_worker(worker_core& worker, std::size_t at, part_report& told) noexcept {
+    for (bool again = true; again;) {
+      const duration left = left_of(at);
+      try {
+        told.worker = worker.shutdown(left);
+        const bool whole = told.worker->undone_list.empty();
+        told.state = !told.worker->complete ? part_state::abandoned
+                     : whole                ? part_state::finished
+                                            : part_state::cancelled;
+        return;
+      } catch (const std::bad_alloc&) {
+        again = left > duration(0);
+      }
+      std::unique_lock locked(lock_);
+      const instant next = deadline_after(steady_clock::now(), std::chrono::milliseconds(10));
+      if (again) changed_.wait_until(locked, std::min(next, parts_[at].deadline));
+    }
+    told.state = part_state::abandoned;
+    note_error(told, "memory is short");
+    note_short_memory();
+  }
+
+  void end_service(timer_service& service, std::size_t at, part_report& told) noexcept {
+    try {
+      told.service = service.shutdown(shutdown_policy::cancel_pending, left_of(at));
+    } catch (const std::bad_alloc&) {
+      told.state = part_state::abandoned;
+      note_error(told, "memory is short");
+      note_short_memory();
+      return;
+    }
+    const bool whole = told.service->dropped == 0 && told.service->cancelled == 0;
+    told.state = !told.service->complete ? part_state::abandoned : whole ? part_state::finished : part_state::cancelled;
+  }
+
+  void end_function(std::size_t at, part_report& told) noexcept {
+    plan_time time(*this, at);
+    try {
+      told.state = parts_[at].function(time) ? part_state::finished : part_state::cancelled;
+    } catch (const std::exception& thrown) {
+      told.state = part_state::cancelled;
+      note_error(told, thrown.what());
+    } catch (...) {
+      told.state = part_state::cancelled;
+      note_error(told, "an exception");
+    }
   }
 
   static void tell(hook<void()>& function) noexcept {
@@ -453,7 +580,7 @@ class plan_core {
     for (;;) {
       int wait_ms = -1;
       if (last_signal != 0) {
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(last_instant - steady_clock::now());
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(left_until(last_instant, steady_clock::now()));
         wait_ms = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 1'000'000));
       }
       if (::poll(polled, 2, wait_ms) < 0 && errno != EINTR) return;
@@ -517,7 +644,7 @@ class plan_core {
   }
 
   // What a part is told it has: it returns by itself just before its turn is over, and its report arrives.
-  static duration told_of(duration share) noexcept { return share - share / 16; }
+  static duration told_of(duration share) noexcept { return share == duration::max() ? share : share - share / 16; }
 
   const plan_options options_;
   possessions before_;  // Of take_signals, else read only.
@@ -628,12 +755,13 @@ nlohmann::json to_json(const shutdown_report& report) {
 }  // namespace
 
 std::string plan_report::text() const {
-  const auto ms = [](duration d) { return std::to_string(d.count() / 1'000'000) + " ms"; };
-  std::string all = std::string("shutdown: ") + (complete ? "complete" : "not complete") + ", took " + ms(took) +
-                    " of " + ms(limit) + ", asked " + std::to_string(stops_asked) + " times\n";
+  using detail::in_ms;
+  std::string all = std::string("shutdown: ") + (complete ? "complete" : "not complete") +
+                    (partial ? " (partial: memory was short)" : "") + ", took " + in_ms(took) + " of " + in_ms(limit) +
+                    ", asked " + std::to_string(stops_asked) + " times\n";
   for (const part_report& p : parts) {
-    all += "turn " + std::to_string(p.turn) + ", " + p.name + ": " + to_string(p.state) + ", took " + ms(p.took) +
-           " of " + ms(p.limit) + (p.error.empty() ? "" : ", error " + p.error) + "\n";
+    all += "turn " + std::to_string(p.turn) + ", " + p.name + ": " + to_string(p.state) + ", took " + in_ms(p.took) +
+           " of " + in_ms(p.limit) + (p.error.empty() ? "" : ", error " + p.error) + "\n";
     if (p.worker) detail::write_text(*p.worker, "  ", all);
     if (p.service) write_text(*p.service, all);
   }
@@ -651,16 +779,17 @@ std::string plan_report::json() const {
     nlohmann::json one = {{"name", p.name},
                           {"state", to_string(p.state)},
                           {"turn", p.turn},
-                          {"limit_ns", p.limit.count()},
+                          {"limit_ns", detail::limit_of(p.limit)},
                           {"took_ns", p.took.count()},
                           {"error", p.error}};
     if (p.worker) one["worker"] = detail::to_json(*p.worker);
     if (p.service) one["service"] = to_json(*p.service);
     list.push_back(std::move(one));
   }
-  nlohmann::json all = {{"complete", complete},    {"stops_asked", stops_asked}, {"limit_ns", limit.count()},
-                        {"took_ns", took.count()}, {"parts", std::move(list)},   {"threads_left", threads_left},
-                        {"files_left", files_left}};
+  nlohmann::json all = {{"complete", complete},         {"partial", partial},
+                        {"stops_asked", stops_asked},   {"limit_ns", detail::limit_of(limit)},
+                        {"took_ns", took.count()},      {"parts", std::move(list)},
+                        {"threads_left", threads_left}, {"files_left", files_left}};
   all["memory_left"] = memory_left ? nlohmann::json(*memory_left) : nlohmann::json();
   return all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }

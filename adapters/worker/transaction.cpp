@@ -3,13 +3,15 @@
 // On the disk: .detent-ID-N is staged content, .detent-ID.open a transaction before the point of no return,
 // .detent-ID.commit one after it, which holds the journal. Whoever works on a transaction holds a flock on that file; a
 // kill gives it up. Every step after the point of no return may be taken twice.
+#include "journal.hpp"
+
 #include <detent/transaction.hpp>
 #include <detent/worker.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdint>
-#include <dirent.h>
 #include <fcntl.h>
 #include <map>
 #include <optional>
@@ -24,41 +26,13 @@ DETENT_BEGIN_NAMESPACE
 
 namespace {
 
+using namespace detail;  // NOLINT(google-build-using-namespace): a transaction is made of its journal's parts.
 using nlohmann::json;
 
-constexpr std::string_view prefix = ".detent-";
 constexpr std::string_view open_suffix = ".open";
 constexpr std::string_view commit_suffix = ".commit";
 
-class descriptor {
- public:
-  explicit descriptor(int fd = -1) noexcept : fd_(fd) {}
-  descriptor(descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  descriptor& operator=(descriptor&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  descriptor(const descriptor&) = delete;
-  descriptor& operator=(const descriptor&) = delete;
-  ~descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int get() const noexcept { return fd_; }
-
- private:
-  int fd_;
-};
-
 struct stop_came {};
-
-[[noreturn]] void refuse(int error, const std::string& what) {
-  throw std::system_error(error, std::generic_category(), what);
-}
-
-int checked(int result, const std::string& what) {
-  if (result < 0) refuse(errno, what);
-  return result;
-}
 
 void write_all(int fd, std::string_view bytes, const std::string& what) {
   while (!bytes.empty()) {
@@ -69,93 +43,12 @@ void write_all(int fd, std::string_view bytes, const std::string& what) {
   }
 }
 
-descriptor open_directory(const std::string& path) {
-  return descriptor(checked(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC), "open " + path));
-}
-
-// False: the name is not there.
-bool look_at(int directory, const std::string& name, struct stat& found) {
-  if (::fstatat(directory, name.c_str(), &found, AT_SYMLINK_NOFOLLOW) == 0) return true;
-  if (errno != ENOENT) refuse(errno, "stat " + name);
-  return false;
-}
-
-// When the file of this name was made, where its file system tells: the number of an inode may be given again.
-std::optional<std::int64_t> born_ns(int directory, const std::string& name) {
-  struct statx found {};
-  if (::statx(directory, name.c_str(), AT_SYMLINK_NOFOLLOW, STATX_BTIME, &found) != 0) return std::nullopt;
-  if ((found.stx_mask & STATX_BTIME) == 0) return std::nullopt;
-  return found.stx_btime.tv_sec * 1'000'000'000 + found.stx_btime.tv_nsec;
-}
-
-void unlink_if_there(int directory, const std::string& name) {
-  if (::unlinkat(directory, name.c_str(), 0) != 0 && errno != ENOENT) refuse(errno, "unlink " + name);
-}
-
 bool ends_with(std::string_view text, std::string_view end) {
   return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
 }
 
-std::vector<std::string> names_in(int directory) {
-  const int copy = checked(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), "open .");
-  DIR* const stream = ::fdopendir(copy);
-  if (stream == nullptr) {
-    ::close(copy);
-    refuse(ENOMEM, "fdopendir");
-  }
-  std::vector<std::string> names;
-  while (const dirent* entry = ::readdir(stream)) {
-    if (std::string_view(entry->d_name).substr(0, prefix.size()) == prefix) names.emplace_back(entry->d_name);
-  }
-  ::closedir(stream);
-  return names;
-}
-
-// Removes what a transaction staged, then the file that says that it exists.
-void remove_traces(int directory, const std::string& id, const std::string& last) {
-  const std::string staged = std::string(prefix) + id + "-";
-  for (const std::string& name : names_in(directory)) {
-    if (name.compare(0, staged.size(), staged) == 0) unlink_if_there(directory, name);
-  }
-  unlink_if_there(directory, last);
-}
-
 void say(const transaction_options& options, const std::string& step) {
   if (options.on_step) options.on_step(step);
-}
-
-// Takes the steps of a journal; those taken already are passed over.
-void take_steps(int directory, const json& journal, const transaction_options& options) {
-  for (const json& entry : journal.at("place")) {
-    const std::string temp = entry.at("temp");
-    const std::string name = entry.at("name");
-    say(options, "place " + name);
-    if (entry.contains("mode") && ::fchmodat(directory, temp.c_str(), entry.at("mode").get<mode_t>(), 0) != 0 &&
-        errno != ENOENT) {
-      refuse(errno, "chmod " + name);
-    }
-    if (::renameat(directory, temp.c_str(), directory, name.c_str()) != 0 && errno != ENOENT) {
-      refuse(errno, "rename to " + name);
-    }
-    unlink_if_there(directory, temp);  // It stays when both are names of one file.
-  }
-  for (const json& entry : journal.at("mode")) {
-    const std::string name = entry.at("name");
-    say(options, "mode " + name);
-    if (::fchmodat(directory, name.c_str(), entry.at("mode").get<mode_t>(), 0) != 0 && errno != ENOENT) {
-      refuse(errno, "chmod " + name);
-    }
-  }
-  for (const json& entry : journal.at("remove")) {
-    const std::string name = entry.at("name");
-    say(options, "remove " + name);
-    struct stat found {};
-    // Another file of this name that came meanwhile is not ours to remove.
-    if (!look_at(directory, name, found) || found.st_ino != entry.at("inode").get<ino_t>()) continue;
-    if (entry.contains("born_ns") && born_ns(directory, name) != entry.at("born_ns").get<std::int64_t>()) continue;
-    unlink_if_there(directory, name);
-  }
-  if (options.flushed) checked(::fsync(directory), "fsync the directory");
 }
 
 }  // namespace
@@ -205,7 +98,7 @@ class transaction_run {
         "rename the journal");
     committed_ = true;
     if (of_.options_.flushed) checked(::fsync(directory_.get()), "fsync the directory");
-    take_steps(directory_.get(), journal, of_.options_);
+    take_steps(directory_.get(), journal, of_.options_, taken_by::commit);
     say(of_.options_, "end");
     unlink_if_there(directory_.get(), name_of(commit_suffix));
   }
@@ -220,7 +113,9 @@ class transaction_run {
     bool removed = false;
   };
 
-  std::string name_of(std::string_view suffix) const { return std::string(prefix) + id_ + std::string(suffix); }
+  std::string name_of(std::string_view suffix) const {
+    return std::string(transaction_prefix) + id_ + std::string(suffix);
+  }
 
   void may_go_on() const {
     if (now_ != nullptr && now_->stop_requested()) throw stop_came{};
@@ -258,10 +153,31 @@ class transaction_run {
     }
   }
 
-  descriptor create_temp(std::string& name, unsigned mode) {
-    name = std::string(prefix) + id_ + "-" + std::to_string(++temps_);
+  // For this user alone until it takes its place: what it replaces may be private.
+  descriptor create_temp(std::string& name, unsigned mode = 0600) {
+    name = std::string(transaction_prefix) + id_ + "-" + std::to_string(++temps_);
     return descriptor(checked(::openat(directory_.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode),
                               "create " + name));
+  }
+
+  // The mode that the OS gives to any new file here; only an empty one ever has it under a name of ours.
+  unsigned mode_of_new() {
+    if (mode_of_new_) return *mode_of_new_;
+    std::string name;
+    const descriptor file = create_temp(name, 0666);
+    struct stat found {};
+    checked(::fstat(file.get(), &found), "stat " + name);
+    unlink_if_there(directory_.get(), name);
+    return mode_of_new_.emplace(found.st_mode & 07777u);
+  }
+
+  // The mode that a reader of this name saw; none where there is no file. A link has none of its own.
+  std::optional<unsigned> mode_seen(const std::string& name) const {
+    struct stat found {};
+    if (!look_at(directory_.get(), name, found)) return std::nullopt;
+    if (!S_ISLNK(found.st_mode)) return found.st_mode & 07777u;
+    if (::fstatat(directory_.get(), name.c_str(), &found, 0) != 0) return std::nullopt;
+    return found.st_mode & 0777u;
   }
 
   entry& entry_of(const std::string& name) {
@@ -293,14 +209,14 @@ class transaction_run {
   void stage_write(const transaction::step& step) {
     entry staged;
     const auto before = entries_.find(step.name);
-    struct stat found {};
     const bool replaced = before != entries_.end() && before->second.removed;
     if (before != entries_.end()) staged.mode = before->second.mode;
     const std::string on_disk =
         before != entries_.end() && !before->second.temp.empty() ? before->second.temp : step.name;
-    if (!replaced && !staged.mode && look_at(directory_.get(), on_disk, found)) staged.mode = found.st_mode & 07777u;
+    if (!replaced && !staged.mode) staged.mode = mode_seen(on_disk);
     next("stage " + step.name);
-    const descriptor file = create_temp(staged.temp, 0666);
+    if (!staged.mode) staged.mode = mode_of_new();
+    const descriptor file = create_temp(staged.temp);
     write_pieces(file.get(), step.source, step.name);
     flush(file.get(), step.name);
     place(step.name, std::move(staged));
@@ -321,7 +237,7 @@ class transaction_run {
     checked(::fstat(from.get(), &found), "stat " + step.source);
     entry staged;
     staged.mode = mode ? *mode : found.st_mode & 07777u;
-    const descriptor to = create_temp(staged.temp, 0600);
+    const descriptor to = create_temp(staged.temp);
     std::string piece(std::max<std::size_t>(1, of_.options_.piece_bytes), '\0');
     for (bool first = true;; first = false) {
       next("write " + step.name);
@@ -340,7 +256,7 @@ class transaction_run {
     entry moved = entry_of(step.source);
     if (step.source == step.name) return;
     if (moved.temp.empty()) {
-      moved.temp = std::string(prefix) + id_ + "-" + std::to_string(++temps_);
+      moved.temp = std::string(transaction_prefix) + id_ + "-" + std::to_string(++temps_);
       next("link " + step.source);
       checked(::linkat(directory_.get(), step.source.c_str(), directory_.get(), moved.temp.c_str(), 0),
               "link " + step.source);
@@ -354,22 +270,24 @@ class transaction_run {
     place(name, {.temp = {}, .mode = {}, .removed = true});
   }
 
+  // The last look before the point of no return: what would be refused for good behind it is refused here.
   json make_journal() {
     json journal = {{"place", json::array()}, {"mode", json::array()}, {"remove", json::array()}};
+    const int directory = directory_.get();
     for (const auto& [name, what] : entries_) {
-      struct stat found {};
+      if (what.mode) check_mode(directory, what.temp.empty() ? name : what.temp);
+      if (what.removed || !what.temp.empty()) check_replaceable(directory, name);
+      json before = identity_of(directory, name);
       if (!what.temp.empty()) {
-        json one = {{"temp", what.temp}, {"name", name}};
+        json one = {{"temp", what.temp}, {"name", name}, {"over", std::move(before)}};
         if (what.mode) one["mode"] = *what.mode;
         journal["place"].push_back(std::move(one));
       } else if (what.removed) {
-        if (look_at(directory_.get(), name, found)) {
-          json one = {{"name", name}, {"inode", found.st_ino}};
-          if (const auto born = born_ns(directory_.get(), name)) one["born_ns"] = *born;
-          journal["remove"].push_back(std::move(one));
-        }
+        if (before.is_null()) continue;
+        before["name"] = name;
+        journal["remove"].push_back(std::move(before));
       } else if (what.mode) {
-        journal["mode"].push_back({{"name", name}, {"mode", *what.mode}});
+        journal["mode"].push_back({{"name", name}, {"mode", *what.mode}, {"of", std::move(before)}});
       }
     }
     return journal;
@@ -381,6 +299,7 @@ class transaction_run {
   descriptor file_;
   std::string id_;
   unsigned temps_ = 0;
+  std::optional<unsigned> mode_of_new_;  // once it was asked for
   bool begun_ = false;
   bool committed_ = false;
   std::map<std::string, entry> entries_;
@@ -393,7 +312,7 @@ transaction::~transaction() = default;
 void transaction::add(step_kind kind, std::string_view name, std::string source, unsigned mode) {
   const auto is_name = [](std::string_view text) {
     return !text.empty() && text.find('/') == std::string_view::npos && text != "." && text != ".." &&
-           text.substr(0, prefix.size()) != prefix;
+           text.substr(0, transaction_prefix.size()) != transaction_prefix;
   };
   if (!is_name(name) || (kind == step_kind::rename && !is_name(source))) {
     throw std::invalid_argument("a transaction takes names of files in its directory: " + std::string(name));
@@ -452,11 +371,11 @@ recovery transaction::recover(const std::string& directory, const transaction_op
         struct stat still {};
         if (found.st_nlink == 0 || !look_at(folder.get(), name, still) || still.st_ino != found.st_ino) continue;
         const std::size_t end = name.size() - (is_open ? open_suffix : commit_suffix).size();
-        const std::string id = name.substr(prefix.size(), end - prefix.size());
+        const std::string id = name.substr(transaction_prefix.size(), end - transaction_prefix.size());
         if (!is_open) {
           std::string text(static_cast<std::size_t>(found.st_size), '\0');
           if (::pread(file.get(), text.data(), text.size(), 0) != found.st_size) refuse(EIO, "read " + name);
-          take_steps(folder.get(), json::parse(text), options);
+          take_steps(folder.get(), json::parse(text), options, taken_by::recovery);
         }
         say(options, "end");
         remove_traces(folder.get(), id, name);

@@ -33,12 +33,13 @@ class connection : public std::enable_shared_from_this<connection> {
   void begin() {
     ++site_.counts.connections;
     site_.connections.emplace(this, shared_from_this());
+    idle_.arm_after(site_.idle_limit());
     read();
   }
 
-  // The server stops: who has no request in progress has only a moment for one more.
+  // The server stops: who has no request in progress has only a moment for one more, or to read the answer.
   void drain() {
-    if (!answering_) idle_.arm_after(site_.idle_limit());
+    if (!answering_ || writing_) idle_.arm_after(site_.idle_limit());
   }
 
   // Counts a request in progress as lost, to `counter`.
@@ -56,7 +57,8 @@ class connection : public std::enable_shared_from_this<connection> {
 
  private:
   void read() {
-    idle_.arm_after(site_.idle_limit());  // Postponed at every read: one swap in the timer's record.
+    // Postponed at every read: one swap in the timer's record. Who is to leave has its limit in all, however it drips.
+    if (!farewell_ && !site_.draining) idle_.arm_after(site_.idle_limit());
     socket_.async_read_some(asio::buffer(chunk_),
                             [self = shared_from_this()](const asio::error_code& error, std::size_t count) {
                               if (error) return self->end(self->site_.counts.gone);
@@ -70,11 +72,20 @@ class connection : public std::enable_shared_from_this<connection> {
     const std::size_t taken = parser_.take(bytes_);
     bytes_.erase(0, taken);
     switch (parser_.now()) {
-      case request_parser::state::incomplete: return read();
+      case request_parser::state::incomplete: return parser_.is_waiting() ? ask_for_the_body() : read();
       case request_parser::state::complete: return serve(parser_.result());
       case request_parser::state::malformed: return refuse(400);
       case request_parser::state::too_long: return refuse(413);
+      case request_parser::state::unmet: return refuse(417);
     }
+  }
+
+  void ask_for_the_body() {
+    static constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+    asio::async_write(socket_, asio::buffer(go_on),
+                      [self = shared_from_this()](const asio::error_code& error, std::size_t) {
+                        error ? self->end(self->site_.counts.gone) : self->read();
+                      });
   }
 
   void accepted(bool keep_alive) {
@@ -87,6 +98,7 @@ class connection : public std::enable_shared_from_this<connection> {
   }
 
   void refuse(int status) {
+    is_head_ = false;
     accepted(false);
     answer(number_, status, "");
   }
@@ -94,13 +106,15 @@ class connection : public std::enable_shared_from_this<connection> {
   void serve(const request& wanted) {
     constexpr std::string_view upstream_path = "/upstream/";
     accepted(wanted.keep_alive);
-    if (wanted.method == "GET" && wanted.target == "/") return answer(number_, 200, "hello\n");
-    if (wanted.method == "GET" && wanted.target == "/ledger") return answer(number_, 200, site_.counts.json() + '\n');
-    if (wanted.method == "GET" && wanted.target.starts_with(upstream_path)) {
+    is_head_ = wanted.method == "HEAD";
+    const bool is_get = is_head_ || wanted.method == "GET";
+    if (is_get && wanted.target == "/") return answer(number_, 200, "hello\n");
+    if (is_get && wanted.target == "/ledger") return answer(number_, 200, site_.counts.json() + '\n');
+    if (is_get && wanted.target.starts_with(upstream_path)) {
       return ask_upstream(wanted.target.substr(upstream_path.size()));
     }
     if (wanted.method == "POST" && wanted.target == "/items") return store(wanted.body);
-    answer(number_, 404, wanted.method == "HEAD" ? "" : "no such thing\n");
+    answer(number_, 404, "no such thing\n");
   }
 
   void ask_upstream(std::string key) {
@@ -131,7 +145,7 @@ class connection : public std::enable_shared_from_this<connection> {
     if (call_) call_->give_up();
     call_.reset();
     farewell_ = !keep_alive_ || site_.draining;
-    text_ = response_text(status, body, !farewell_);
+    text_ = response_text(status, body, !farewell_, is_head_);
     idle_.arm_after(site_.idle_limit());  // A client that does not read its answer must not hold us up.
     asio::async_write(socket_, asio::buffer(text_),
                       [self = shared_from_this()](const asio::error_code& error, std::size_t) {
@@ -145,6 +159,7 @@ class connection : public std::enable_shared_from_this<connection> {
     answering_ = false;
     writing_ = false;
     parser_.begin();
+    idle_.arm_after(site_.idle_limit());
     if (!farewell_) return next();
     // To close now would reset the connection if more has come in, and the client might lose the answer.
     asio::error_code ignored;
@@ -173,6 +188,7 @@ class connection : public std::enable_shared_from_this<connection> {
   bool answering_ = false;    // a request is in progress
   bool writing_ = false;      // and its answer is on the way
   bool keep_alive_ = true;
+  bool is_head_ = false;   // its answer has no body
   bool farewell_ = false;  // this answer is the last one
   detent::timer idle_;
   detent::timer deadline_;

@@ -16,8 +16,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -33,6 +33,7 @@ struct choices {
   std::uint16_t port = 0;
   std::string queue = "timeout_server.queue";
   std::chrono::milliseconds stop{10'000};
+  std::chrono::milliseconds hurry{1'000};
   std::chrono::milliseconds statistics{1'000};
   timeout_server::limits allowed;
 };
@@ -54,18 +55,20 @@ void describe(CLI::App& app, choices& chosen) {
   add_time(app, "--linger-ms", chosen.allowed.linger, "the idle limit while stopping");
   add_time(app, "--statistics-ms", chosen.statistics, "a line of statistics goes to the queue this often");
   add_time(app, "--stop-ms", chosen.stop, "the whole shutdown takes at most this");
+  add_time(app, "--hurry-ms", chosen.hurry, "a second signal leaves at most this of it");
 }
 
 struct ending {
   detent::plan_report report;
-  timeout_server::ledger counts;
+  std::optional<timeout_server::ledger> counts;  // none while the loop may still be at them
   std::uint64_t stored = 0;
 };
 
 void print(const ending& told) {
   std::fputs(told.report.text().c_str(), stderr);
-  std::printf("{\"ledger\": %s,\n\"stored\": %llu,\n\"shutdown\": %s}\n", told.counts.json().c_str(),
-              static_cast<unsigned long long>(told.stored), told.report.json().c_str());
+  std::printf("{\"ledger\": %s,\n\"stored\": %llu,\n\"shutdown\": %s}\n",
+              told.counts ? told.counts->json().c_str() : "null", static_cast<unsigned long long>(told.stored),
+              told.report.json().c_str());
   std::fflush(nullptr);
 }
 
@@ -90,9 +93,9 @@ ending serve(const choices& chosen, detent::shutdown_plan& plan) {
 
   // The door stops first, then the loop it uses, which closes what did not end by itself; the disk queue empties after
   // everyone who posts to it, and the timers end last.
-  const detent::plan_part door_part = plan.add("door", [&](detent::duration limit) {
+  const detent::plan_part door_part = plan.add("door", [&](detent::plan_time& time) {
     asio::post(io.context(), [&] { door.drain(); });
-    return site.drained.get_future().wait_for(limit) == std::future_status::ready;
+    return site.drained.wait(time);
   });
   const detent::plan_part http_part = plan.add(http);
   const detent::plan_part disk_part = plan.add(disk);
@@ -100,8 +103,10 @@ ending serve(const choices& chosen, detent::shutdown_plan& plan) {
   plan.uses(door_part, http_part);
   plan.uses(http_part, disk_part);
   plan.uses(disk_part, timers_part);
-  // Comes after the stage io: the loop has ended, and this thread is the only one left to touch the site.
+  // Comes after the stage io. Where the loop has ended, nobody else touches the site any more; where a handler has held
+  // it up for longer than that stage, the site is still the loop's, and the program ends without destroying it.
   http.on_farewell([&] {
+    if (!io.context().stopped()) return;
     statistics.close();  // Nothing would call it any more.
     while (!site.connections.empty()) site.connections.begin()->second->end(site.counts.abandoned);
     site.last_has_come = true;
@@ -120,9 +125,10 @@ ending serve(const choices& chosen, detent::shutdown_plan& plan) {
   plan.wait();
   ending told;
   told.report = plan.shutdown(chosen.stop);
-  told.counts = site.counts;
+  const bool loop_has_ended = io.context().stopped();
+  if (loop_has_ended) told.counts = site.counts;
   told.stored = queue.lines_stored();
-  if (!told.report.complete) {
+  if (!told.report.complete || !loop_has_ended) {
     // What is still in progress uses what stands here, for as long as it likes: nothing is destroyed under it.
     print(told);
     std::_Exit(1);
@@ -139,12 +145,13 @@ int main(int argument_count, char** arguments) {
   CLI11_PARSE(app, argument_count, arguments);
   try {
     std::thread([] {}).join();  // With the first thread a sanitizer makes one of its own, which stays.
-    detent::shutdown_plan plan({.name = "timeout_server"});
+    detent::shutdown_plan plan({.name = "timeout_server", .after_second_signal = chosen.hurry});
     plan.take_signals();  // Before there is any other thread, so that all of them have the signals blocked.
     ending told = serve(chosen, plan);
     plan.list_left(told.report);
     print(told);
-    const bool all_answered = told.counts.accepted == told.counts.answered + told.counts.gone + told.counts.abandoned;
+    const timeout_server::ledger& counts = told.counts.value();
+    const bool all_answered = counts.accepted == counts.answered + counts.gone + counts.abandoned;
     return all_answered && told.report.threads_left.empty() && told.report.files_left.empty() ? 0 : 1;
   } catch (const std::exception& reason) {
     std::fprintf(stderr, "timeout_server: %s\n", reason.what());

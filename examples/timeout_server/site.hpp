@@ -1,20 +1,22 @@
 // site: what all connections of the server share.
 //
-// Threads: everything here belongs to the loop's thread but `disk`, which any thread may use, and `drained`. Timers of
+// Threads: everything here belongs to the loop's thread but `disk` and `drained`, which any thread may use. Timers of
 // `timers` run on the loop's thread too (`on_loop`), so that no connection needs a lock.
 #pragma once
 
 #include "disk_queue.hpp"
 
 #include <detent/detent.hpp>
+#include <detent/shutdown_plan.hpp>
 #include <detent/worker_io.hpp>
 
 #include <algorithm>
 #include <asio.hpp>
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
-#include <future>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -59,6 +61,31 @@ struct ledger {
   }
 };
 
+// That the last client has come, and all have gone.
+class last_leave {
+ public:
+  void tell() {
+    const std::lock_guard held(lock_);
+    told_ = true;
+    changed_.notify_all();
+  }
+  // Whether it was told in time; a second signal makes that shorter.
+  bool wait(detent::plan_time& time) {
+    time.on_shortened([this] {
+      const std::lock_guard held(lock_);
+      changed_.notify_all();
+    });
+    std::unique_lock held(lock_);
+    while (!told_ && time.left() > detent::duration::zero()) changed_.wait_for(held, time.left());
+    return told_;
+  }
+
+ private:
+  std::mutex lock_;
+  std::condition_variable changed_;
+  bool told_ = false;  // under the lock
+};
+
 class connection;
 
 struct site {
@@ -72,8 +99,7 @@ struct site {
   bool draining = false;       // each answer is the last one of its connection
   bool last_has_come = false;  // no further connection will be
   std::unordered_map<connection*, std::shared_ptr<connection>> connections{};
-  std::promise<void> drained{};  // when the last has come, and all have gone
-  bool told = false;
+  last_leave drained{};
 
   std::chrono::milliseconds idle_limit() const {
     return draining ? std::min(allowed.idle, allowed.linger) : allowed.idle;
@@ -84,9 +110,7 @@ struct site {
     tell_when_drained();
   }
   void tell_when_drained() {
-    if (!last_has_come || !connections.empty() || told) return;
-    told = true;
-    drained.set_value();
+    if (last_has_come && connections.empty()) drained.tell();
   }
 };
 

@@ -1,18 +1,31 @@
-// failing_memory: one allocation of a thread fails, whichever the test chooses. For one file of a program: it replaces
-// the global operators.
+// failing_memory: one allocation of a thread fails, whichever the test chooses, or all do. For one file of a program:
+// it replaces the global operators.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdlib>
+#include <limits>
 #include <new>
 #include <utility>
 
 namespace support {
 
-// The allocation of this thread that fails, counted from 0; below 0: none.
-inline thread_local long failing_allocation = -1;
+inline constexpr long all_allocations = std::numeric_limits<long>::max();
 
-inline bool is_allocation_to_fail() noexcept { return failing_allocation >= 0 && failing_allocation-- == 0; }
+// What threads begin with that make their first allocation from now on.
+inline std::atomic<long> failing_allocation_of_new_threads{-1};
+// The allocation of this thread that fails, counted from 0; below 0: none; or all of them.
+inline thread_local long failing_allocation = failing_allocation_of_new_threads.load();
+// Of all threads.
+inline std::atomic<long> failed_allocations{0};
+
+inline bool is_allocation_to_fail() noexcept {
+  if (failing_allocation < 0) return false;
+  if (failing_allocation != all_allocations && failing_allocation-- != 0) return false;
+  failed_allocations.fetch_add(1);
+  return true;
+}
 
 // Runs `work` with that of its allocations failing, and says whether there was one so late.
 template <class Work>

@@ -94,8 +94,8 @@ struct ended {
 
 class forgetting : public testing::TestWithParam<kind> {};
 
-// R-FORGET. The function waits for the worker whose task ends it, and was there first: the destructor tells and comes back, what
-// is called lasts until its call is over, and is not called again.
+// R-FORGET. The function waits for the worker whose task ends it, and was there first: the destructor tells and comes
+// back, what is called lasts until its call is over, and is not called again.
 TEST_P(forgetting, a_destructor_that_closes_a_cycle_tells_and_returns) {
   told_service made;
   detent::worker ending(made.service, {.name = "ending"});

@@ -288,6 +288,133 @@ TEST(shutdown_plan, does_not_look_for_memory_without_a_sanitizer) {
 }
 #endif
 
+// The system refuses new threads for as long as this lives: no stack is so large.
+class no_new_threads {
+ public:
+  no_new_threads() {
+    EXPECT_EQ(::pthread_getattr_default_np(&before_), 0);
+    pthread_attr_t too_large;
+    EXPECT_EQ(::pthread_attr_init(&too_large), 0);
+    EXPECT_EQ(::pthread_attr_setstacksize(&too_large, std::size_t{1} << 60), 0);
+    EXPECT_EQ(::pthread_setattr_default_np(&too_large), 0);
+    ::pthread_attr_destroy(&too_large);
+    EXPECT_THROW(std::thread([] {}).join(), std::system_error);
+  }
+  no_new_threads(const no_new_threads&) = delete;
+  no_new_threads& operator=(const no_new_threads&) = delete;
+  ~no_new_threads() {
+    EXPECT_EQ(::pthread_setattr_default_np(&before_), 0);
+    ::pthread_attr_destroy(&before_);
+  }
+
+ private:
+  pthread_attr_t before_{};
+};
+
+// Without threads for its parts a plan still asks all workers of a turn before it waits for the first: each of these
+// ends when the other one has been asked.
+TEST(shutdown_plan, asks_workers_side_by_side_without_threads) {
+  detent::timer_service service;
+  detent::worker a(service, {.name = "a"});
+  detent::worker b(service, {.name = "b"});
+  support::gate asked_a;
+  support::gate asked_b;
+  support::gate busy_a;
+  support::gate busy_b;
+  const auto waits = [](support::gate& busy, support::gate& mine, support::gate& other) {
+    return [&](detent::work& now) {
+      now.on_stop([&] { mine.open(); });
+      busy.open();
+      other.pass();
+    };
+  };
+  a.start();
+  b.start();
+  ASSERT_EQ(a.post(waits(busy_a, asked_a, asked_b)), post_result::accepted);
+  ASSERT_EQ(b.post(waits(busy_b, asked_b, asked_a)), post_result::accepted);
+  busy_a.pass();
+  busy_b.pass();
+  detent::shutdown_plan plan;
+  int calls = 0;
+  plan.add(a);
+  plan.add("function", [&](detent::duration left) { return ++calls == 1 && left > 1s; });
+  plan.add(b);
+  plan.uses(plan.add("other", [&](detent::duration left) { return ++calls == 2 && left > 1s; }),
+            plan.add(service, "service"));
+  const no_new_threads refused;
+  const detent::plan_report report = plan.shutdown(support::patience);
+  EXPECT_TRUE(report.complete) << report.text();
+  EXPECT_EQ(calls, 2);
+  for (const detent::part_report& p : report.parts) EXPECT_EQ(p.state, part_state::finished) << report.text();
+}
+
+// ... and workers that do not end take the plan's time together, not one after the other. A machine that stands still
+// meanwhile is tried again: if each had its own time, no try would do.
+TEST(shutdown_plan, is_in_time_without_threads) {
+  detent::duration took{};
+  for (int tries = 0; tries < 5; ++tries) {
+    support::gate release;
+    detent::timer_service service;
+    std::vector<std::unique_ptr<detent::worker>> stuck;
+    detent::shutdown_plan plan;
+    for (int i = 0; i < 8; ++i) {
+      support::gate busy;
+      stuck.push_back(std::make_unique<detent::worker>(service, detent::worker_options{.name = "stuck"}));
+      plan.add(*stuck.back());
+      stuck.back()->start();
+      ASSERT_EQ(stuck.back()->post([&] {
+        busy.open();
+        release.pass();
+      }),
+                post_result::accepted);
+      busy.pass();
+    }
+    const no_new_threads refused;
+    const detent::plan_report report = plan.shutdown(500ms);
+    release.open();
+    EXPECT_FALSE(report.complete);
+    for (const detent::part_report& p : report.parts) EXPECT_EQ(p.state, part_state::abandoned) << report.text();
+    took = report.took;
+    if (took < 1500ms) break;
+  }
+  EXPECT_LT(took, 1500ms);
+}
+
+// The ends of what a duration can be: no time at all, also as a second request, and no limit, which is said as a
+// worker's report says it. What a function is told is good for computing a deadline.
+TEST(shutdown_plan, takes_every_duration) {
+  const auto told_within = [](detent::duration limit, detent::duration after_second, bool shortened) {
+    detent::duration told{-1};
+    support::gate over;  // A function without any time may be called when the plan has been carried out.
+    detent::shutdown_plan plan({.after_second_signal = after_second});
+    plan.add("part", [&](detent::plan_time& time) {
+      if (shortened) plan.stop();
+      told = time.left();
+      over.open();
+      return true;
+    });
+    if (shortened) plan.stop();
+    const detent::plan_report report = plan.shutdown(limit);
+    EXPECT_GE(report.limit, 0s);
+    EXPECT_GE(report.parts.at(0).limit, 0s);
+    EXPECT_EQ(report.text().find("no limit") != std::string::npos, limit == detent::duration::max()) << report.text();
+    EXPECT_EQ(report.json().find("\"limit_ns\": null") != std::string::npos, limit == detent::duration::max())
+        << report.json();
+    over.pass();
+    return told;
+  };
+  constexpr detent::duration most = detent::duration::max();
+  constexpr detent::duration least = detent::duration::min();
+  EXPECT_EQ(told_within(least, 1s, false), 0s);
+  EXPECT_EQ(told_within(-1ns, 1s, false), 0s);
+  EXPECT_EQ(told_within(1h, least, true), 0s);
+  EXPECT_EQ(told_within(most, least, true), 0s);
+  EXPECT_GT(told_within(1h, most, true), 10min);
+  const detent::duration endless = told_within(most, most, true);
+  EXPECT_GT(endless, std::chrono::hours(24 * 365));
+  EXPECT_GT(detent::steady_clock::now() + endless, detent::steady_clock::now());
+}
+
 // A worker that its owner destroys too early is an error of its part, not of the program.
 TEST(shutdown_plan, names_a_worker_that_was_destroyed) {
   detent::timer_service service;
@@ -367,6 +494,23 @@ TEST(shutdown_plan, signals_ask_and_shorten) {
   sigset_t after;
   ASSERT_EQ(::pthread_sigmask(SIG_SETMASK, nullptr, &after), 0);
   EXPECT_EQ(::sigismember(&after, SIGTERM), ::sigismember(&before, SIGTERM));
+}
+
+// A second request that comes before the shutdown has begun shortens it, too, from its start; the first one alone asks.
+TEST(shutdown_plan, a_second_request_may_come_before_the_shutdown) {
+  for (const std::size_t requests : {1U, 2U}) {
+    detent::shutdown_plan plan({.after_second_signal = support::patience});
+    plan.add("told", [&](detent::duration left) {
+      EXPECT_EQ(left > 10min, requests == 1);
+      return true;
+    });
+    for (std::size_t i = 0; i < requests; ++i) plan.stop();
+    EXPECT_EQ(plan.wait(), 0);
+    const detent::plan_report report = plan.shutdown(1h);
+    EXPECT_TRUE(report.complete);
+    EXPECT_EQ(report.stops_asked, requests);
+    EXPECT_EQ(report.parts.at(0).limit > 10min, requests == 1) << report.text();
+  }
 }
 
 // The thread and the descriptors that take the signals are not left by anybody.
@@ -479,6 +623,42 @@ TEST(shutdown_plan, tells_a_function_that_its_time_was_shortened) {
   EXPECT_EQ(told.load(), 1);
   EXPECT_TRUE(asked_late);
   for (const detent::part_report& p : report.parts) EXPECT_EQ(p.state, part_state::finished) << report.text();
+}
+
+// The function's part ends after what it was told by, also where further requests come meanwhile: from inside, and from
+// another thread.
+TEST(shutdown_plan, further_requests_do_not_cut_off_who_is_told) {
+  for (const bool inside : {true, false}) {
+    detent::shutdown_plan plan({.after_second_signal = 2 * support::patience});
+    support::gate begun;
+    support::gate telling;
+    support::gate asked;
+    support::gate release;
+    std::atomic<bool> told{false};
+    plan.add("hurried", [&](detent::plan_time& time) {
+      time.on_shortened([&] {
+        if (inside) plan.stop();
+        telling.open();
+        release.pass();
+        told.store(true);
+      });
+      begun.open();
+      asked.pass();
+      return true;
+    });
+    plan.stop();
+    support::background carries_out([&] {
+      EXPECT_TRUE(plan.shutdown(4 * support::patience).complete);
+      EXPECT_TRUE(told.load());
+    });
+    begun.pass();
+    support::background second([&] { plan.stop(); });
+    telling.pass();
+    if (!inside) plan.stop();
+    asked.open();
+    EXPECT_TRUE(support::never([&] { return carries_out.is_done(); }));
+    release.open();
+  }
 }
 
 // A service manager: a socket of the test, and the environment that names it.

@@ -66,6 +66,7 @@ struct part_report {
 
 struct plan_report {
   bool complete = false;        // every part has ended
+  bool partial = false;         // memory was short: names, errors, parts' reports or lists of what is left are missing
   std::size_t stops_asked = 0;  // signals and calls of stop()
   duration limit{0};
   duration took{0};
@@ -89,7 +90,7 @@ class DETENT_EXPORT plan_time {
  public:
   plan_time(const plan_time&) = delete;
   plan_time& operator=(const plan_time&) = delete;
-  // What is left of it by now; 0 when it is over.
+  // What is left of it by now; 0 when it is over, half of the largest duration where there is no limit.
   duration left() const noexcept;
   // Calls `f` once when a further signal, or stop(), has shortened the time, on the thread that asks, or here if that
   // has happened: to wake whatever the function waits in. `f` does not block. It is not called after the function has
@@ -121,14 +122,17 @@ struct plan_options {
 //
 //   Verbs                   block   threads   errors
 //   add, uses               never   any       the answer; std::bad_alloc
-//   stop                    never   any       none
+//   stop, ready             never   any       none
 //   wait                    yes     any       none
-//   shutdown                yes     any; once, later callers wait for the first and get its report
-//   list_left               never   any       std::bad_alloc
-//   take_signals            never   the main thread, before any other thread is started; throws std::system_error
+//   shutdown                yes     any       none; once, later callers wait for the first and get its report
+//   list_left, turns        never   any       std::bad_alloc
+//   feed_watchdog           never   any       the answer; std::bad_alloc
+//   constructor             never   any       std::bad_alloc
+//   take_signals            never   the main thread, before any other is started; std::system_error, std::bad_alloc
 //   destructor              yes     exclusive: joins the threads of functions that were abandoned
 //
-//   Functions run each on a thread of the plan, with no lock held.
+//   Functions run each on a thread of the plan, with no lock held. Where the system has no thread for them, they run one
+//   after the other in the caller of shutdown, which one that blocks then holds up, each with what its turn has left.
 class DETENT_EXPORT shutdown_plan {
  public:
   explicit shutdown_plan(plan_options options = {});
@@ -160,7 +164,8 @@ class DETENT_EXPORT shutdown_plan {
   // plan has been carried out, the program has `after_second_signal` to end; then the report goes to stderr, and the
   // signal does what it does without a plan. The destructor unblocks them, in its thread.
   void take_signals(std::vector<int> signals = {});
-  // Asks `wait` to return; during a shutdown, leaves it `after_second_signal`.
+  // Asks `wait` to return; during a shutdown, leaves it `after_second_signal`. Where it was asked for twice before,
+  // that is all the time it has from its start.
   void stop() noexcept;
   // Until stop() or a signal has asked for the end. Answers the signal, or 0.
   int wait();

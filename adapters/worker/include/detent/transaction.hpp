@@ -21,7 +21,8 @@ enum class transaction_result : std::uint8_t {
   finished,     // every step was taken
   rolled_back,  // a stop came first: nothing was changed
   failed,       // the OS refused something: nothing was changed; `transaction_answer::error` says what
-  committed,    // the OS refused something after the point of no return; `recover` finishes it
+  committed,    // the OS refused something after the point of no return: the rest is done, but nothing is removed yet;
+                // `recover` finishes it
 };
 
 struct transaction_answer {
@@ -54,7 +55,10 @@ struct recovery {
 //                                   any number of objects
 //
 //   Names are those of files in the directory, which is on one file system. Other programs see each file change at once,
-//   the files one after the other. Two transactions that change the same file are not ordered by this class.
+//   the files one after the other. Two transactions that change the same file are not ordered by this class; a recovery
+//   leaves alone a file that has been replaced since, where the file system tells when a file was made.
+//   Refused while nothing has changed (EISDIR, EBUSY, EPERM) is a directory in the place of a file, a file that something
+//   is mounted on, one that is marked as unchangeable, and what the rights of others keep for good.
 class DETENT_EXPORT transaction {
  public:
   explicit transaction(std::string directory, transaction_options options = {});
@@ -62,12 +66,14 @@ class DETENT_EXPORT transaction {
   transaction& operator=(const transaction&) = delete;
   ~transaction();
 
-  // The file `name` gets this content; it keeps its mode if it exists.
+  // The file `name` gets this content; it keeps its mode if it exists. A symbolic link is replaced by a file with the
+  // mode of what it leads to.
   void write(std::string_view name, std::string content);
   // The file `name` gets content and mode of `source`, a path of any kind, as they are at the commit. A `source` that
   // is a name of this directory sees the steps before.
   void copy(std::string source, std::string_view name);
   void rename(std::string_view from, std::string_view to);
+  // Of a symbolic link that is refused (ELOOP).
   void set_mode(std::string_view name, unsigned mode);
   void remove(std::string_view name);
 
