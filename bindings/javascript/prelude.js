@@ -76,6 +76,11 @@
       if (onLeave === undefined && onReturn === undefined) return null;
       throw new TypeError(verb + ': ' + word + ' needs modes beside it');
     }
+    const given = keys(options);
+    for (let i = 0; i < given.length; ++i) {
+      if (given[i] === 'modes' || given[i] === 'onLeave' || given[i] === 'onReturn') continue;
+      throw new TypeError(verb + ': the options are modes, onLeave and onReturn, not ' + shown(given[i]));
+    }
     const needed = "; a list of names is needed, as in ['work']";
     const isList = native.isArray(modes) && !native.isProxy(modes);
     if (!isList) throw new TypeError(verb + ': modes is ' + shown(modes) + needed);

@@ -117,6 +117,8 @@ TEST_F(javascript, WrongUsesAreToldInWords) {
        "stop: a timer is needed before the name, as in () => t.stop(); here is undefined"},
       {"var t = timeout(print, 5); t.cancel(); t.ref.call(5)",
        "ref: a timer is needed before the name, as in () => t.ref(); here is 5"},
+      {"setInterval(print, 5, {modes: ['x'], onleave: 'skip'})",
+       R"(setInterval: the options are modes, onLeave and onReturn, not "onleave")"},
       {"setInterval(print, 5, {modes: []})", "setInterval: modes is an empty list; a list of names is needed"},
       {"setInterval(print, 5, {onLeave: 'skip'})", "setInterval: onLeave needs modes beside it"},
       {"timeout(print, 5, {onReturn: 'skip'})", "timeout: onReturn needs modes beside it"},
