@@ -90,7 +90,9 @@ scripting::engine_options script_group::engine_options(const std::string& name) 
   made.memory_limit_bytes = static_cast<std::size_t>(options_.memory_limit_mb * 1e6);
   made.shared_modes = &modes_;
   made.arguments = arguments_;
-  made.on_error = [this, name](const std::string& error) { tell_error(name + ": " + error); };
+  made.on_error = [this, name](const std::string& error) {
+    tell_error(error.starts_with(name + ":") ? error : name + ": " + error);
+  };
   made.on_print = [this](const std::string& line) { print(stdout, line); };
   made.on_print_error = [this](const std::string& line) { print(stderr, line); };
   return made;

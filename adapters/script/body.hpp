@@ -86,6 +86,8 @@ class script_timers::body : public std::enable_shared_from_this<body> {
   bool keeps_program();
   script_scope open_scope(std::optional<script_scope> parent);
   script_closed close_scope(script_scope scope);
+  script_change detach_scope(script_scope scope, script_tie tie);
+  std::size_t scope_count();
   bool is_open(script_scope scope);
   script_scope current_scope();
   void enter_scope(script_scope scope);
@@ -106,6 +108,7 @@ class script_timers::body : public std::enable_shared_from_this<body> {
   };
 
   struct entry;
+  struct scope_record;
   using order = std::map<place, std::shared_ptr<entry>>;
 
   struct entry {
@@ -121,6 +124,10 @@ class script_timers::body : public std::enable_shared_from_this<body> {
     place at{};                     // the latest
     std::uint32_t nesting = 0;
     script_scope scope;
+    scope_record* home = nullptr;  // that of `scope`, while it is live; the links are those of the timers there
+    entry* previous_there = nullptr;
+    entry* next_there = nullptr;
+    bool pins_scope = false;  // until its waiters have been called there
     script_keeping keeping = script_keeping::kept;
     script_reference what;  // the pass has it while running
     std::vector<script_reference> waiters;
@@ -140,10 +147,24 @@ class script_timers::body : public std::enable_shared_from_this<body> {
     std::uint32_t nesting = 0;
   };
 
+  // One of the tree of open scopes, whose root is the engine's own. One that is closed while a call is in progress in
+  // it has left the tree, and is known until the end of that call, to whoever closes it again.
+  //
+  // A scope that its owner has detached is forgotten with the last that is in it; also when one other scope is all that
+  // is in it, which then moves up. So there are at most twice as many as there are timers and owners.
   struct scope_record {
-    std::uint32_t parent = 0;
+    script_scope self;
+    scope_record* parent = nullptr;
+    scope_record* first_inside = nullptr;
+    scope_record* previous = nullptr;  // of those inside `parent`
+    scope_record* next = nullptr;      // the same, and of those that are closed
+    entry* first_timer = nullptr;
     bool open = true;
-    std::optional<script_leave> away;  // its mode was left so
+    bool has_call = false;                // closed around the call in progress
+    std::optional<script_leave> away;     // its mode was left so
+    std::optional<script_leave> absence;  // the strictest of that and of those around it
+    std::optional<script_tie> detached;   // by its owner
+    std::uint32_t pins = 0;               // timers that are over, and have waiters still to be called here
   };
 
   // Timers that are over, whose functions are still to be released, and whose waiters are to be told. Whoever holds
@@ -207,14 +228,25 @@ class script_timers::body : public std::enable_shared_from_this<body> {
   bool post(ended_list& work) noexcept;
   void let_go(script_reference what) noexcept;
   std::shared_ptr<entry> find_locked(std::int64_t id) const;
-  bool is_inside_locked(script_scope inner, script_scope outer) const;
-  std::optional<script_leave> absence_locked(const entry& of) const;
-  bool is_held_locked(const entry& of) const;
+  scope_record* scope_locked(script_scope scope);  // null for one that is not known any more
+  static scope_record* next_inside(scope_record* at, const scope_record* top);
+  static void link(entry& made, scope_record& home);
+  void unlink_locked(entry& gone);
+  static void link(scope_record& made, scope_record& parent);
+  static void unlink(scope_record& gone);
+  std::size_t close_locked(scope_record& top, ended_list& then);
+  void forget_unneeded_locked(scope_record* of);
+  void set_calling_locked(std::shared_ptr<entry> next);
+  void pin_locked(entry& of, scope_record* home);
+  void unpin(const entry& of);
+  static std::optional<script_leave> strictest(std::optional<script_leave> one, std::optional<script_leave> other);
+  static void spread_absence(scope_record& from);
+  static std::optional<script_leave> absence_locked(const entry& of);
+  static bool is_held_locked(const entry& of);
   void begin_locked(const std::shared_ptr<entry>& made, ended_list& then);
   void return_locked(entry& which, script_return how, script_leave left, std::int64_t now_ns);
   std::int64_t delay_ns(double delay_ms, purpose what_for, std::uint32_t nesting) const;
   static std::int64_t least_delay_ns(script_rules rules, std::uint32_t nesting);
-  void forget_closed_scopes_locked();
 
   script_host& host_;             // set once
   const script_options options_;  // set once
@@ -222,17 +254,19 @@ class script_timers::body : public std::enable_shared_from_this<body> {
   std::mutex lock_;
   std::unordered_map<std::int64_t, std::shared_ptr<entry>> live_;
   order armed_;
-  std::map<std::uint32_t, scope_record> scopes_;
-  bool has_closed_ = false;  // some of the scopes are
+  std::unordered_map<std::uint32_t, scope_record> scopes_;  // their places are for life
+  scope_record& root_;                                      // in it, until the end
+  scope_record* first_closed_ = nullptr;                    // of those that are closed around the call in progress
   std::uint32_t next_scope_ = 1;
   std::int64_t next_id_ = 1;
   std::uint64_t next_arming_ = 1;
   std::shared_ptr<entry> calling_;  // whose callback, or a function that waited for its tick, is on the engine's stack
-  maker maker_;                     // of what is made on the engine's thread
-  bool in_pass_ = false;            // the end of the pass sets the alarm
-  std::uint32_t leaving_ = 0;       // closers that wait for the pass: it ends behind the present call
-  bool closed_ = false;             // there will be no pass any more
-  ended_list owed_;                 // what could not be posted: the next pass does it
+  scope_record* calling_in_ = nullptr;  // its scope, or the nearest one around that is open
+  maker maker_;                         // of what is made on the engine's thread
+  bool in_pass_ = false;                // the end of the pass sets the alarm
+  std::uint32_t leaving_ = 0;           // closers that wait for the pass: it ends behind the present call
+  bool closed_ = false;                 // there will be no pass any more
+  ended_list owed_;                     // what could not be posted: the next pass does it
   std::int64_t alarm_ns_ = detail::ns_max;
   std::int64_t not_before_ns_ = detail::ns_min;  // of the alarm, after the host has failed
   std::int64_t retry_ns_ = 0;                    // the latest such delay; none since the latest pass

@@ -32,9 +32,7 @@ void script_timers::body::pass() noexcept {
     {
       const std::lock_guard guard(lock_);
       due = take_due_locked(planted("nested timers in the same pass") ? now_ns() : now, before);
-      calling_ = due;
-      maker_ = due == nullptr ? maker{} : maker{due->scope, due->nesting + 1};
-      forget_closed_scopes_locked();
+      set_calling_locked(due);
       if (due == nullptr) {
         in_pass_ = false;
         set_alarm_locked();
@@ -130,6 +128,7 @@ void script_timers::body::settle(script_host& host, body* of, ended_list& work) 
       host.release(waiter);
     }
     if (has_waiters) set_maker({});
+    if (of != nullptr) of->unpin(*done);
     if (done->what) host.release(std::exchange(done->what, {}));
   }
 }

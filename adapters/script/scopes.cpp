@@ -6,21 +6,120 @@
 
 DETENT_BEGIN_NAMESPACE
 
+script_timers::body::scope_record* script_timers::body::scope_locked(script_scope scope) {
+  const auto found = scopes_.find(scope.index);
+  return found == scopes_.end() ? nullptr : &found->second;
+}
+
+// Each of a tree before those inside it; null behind the last. Without recursion: a chain may be very long.
+script_timers::body::scope_record* script_timers::body::next_inside(scope_record* at, const scope_record* top) {
+  if (at->first_inside != nullptr) return at->first_inside;
+  for (; at != top; at = at->parent) {
+    if (at->next != nullptr) return at->next;
+  }
+  return nullptr;
+}
+
+void script_timers::body::link(entry& made, scope_record& home) {
+  made.home = &home;
+  made.next_there = std::exchange(home.first_timer, &made);
+  if (made.next_there != nullptr) made.next_there->previous_there = &made;
+}
+
+// The timer is over. Its scope may be with it.
+void script_timers::body::unlink_locked(entry& gone) {
+  scope_record* const home = std::exchange(gone.home, nullptr);
+  (gone.previous_there == nullptr ? home->first_timer : gone.previous_there->next_there) = gone.next_there;
+  if (gone.next_there != nullptr) gone.next_there->previous_there = gone.previous_there;
+  if (!gone.waiters.empty()) pin_locked(gone, home);
+  forget_unneeded_locked(home);
+}
+
+void script_timers::body::link(scope_record& made, scope_record& parent) {
+  made.parent = &parent;
+  made.previous = nullptr;
+  made.next = std::exchange(parent.first_inside, &made);
+  if (made.next != nullptr) made.next->previous = &made;
+}
+
+void script_timers::body::unlink(scope_record& gone) {
+  (gone.previous == nullptr ? gone.parent->first_inside : gone.previous->next) = gone.next;
+  if (gone.next != nullptr) gone.next->previous = gone.previous;
+}
+
+// The scope has lost something. With nothing in it that could make a timer there, nobody can name it any more; then the
+// one around it has lost something too.
+void script_timers::body::forget_unneeded_locked(scope_record* of) {
+  while (of->open && of->detached && of != calling_in_ && of->pins == 0 && of->first_timer == nullptr) {
+    scope_record* const only = of->first_inside;
+    if (only != nullptr && (only->next != nullptr || of->detached == script_tie::modes || of->away)) return;
+    scope_record* const parent = of->parent;
+    unlink(*of);
+    if (only != nullptr) link(*only, *parent);
+    scopes_.erase(of->self.index);
+    of = parent;
+  }
+}
+
+// While something waits to be called there, the scope stays.
+void script_timers::body::pin_locked(entry& of, scope_record* home) {
+  if (home == nullptr || !home->open) return;
+  ++home->pins;
+  of.pins_scope = true;
+}
+
+void script_timers::body::unpin(const entry& of) {
+  if (!of.pins_scope) return;
+  const std::lock_guard guard(lock_);
+  scope_record* const home = scope_locked(of.scope);
+  if (home == nullptr || !home->open) return;
+  --home->pins;
+  forget_unneeded_locked(home);
+}
+
+// The call in progress is another, or none.
+void script_timers::body::set_calling_locked(std::shared_ptr<entry> next) {
+  while (first_closed_ != nullptr) scopes_.erase(std::exchange(first_closed_, first_closed_->next)->self.index);
+  scope_record* const former = std::exchange(calling_in_, next == nullptr ? nullptr : next->home);
+  maker_ = next == nullptr ? maker{} : maker{next->scope, next->nesting + 1};
+  calling_ = std::move(next);
+  if (former != nullptr) forget_unneeded_locked(former);
+}
+
 script_scope script_timers::body::open_scope(std::optional<script_scope> parent) {
   const bool is_own = host_.is_own_thread();
   const std::lock_guard guard(lock_);
-  const script_scope inside = parent ? *parent : is_own ? maker_.scope : script_scope{};
-  const auto found = scopes_.find(inside.index);
+  scope_record* inside = scope_locked(parent ? *parent : is_own ? maker_.scope : script_scope{});
   const script_scope made{next_scope_++};
   // A scope inside a closed one is born closed: nobody has to look.
-  if (found != scopes_.end() && found->second.open) scopes_[made.index].parent = inside.index;
+  if (inside == nullptr || !inside->open) return made;
+  scope_record& record = scopes_[made.index];
+  if (planted("a scope forgets those inside it")) inside = &root_;
+  record.self = made;
+  record.absence = inside->absence;
+  link(record, *inside);
   return made;
+}
+
+script_change script_timers::body::detach_scope(script_scope scope, script_tie tie) {
+  const std::lock_guard guard(lock_);
+  scope_record* const found = scope_locked(scope);
+  if (found == nullptr || !found->open || found == &root_) return script_change::unknown;
+  if (found->detached) return script_change::unchanged;
+  found->detached = tie;
+  forget_unneeded_locked(found);
+  return script_change::changed;
+}
+
+std::size_t script_timers::body::scope_count() {
+  const std::lock_guard guard(lock_);
+  return scopes_.size() - 1;
 }
 
 bool script_timers::body::is_open(script_scope scope) {
   const std::lock_guard guard(lock_);
-  const auto found = scopes_.find(scope.index);
-  return found != scopes_.end() && found->second.open;
+  const auto* const found = scope_locked(scope);
+  return found != nullptr && found->open;
 }
 
 script_scope script_timers::body::current_scope() {
@@ -33,15 +132,40 @@ void script_timers::body::enter_scope(script_scope scope) {
   maker_.scope = scope;
 }
 
-// A scope is made behind the one around it.
-bool script_timers::body::is_inside_locked(script_scope inner, script_scope outer) const {
-  for (;;) {
-    if (inner == outer) return true;
-    if (inner.index < outer.index) return false;
-    const auto found = scopes_.find(inner.index);
-    if (found == scopes_.end() || planted("a scope forgets those inside it")) return false;
-    inner = {found->second.parent};
+// Ends what is in the scope and takes it out of the tree, with all inside it. Answers how many timers it ended.
+std::size_t script_timers::body::close_locked(scope_record& top, ended_list& then) {
+  std::size_t ended = 0;
+  bool has_call = false;
+  scope_record* closed = nullptr;
+  for (scope_record* at = &top; at != nullptr; at = next_inside(at, &top)) {
+    at->open = false;  // so it is not forgotten with its last timer
+    has_call = has_call || at == calling_in_;
+    for (; at->first_timer != nullptr; ++ended) end_locked(find_locked(at->first_timer->id), then);
   }
+  for (scope_record* at = has_call ? calling_in_ : nullptr; at != nullptr; at = at == &top ? nullptr : at->parent) {
+    at->has_call = true;
+  }
+  scope_record* const parent = top.parent;
+  if (has_call) calling_in_ = parent == nullptr ? &root_ : parent;
+  if (parent != nullptr) unlink(top);
+  // The links are needed until all have been visited: those that have been are in a chain by another.
+  for (scope_record* at = &top; at != nullptr;) {
+    scope_record* const following = next_inside(at, &top);
+    at->previous = std::exchange(closed, at);
+    at = following;
+  }
+  while (closed != nullptr) {
+    scope_record* const gone = std::exchange(closed, closed->previous);
+    gone->first_inside = nullptr;
+    if (gone == &root_) continue;
+    if (gone->has_call) {
+      gone->next = std::exchange(first_closed_, gone);
+    } else {
+      scopes_.erase(gone->self.index);
+    }
+  }
+  if (parent != nullptr) forget_unneeded_locked(parent);
+  return ended;
 }
 
 script_closed script_timers::body::close_scope(script_scope scope) {
@@ -50,18 +174,12 @@ script_closed script_timers::body::close_scope(script_scope scope) {
   bool has_call = false;
   {
     const std::lock_guard guard(lock_);
-    for (auto at = live_.begin(); at != live_.end();) {
-      const auto of = (at++)->second;
-      if (!is_inside_locked(of->scope, scope)) continue;
-      ++answer.ended;
-      end_locked(of, then);
-    }
-    has_call = calling_ != nullptr && is_inside_locked(calling_->scope, scope);
-    for (auto at = scopes_.lower_bound(scope.index); at != scopes_.end(); ++at) {
-      at->second.open = at->second.open && !is_inside_locked({at->first}, scope);
-    }
-    has_closed_ = true;
-    forget_closed_scopes_locked();
+    scope_record* const found = scope_locked(scope);
+    const bool was_open = found != nullptr && found->open;
+    const scope_record* const called_in = calling_in_;
+    if (was_open) answer.ended = close_locked(*found, then);
+    // One that is known though it was closed before is around the call in progress.
+    has_call = calling_ != nullptr && (was_open ? calling_in_ != called_in || found == &root_ : found != nullptr);
     if (has_call) ++leaving_;
   }
   if (has_call) {
@@ -73,13 +191,6 @@ script_closed script_timers::body::close_scope(script_scope scope) {
   }
   perform(std::move(then));
   return answer;
-}
-
-// A call in progress stays where its scope was, for whoever closes a scope around it.
-void script_timers::body::forget_closed_scopes_locked() {
-  if (calling_ != nullptr || !has_closed_) return;
-  has_closed_ = false;
-  std::erase_if(scopes_, [](const auto& one) { return one.first != 0 && !one.second.open; });
 }
 
 script_change script_timers::body::leave(std::int64_t id, script_leave how) {
@@ -116,19 +227,28 @@ script_change script_timers::body::leave(script_scope scope, script_leave how) {
   ended_list then;
   {
     const std::lock_guard guard(lock_);
-    const auto of = scopes_.find(scope.index);
-    if (of == scopes_.end() || !of->second.open) return script_change::unknown;
-    if (of->second.away) return script_change::unchanged;
-    of->second.away = how;
-    for (auto at = live_.begin(); at != live_.end();) {
-      const auto one = (at++)->second;
-      if (!is_inside_locked(one->scope, scope)) continue;
-      if (how == script_leave::cancel) {
-        end_locked(one, then);
-      } else if (is_held_locked(*one)) {
-        hold_locked(*one);
+    scope_record* const top = scope_locked(scope);
+    if (top == nullptr || !top->open) return script_change::unknown;
+    if (top->away) return script_change::unchanged;
+    top->away = how;
+    spread_absence(*top);
+    ++top->pins;  // while it is walked through
+    for (scope_record* at = top; at != nullptr;) {
+      // Asked for first: with its last timer a scope may be forgotten.
+      scope_record* const following = next_inside(at, top);
+      for (entry* one = at->first_timer; one != nullptr;) {
+        entry* const next = one->next_there;
+        if (how == script_leave::cancel) {
+          end_locked(find_locked(one->id), then);
+        } else if (is_held_locked(*one)) {
+          hold_locked(*one);
+        }
+        one = next;
       }
+      at = following;
     }
+    --top->pins;
+    forget_unneeded_locked(top);
   }
   perform_later(std::move(then));
   return script_change::changed;
@@ -136,32 +256,38 @@ script_change script_timers::body::leave(script_scope scope, script_leave how) {
 
 script_change script_timers::body::come_back(script_scope scope, script_return how) {
   const std::lock_guard guard(lock_);
-  const auto of = scopes_.find(scope.index);
-  if (of == scopes_.end() || !of->second.open) return script_change::unknown;
-  if (!of->second.away) return script_change::unchanged;
-  const script_leave left = *std::exchange(of->second.away, std::nullopt);
+  scope_record* const top = scope_locked(scope);
+  if (top == nullptr || !top->open) return script_change::unknown;
+  if (!top->away) return script_change::unchanged;
+  const script_leave left = *std::exchange(top->away, std::nullopt);
+  spread_absence(*top);
   const std::int64_t now = now_ns();
-  for (const auto& [id, one] : live_) {
-    if (is_inside_locked(one->scope, scope)) return_locked(*one, how, left, now);
+  for (scope_record* at = top; at != nullptr; at = next_inside(at, top)) {
+    for (entry* one = at->first_timer; one != nullptr; one = one->next_there) return_locked(*one, how, left, now);
   }
+  forget_unneeded_locked(top);
   return script_change::changed;
 }
 
-// The strictest of what its own mode and those of its scopes have left it with; none while all of them are current.
-std::optional<script_leave> script_timers::body::absence_locked(const entry& of) const {
-  std::optional<script_leave> strictest = of.away;
-  for (script_scope inner = of.scope;;) {
-    const auto found = scopes_.find(inner.index);
-    if (found == scopes_.end()) return strictest;
-    const auto& away = found->second.away;
-    if (away && (!strictest || *away < *strictest)) strictest = away;
-    if (inner.index == 0) return strictest;
-    inner = {found->second.parent};
+std::optional<script_leave> script_timers::body::strictest(std::optional<script_leave> one,
+                                                           std::optional<script_leave> other) {
+  return !one || (other && *other < *one) ? other : one;
+}
+
+// What holds for a scope holds for those inside it.
+void script_timers::body::spread_absence(scope_record& from) {
+  for (scope_record* at = &from; at != nullptr; at = next_inside(at, &from)) {
+    at->absence = strictest(at->away, at->parent == nullptr ? std::nullopt : at->parent->absence);
   }
 }
 
+// The strictest of what its own mode and those of its scopes have left it with; none while all of them are current.
+std::optional<script_leave> script_timers::body::absence_locked(const entry& of) {
+  return strictest(of.away, of.home->absence);
+}
+
 // Whether its time stands still.
-bool script_timers::body::is_held_locked(const entry& of) const {
+bool script_timers::body::is_held_locked(const entry& of) {
   return of.paused || (!planted("a suspended timer ticks") && absence_locked(of) == script_leave::suspend);
 }
 

@@ -29,9 +29,8 @@ script_timers::body::body(script_host& host, script_options options)
     : host_(host),
       options_(std::move(options)),
       executor_(host, [this] { alarm_dropped(); }),
-      service_(options_of(options_, executor_)) {
-  scopes_[0] = {};
-}
+      root_(scopes_[0]),
+      service_(options_of(options_, executor_)) {}
 
 void script_timers::body::begin() {
   alarm_ = timer(service_, timer_options{.name = options_.name}, [weak = weak_from_this()] {
@@ -39,7 +38,7 @@ void script_timers::body::begin() {
   });
 }
 
-// A sleep is as long as it says under both sets of rules: Havel's have no bound above.
+// A sleep is as long as it says under both sets of rules, with no bound above; less than nothing is nothing on the web.
 std::int64_t script_timers::body::delay_ns(double delay_ms, purpose what_for, std::uint32_t nesting) const {
   const script_rules rules = what_for == purpose::sleep ? script_rules::havel : options_.rules;
   double whole = std::trunc(delay_ms);
@@ -47,7 +46,8 @@ std::int64_t script_timers::body::delay_ns(double delay_ms, purpose what_for, st
     if (!(whole >= 1) || whole > 2147483647.0) whole = planted("overflow never fires") && whole > 1 ? 1e300 : 1;
     if (planted("negative never fires") && !(delay_ms >= 0)) whole = 1e300;
   } else {
-    whole = std::isnan(whole) ? 0 : std::fabs(whole);
+    const bool is_over = what_for == purpose::sleep && options_.rules == script_rules::web && whole < 0;
+    whole = std::isnan(whole) || is_over ? 0 : std::fabs(whole);
     if (whole < 1 && what_for == purpose::interval) whole = 1;
   }
   if (planted("half the delay")) whole /= 2;
@@ -88,8 +88,8 @@ script_created script_timers::body::create(purpose what_for, double delay_ms, sc
     const std::lock_guard guard(lock_);
     const maker by = is_own ? maker_ : maker{};
     const script_scope scope = where.value_or(by.scope);
-    const auto found = scopes_.find(scope.index);
-    if (found == scopes_.end() || !found->second.open) {
+    scope_record* const home = scope_locked(scope);
+    if (home == nullptr || !home->open) {
       made.outcome = script_creation::closed;
     } else if (live_.size() >= options_.live_limit) {
       made.outcome = script_creation::too_many;
@@ -98,6 +98,7 @@ script_created script_timers::body::create(purpose what_for, double delay_ms, sc
     } else {
       created->kind = what_for == purpose::interval ? script_timer_kind::interval : script_timer_kind::timeout;
       created->scope = scope;
+      link(*created, *home);
       created->nesting = by.nesting;
       created->delay_ns = delay_ns(delay_ms, what_for, by.nesting);
       // A sleep has no function, but one that waits for it.
@@ -182,6 +183,7 @@ void script_timers::body::end_locked(const std::shared_ptr<entry>& which, ended_
   if (which->now == stage::armed) disarm_locked(*which);
   which->now = stage::over;
   live_.erase(which->id);
+  unlink_locked(*which);
   // The function of a call in progress is not here: who runs the call releases it behind it.
   if (!planted("a function is never released") || !which->waiters.empty()) then.add(which);
   set_alarm_locked();
@@ -388,6 +390,7 @@ script_change script_timers::body::next_tick(std::int64_t id, script_reference w
       over->id = id;
       if (is_own) over->scope = maker_.scope;
       over->waiters.swap(alone);
+      pin_locked(*over, scope_locked(over->scope));
       then.add(over);
     }
   } catch (...) {
@@ -512,6 +515,10 @@ std::size_t script_timers::kept_count() const { return body_->kept_count(); }
 bool script_timers::keeps_program() const { return body_->keeps_program(); }
 script_scope script_timers::open_scope(std::optional<script_scope> parent) { return body_->open_scope(parent); }
 script_closed script_timers::close_scope(script_scope scope) { return body_->close_scope(scope); }
+script_change script_timers::detach_scope(script_scope scope, script_tie tie) {
+  return body_->detach_scope(scope, tie);
+}
+std::size_t script_timers::scope_count() const { return body_->scope_count(); }
 script_closed script_timers::close() { return body_->close_scope({}); }
 bool script_timers::is_open(script_scope scope) const { return body_->is_open(scope); }
 script_scope script_timers::current_scope() const { return body_->current_scope(); }

@@ -17,11 +17,13 @@ void write_line(std::FILE* where, const std::string& line) {
 
 }  // namespace
 
-std::string refusal_of(const std::string& verb, script_creation why, const engine_options& options) {
+std::string refusal_of(const std::string& verb, script_creation why, const engine_options& options,
+                       const script_timers& timers) {
   if (why == script_creation::too_many) {
     return verb + ": too many live timers: the limit is " + std::to_string(options.timers.live_limit);
   }
   if (why == script_creation::no_memory) return verb + ": there is no memory for another timer";
+  if (timers.is_open({})) return verb + ": the scope in which it would be is closed";
   return verb + ": the timers of this script have been withdrawn, and it makes no more";
 }
 

@@ -69,7 +69,8 @@ class engine_queue {
 };
 
 /// Why `verb` made no timer, in a script's error.
-std::string refusal_of(const std::string& verb, script_creation why, const engine_options& options);
+std::string refusal_of(const std::string& verb, script_creation why, const engine_options& options,
+                       const script_timers& timers);
 
 /// Why a call was interrupted.
 std::string words_of_call_limit(const engine_options& options);

@@ -8,6 +8,8 @@
 #include <bindings/engine/entered_scope.hpp>
 #include <bindings/engine/script_modes.hpp>
 #include <deque>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -28,6 +30,24 @@ class text {
 
  private:
   JSStringRef value_;
+};
+
+// By which a script can close a scope. Ends on any thread, also behind the timers.
+struct scope_owner {
+  struct door {
+    std::mutex lock;                  // above that of the timers
+    script_timers* timers = nullptr;  // guarded by `lock`
+  };
+  explicit scope_owner(std::shared_ptr<door> to) : through(std::move(to)) {}
+  scope_owner(const scope_owner&) = delete;
+  scope_owner& operator=(const scope_owner&) = delete;
+  ~scope_owner() {
+    const std::lock_guard guard(through->lock);
+    if (through->timers != nullptr) through->timers->detach_scope(scope, tie);
+  }
+  const std::shared_ptr<door> through;
+  script_scope scope;
+  script_tie tie = script_tie::nobody;
 };
 
 class javascript_context final : public scripting::script_engine, public script_host {
@@ -53,6 +73,8 @@ class javascript_context final : public scripting::script_engine, public script_
 
   script_reference hold(JSValueRef function);
   std::string string_of(JSValueRef value);
+  JSValueRef type_error(const std::string& words);
+  std::unique_ptr<scope_owner> own_scope(script_scope scope, script_tie tie);
   const scripting::engine_options& options() const noexcept { return options_; }
   scripting::script_modes* modes() noexcept { return modes_ ? &*modes_ : nullptr; }
 
@@ -61,7 +83,8 @@ class javascript_context final : public scripting::script_engine, public script_
   template <class Call>
   script_outcome run_limited(const Call& call);
   bool interrupt(JSContextRef at) noexcept;
-  script_outcome outcome_of(JSValueRef exception);
+  script_outcome outcome_of(JSValueRef exception, std::size_t outer);
+  void end_interruption();
   std::string description_of(JSValueRef error);
   void check_memory(script_outcome& outcome);
   std::size_t heap_bytes();
@@ -72,8 +95,10 @@ class javascript_context final : public scripting::script_engine, public script_
   std::string interrupted_at_;  // the stack, as JavaScriptCore words it
   JSContextGroupRef group_ = nullptr;
   JSGlobalContextRef context_ = nullptr;
-  JSObjectRef describe_ = nullptr;  // of the prelude: words an error
+  JSValueRef type_error_ = nullptr;  // the language's own
+  JSObjectRef describe_ = nullptr;   // of the prelude: words an error
   std::unique_ptr<script_timers> timers_;
+  const std::shared_ptr<scope_owner::door> door_ = std::make_shared<scope_owner::door>();
   std::optional<scripting::script_modes> modes_;
   std::deque<scripting::entered_scope> entered_;  // by the call in progress
 };

@@ -9,7 +9,7 @@ namespace detent::javascript {
 
 namespace {
 
-// One call of a native. What a native throws becomes a TypeError of the script.
+// One call of a native. What a native throws becomes an error of the script: std::invalid_argument a TypeError.
 struct native_call {
   JSContextRef in;
   javascript_context& of;
@@ -43,8 +43,12 @@ using native = JSValueRef (*)(const native_call&);
 template <native Native>
 JSValueRef enter(JSContextRef in, JSObjectRef, JSObjectRef self, std::size_t count, const JSValueRef arguments[],
                  JSValueRef* exception) {
+  auto& of = *static_cast<javascript_context*>(JSObjectGetPrivate(self));
   try {
-    return Native({in, *static_cast<javascript_context*>(JSObjectGetPrivate(self)), count, arguments});
+    return Native({in, of, count, arguments});
+  } catch (const std::invalid_argument& wrong) {
+    *exception = of.type_error(wrong.what());
+    return JSValueMakeUndefined(in);
   } catch (const std::exception& wrong) {
     const JSValueRef words = JSValueMakeString(in, text(std::string(wrong.what())).get());
     *exception = JSObjectMakeError(in, 1, &words, nullptr);
@@ -86,7 +90,7 @@ JSValueRef set(const native_call& call) {
   const script_created made = call.boolean(1) ? call.of.timers().set_interval(call.number(2), what)
                                               : call.of.timers().set_timeout(call.number(2), what);
   if (made.outcome != script_creation::created) {
-    throw std::runtime_error(scripting::refusal_of(call.string(0), made.outcome, call.of.options()));
+    throw std::runtime_error(scripting::refusal_of(call.string(0), made.outcome, call.of.options(), call.of.timers()));
   }
   return call.value(static_cast<double>(made.id));
 }
@@ -95,7 +99,7 @@ JSValueRef set(const native_call& call) {
 JSValueRef sleep(const native_call& call) {
   const script_created made = call.of.timers().sleep(call.number(0), call.of.hold(call.at(1)));
   if (made.outcome != script_creation::created) {
-    throw std::runtime_error(scripting::refusal_of("sleep", made.outcome, call.of.options()));
+    throw std::runtime_error(scripting::refusal_of("sleep", made.outcome, call.of.options(), call.of.timers()));
   }
   return call.nothing();
 }
@@ -104,6 +108,14 @@ JSValueRef sleep(const native_call& call) {
 JSValueRef quote(const native_call& call) { return call.value(scripting::quoted(call.string(0))); }
 // Of a proxy too, which the language itself refuses to tell once it is revoked.
 JSValueRef is_array(const native_call& call) { return call.value(JSValueIsArray(call.in, call.at(0))); }
+
+// Exported, but declared in no header of the package. Without it a proxy is asked as any object is.
+JSValueRef is_proxy(const native_call& call) {
+  using get_target = JSObjectRef (*)(JSObjectRef);
+  static const auto target_of = reinterpret_cast<get_target>(dlsym(RTLD_DEFAULT, "JSObjectGetProxyTarget"));
+  const bool may_be = target_of != nullptr && JSValueIsObject(call.in, call.at(0));
+  return call.value(may_be && target_of(JSValueToObject(call.in, call.at(0), nullptr)) != nullptr);
+}
 
 // What stands behind a verb and what it binds: names, onLeave, onReturn, the two words as they are, and behind them as
 // a refusal shows them.
@@ -137,11 +149,31 @@ JSValueRef bind(const native_call& call) {
   return call.nothing();
 }
 
+// A scope as the prelude has it: what stands for it once its function has returned, its number before.
 script_scope scope_at(const native_call& call, std::size_t index) {
-  return {static_cast<std::uint32_t>(call.number(index))};
+  const JSValueRef value = call.at(index);
+  if (!JSValueIsObject(call.in, value)) return {static_cast<std::uint32_t>(call.number(index))};
+  return static_cast<scope_owner*>(JSObjectGetPrivate(JSValueToObject(call.in, value, nullptr)))->scope;
 }
 double number_of(script_scope scope) { return scope.index; }
 
+// Made once, and for the life of the process.
+JSClassRef class_of_scopes() {
+  static const JSClassRef made = [] {
+    JSClassDefinition definition = kJSClassDefinitionEmpty;
+    definition.className = "DetentScope";
+    // On whichever thread the collector runs; nothing of JavaScriptCore is called.
+    definition.finalize = [](JSObjectRef gone) { delete static_cast<scope_owner*>(JSObjectGetPrivate(gone)); };
+    return JSClassCreate(&definition);
+  }();
+  return made;
+}
+
+// ownScope(scope, isBound): stands for the scope. Once no script can close it any more, the scope is detached.
+JSValueRef own_scope(const native_call& call) {
+  auto owner = call.of.own_scope(scope_at(call, 0), call.boolean(1) ? script_tie::modes : script_tie::nobody);
+  return JSObjectMake(call.in, class_of_scopes(), owner.release());
+}
 // enterScope(): a new scope inside the current one, which it is until exitScope(scope, isKept).
 JSValueRef enter_scope(const native_call& call) { return call.value(number_of(call.of.enter_scope())); }
 JSValueRef exit_scope(const native_call& call) {
@@ -168,6 +200,7 @@ JSValueRef keep(const native_call& call) {
 JSValueRef is_kept(const native_call& call) {
   return call.value(call.of.timers().keeping(call.id(0)) == script_keeping::kept);
 }
+JSValueRef is_live(const native_call& call) { return call.value(call.of.timers().keeping(call.id(0)).has_value()); }
 JSValueRef next_tick(const native_call& call) {
   return call.value(call.of.timers().next_tick(call.id(0), call.of.hold(call.at(1))));
 }
@@ -239,9 +272,11 @@ constexpr JSStaticFunction methods[] = {
     {"sleep", enter<sleep>, kJSPropertyAttributeReadOnly},
     {"quoted", enter<quote>, kJSPropertyAttributeReadOnly},
     {"isArray", enter<is_array>, kJSPropertyAttributeReadOnly},
+    {"isProxy", enter<is_proxy>, kJSPropertyAttributeReadOnly},
     {"bind", enter<bind>, kJSPropertyAttributeReadOnly},
     {"enterScope", enter<enter_scope>, kJSPropertyAttributeReadOnly},
     {"exitScope", enter<exit_scope>, kJSPropertyAttributeReadOnly},
+    {"ownScope", enter<own_scope>, kJSPropertyAttributeReadOnly},
     {"bindScope", enter<bind_scope>, kJSPropertyAttributeReadOnly},
     {"closeScope", enter<close_scope>, kJSPropertyAttributeReadOnly},
     {"clear", enter<clear>, kJSPropertyAttributeReadOnly},
@@ -250,6 +285,7 @@ constexpr JSStaticFunction methods[] = {
     {"refresh", enter<refresh>, kJSPropertyAttributeReadOnly},
     {"keep", enter<keep>, kJSPropertyAttributeReadOnly},
     {"isKept", enter<is_kept>, kJSPropertyAttributeReadOnly},
+    {"isLive", enter<is_live>, kJSPropertyAttributeReadOnly},
     {"nextTick", enter<next_tick>, kJSPropertyAttributeReadOnly},
     {"cleanup", enter<cleanup>, kJSPropertyAttributeReadOnly},
     {"now", enter<now>, kJSPropertyAttributeReadOnly},

@@ -1,26 +1,32 @@
 // What scripts see, over the natives of natives.cpp: the globals, and the same as members of `timer`; `mode`, `console`.
 // Keeps what it needs of the language, so that a script may replace any global. Its value is the function that words an
 // error.
-(function (native, global, scriptArguments, hasModes, hasWebRules) {
+(function (native, global, scriptArguments, hasModes, hasWebRules, hasCallLimit) {
   'use strict';
   const { apply } = Reflect;
-  const { Promise, Error, TypeError, String, Number, JSON, Object, WeakMap } = global;
+  const { Promise, Error, TypeError, String, Number, JSON, Object, WeakMap, Map, Set, RegExp } = global;
+  const { forEach: forEachOfMap } = Map.prototype;
+  const { forEach: forEachOfSet } = Set.prototype;
   const { isInteger } = Number;
-  const { defineProperty } = Object;
+  const { defineProperty, getOwnPropertyDescriptor, keys } = Object;
+  const { hasOwnProperty } = Object.prototype;
   const { stringify } = JSON;
   const then = Promise.prototype.then;
   const { split, includes } = String.prototype;
   const { exec } = RegExp.prototype;
   const { get: getWeak, set: setWeak } = WeakMap.prototype;
   const atEnd = /([^@]*:[0-9]+):[0-9]+$/;
+  // Its loops know no limit.
+  if (hasCallLimit) delete global.WebAssembly;
   const ownName = '[detent]';
+  const receiver = hasWebRules ? global : undefined; // `this` of timers' functions, as HTML has it
   const mostFrames = 20;
 
   // A value as messages show it. Nothing of the script runs for that: no getter, no toString.
   function shown(value) {
     switch (typeof value) {
       case 'string': return native.quoted(value);
-      case 'object': return value === null ? 'null' : native.isArray(value) ? 'an array' : 'an object';
+      case 'object': return value === null ? 'null' : native.isProxy(value) ? 'a proxy' : native.isArray(value) ? 'an array' : 'an object';
       case 'function': case 'symbol': return 'a ' + typeof value;
       default: {
         const text = String(value) + (typeof value === 'bigint' ? 'n' : '');
@@ -53,28 +59,52 @@
     return +delay;
   }
 
+  // What an object itself has under a name. Nothing of the script runs for that: no getter, and of a proxy nothing.
+  function ownValue(object, name) {
+    const found = native.isProxy(object) ? undefined : getOwnPropertyDescriptor(object, name);
+    return found !== undefined && apply(hasOwnProperty, found, ['value']) ? found.value : undefined;
+  }
+
   // What the options of a timer say of modes, read once, or null: then they are an argument.
   function bindingOf(verb, options) {
     if (!hasModes || typeof options !== 'object' || options === null) return null;
-    const { modes, onLeave, onReturn } = options;
+    const modes = ownValue(options, 'modes');
+    const onLeave = ownValue(options, 'onLeave');
+    const onReturn = ownValue(options, 'onReturn');
     if (modes === undefined) {
       const word = onLeave !== undefined ? 'onLeave' : 'onReturn';
       if (onLeave === undefined && onReturn === undefined) return null;
       throw new TypeError(verb + ': ' + word + ' needs modes beside it');
     }
+    const given = keys(options);
+    for (let i = 0; i < given.length; ++i) {
+      if (given[i] === 'modes' || given[i] === 'onLeave' || given[i] === 'onReturn') continue;
+      throw new TypeError(verb + ': the options are modes, onLeave and onReturn, not ' + shown(given[i]));
+    }
     const needed = "; a list of names is needed, as in ['work']";
-    if (!native.isArray(modes)) throw new TypeError(verb + ': modes is ' + shown(modes) + needed);
+    const isList = native.isArray(modes) && !native.isProxy(modes);
+    if (!isList) throw new TypeError(verb + ': modes is ' + shown(modes) + needed);
     if (modes.length === 0) throw new TypeError(verb + ': modes is an empty list' + needed);
     const names = [];
     for (let i = 0; i < modes.length; ++i) {
-      const name = modes[i];
+      const name = ownValue(modes, i);
       if (typeof name !== 'string') throw new TypeError(verb + ': modes[' + i + '] is ' + shown(name) + needed);
       names[i] = name;
     }
     return { names, onLeave, onReturn };
   }
 
-  function create(verb, isInterval, first, second, rest) {
+  function arm(verb, isInterval, delay, binding, call) {
+    const id = native.set(verb, isInterval, delay, call);
+    if (binding) {
+      const { names, onLeave, onReturn } = binding;
+      native.bind(verb, id, names, onLeave, onReturn, shown(onLeave), shown(onReturn));
+    }
+    return id;
+  }
+
+  // The id of a new timer. What a timer object needs of it beside that goes into `made`.
+  function create(verb, isInterval, first, second, rest, made) {
     const isOther = typeof second !== 'number' && typeof second !== 'function' && second !== undefined;
     const delay = hasWebRules && isOther && typeof first === 'function' ? numberOf(verb, second) : second;
     const arranged = native.arrange(verb, first, delay);
@@ -85,33 +115,79 @@
     const binding = bindingOf(verb, rest[0]);
     const given = [];
     for (let i = binding ? 1 : 0; i < rest.length; ++i) given[given.length] = rest[i];
-    const id = native.set(verb, isInterval, arranged.delay, () => { apply(callback, undefined, given); });
-    if (binding) {
-      const { names, onLeave, onReturn } = binding;
-      native.bind(verb, id, names, onLeave, onReturn, shown(onLeave), shown(onReturn));
-    }
-    return id;
+    const call = () => {
+      try {
+        apply(callback, receiver, given);
+      } catch (error) {
+        if (!(error instanceof Error)) lastThrow = { __proto__: null, error, callback };
+        throw error;
+      }
+    };
+    if (made === undefined || isInterval || !hasWebRules) return arm(verb, isInterval, arranged.delay, binding, call);
+    // As in Node, `refresh` of one that has fired arms it again; of one that was ended it does not.
+    const callOnce = () => {
+      made.wasRefreshed = false;
+      try {
+        call();
+      } finally {
+        made.hasFired = !made.wasRefreshed && native.isLive(made.id);
+        made.isKept = native.isKept(made.id);
+      }
+    };
+    made.again = () => {
+      made.hasFired = false;
+      const { isKept } = made;
+      made.id = arm(verb, false, arranged.delay, binding, callOnce);
+      if (!isKept) native.keep(made.id, false);
+    };
+    return arm(verb, false, arranged.delay, binding, callOnce);
   }
 
   // Undefined for what is no timer, as a proxy of one: nothing of the script runs for that.
-  const timerIds = new WeakMap();
-  const timerIdOf = (value) => apply(getWeak, timerIds, [value]);
+  const timers = new WeakMap();
+  function timerIdOf(value) {
+    const made = apply(getWeak, timers, [value]);
+    return made === undefined ? undefined : made.id;
+  }
   class Timer {
-    constructor(id) {
-      apply(setWeak, timerIds, [this, id]);
-      defineProperty(this, 'id', { __proto__: null, value: id, enumerable: true });
+    constructor(verb, isInterval, callback, delay, rest) {
+      const made = { __proto__: null, id: 0, hasFired: false, wasRefreshed: false, isKept: true, again: undefined };
+      made.id = create(verb, isInterval, callback, delay, rest, made);
+      apply(setWeak, timers, [this, made]);
+      defineProperty(this, 'id', { __proto__: null, get: () => made.id, enumerable: true });
     }
     pause() { return native.pause(ownId('pause', this)); }
     resume() { return native.resume(ownId('resume', this)); }
-    stop() { return native.clear(ownId('stop', this)); }
-    cancel() { return native.clear(ownId('cancel', this)); }
-    refresh() { native.refresh(ownId('refresh', this)); return this; }
+    stop() { return end('stop', this); }
+    cancel() { return end('cancel', this); }
+    refresh() { ownId('refresh', this); refresh(this); return this; }
     ref() { native.keep(ownId('ref', this), true); return this; }
     unref() { native.keep(ownId('unref', this), false); return this; }
     hasRef() { return native.isKept(ownId('hasRef', this)); }
     status() { return native.status(ownId('status', this)); }
     wait() { return waitFor(ownId('wait', this)); }
     [Symbol.toPrimitive]() { return ownId('valueOf', this); }
+  }
+  // One that was ended never fires again.
+  function end(verb, value) {
+    const id = ownId(verb, value);
+    apply(getWeak, timers, [value]).hasFired = false;
+    return native.clear(id);
+  }
+  function refresh(value) {
+    const made = apply(getWeak, timers, [value]);
+    if (made === undefined) return native.refresh(timerOf('refresh', value));
+    made.wasRefreshed = true;
+    if (native.refresh(made.id)) return true;
+    if (!made.hasFired) return false;
+    made.again();
+    return true;
+  }
+  // Of an id, or of a timer.
+  function clear(value) {
+    const made = apply(getWeak, timers, [value]);
+    if (made !== undefined) made.hasFired = false;
+    return native.clear(idOf(value));
   }
   function ownId(verb, value) {
     const id = timerIdOf(value);
@@ -157,7 +233,7 @@
     } finally {
       native.exitScope(scope, hasReturned);
     }
-    return new Scope(scope);
+    return new Scope(native.ownScope(scope, binding !== null));
   }
 
   // Whether it ticked; false when it ended without.
@@ -168,11 +244,11 @@
   const timer = {
     setTimeout(callback, delay, ...rest) { return create('setTimeout', false, callback, delay, rest); },
     setInterval(callback, delay, ...rest) { return create('setInterval', true, callback, delay, rest); },
-    timeout(callback, delay, ...rest) { return new Timer(create('timeout', false, callback, delay, rest)); },
-    interval(callback, delay, ...rest) { return new Timer(create('interval', true, callback, delay, rest)); },
-    clearTimeout(id) { return native.clear(idOf(id)); },
-    clearInterval(id) { return native.clear(idOf(id)); },
-    stopTimer(id) { return native.clear(idOf(id)); },
+    timeout(callback, delay, ...rest) { return new Timer('timeout', false, callback, delay, rest); },
+    interval(callback, delay, ...rest) { return new Timer('interval', true, callback, delay, rest); },
+    clearTimeout(id) { return clear(id); },
+    clearInterval(id) { return clear(id); },
+    stopTimer(id) { return clear(id); },
     getTimerStatus(id) { return native.status(idOf(id)); },
     getActiveTimers() { return native.active(); },
     cleanupAllTimers() { return native.cleanup(); },
@@ -190,11 +266,11 @@
   }
   Object.assign(timer, {
     scope(callback, options) { return inScope(callback, options); },
-    clear(id) { return native.clear(idOf(id)); },
+    clear(id) { return clear(id); },
     status(id) { return native.status(idOf(id)); },
     pause(id) { return native.pause(timerOf('pause', id)); },
     resume(id) { return native.resume(timerOf('resume', id)); },
-    refresh(id) { return native.refresh(timerOf('refresh', id)); },
+    refresh(id) { return refresh(id); },
     ref(id) { return native.keep(timerOf('ref', id), true); },
     unref(id) { return native.keep(timerOf('unref', id), false); },
     hasRef(id) { return native.isKept(timerOf('hasRef', id)); },
@@ -244,16 +320,43 @@
 
   function show(value) {
     if (typeof value === 'string') return value;
-    if (value instanceof Error) return describe(value);
-    if (typeof value === 'function') return '[function ' + value.name + ']';
-    if (typeof value === 'object' && value !== null) {
-      try {
-        return stringify(value);
-      } catch {
-        return '[object]';
-      }
+    try {
+      return value instanceof Error ? describe(value) : inside(value, null);
+    } catch {
+      return '[' + typeof value + ']';
     }
-    return String(value);
+  }
+  // Much as JSON has it, and what JSON has not, as the language writes it. `around` is a chain of the objects it is in.
+  function inside(value, around) {
+    switch (typeof value) {
+      case 'string': return stringify(value);
+      case 'bigint': return String(value) + 'n';
+      case 'function': return '[function ' + value.name + ']';
+      case 'object': break;
+      default: return String(value);
+    }
+    if (value === null) return 'null';
+    if (value instanceof Error || value instanceof RegExp) return String(value);
+    for (let one = around; one !== null; one = one.around) if (one.value === value) return '[circular]';
+    const here = { __proto__: null, value, around };
+    let text = '';
+    const add = (words) => { text += (text === '' ? '' : ',') + words; };
+    if (value instanceof Map) {
+      apply(forEachOfMap, value, [(item, key) => { add(inside(key, here) + '=>' + inside(item, here)); }]);
+      return 'Map{' + text + '}';
+    }
+    if (value instanceof Set) {
+      apply(forEachOfSet, value, [(item) => { add(inside(item, here)); }]);
+      return 'Set{' + text + '}';
+    }
+    if (typeof value.toJSON === 'function') return inside(value.toJSON(), here);
+    if (native.isArray(value)) {
+      for (let i = 0; i < value.length; ++i) add(inside(value[i], here));
+      return '[' + text + ']';
+    }
+    const names = keys(value);
+    for (let i = 0; i < names.length; ++i) add(stringify(names[i]) + ':' + inside(value[names[i]], here));
+    return '{' + text + '}';
   }
   function line(values) {
     let text = '';
@@ -266,11 +369,23 @@
   global.console = { log: print, info: print, debug: print, warn: printError, error: printError };
   global.scriptArguments = scriptArguments;
 
+  // What is no Error has neither line nor stack; a timer's function is told at least, if it has a name.
+  let lastThrow;
+  function describeOther(value) {
+    let from = '';
+    if (lastThrow !== undefined && (lastThrow.error === value || value !== value)) {
+      const name = ownValue(lastThrow.callback, 'name');
+      if (typeof name === 'string' && name !== '') from = ' in ' + name;
+      lastThrow = undefined;
+    }
+    return 'uncaught ' + show(value) + from + ' (no Error, so without its place)';
+  }
+
   // FILE:LINE: Kind: message, and the stack. The frames of this file are not the script's: an error thrown here has the
   // place of its call.
   function describe(error) {
     try {
-      if (!(error instanceof Error)) return 'uncaught ' + show(error);
+      if (!(error instanceof Error)) return describeOther(error);
       let place = error.sourceURL && error.sourceURL !== ownName ? error.sourceURL + ':' + error.line + ': ' : '';
       const frames = apply(split, String(error.stack || ''), ['\n']);
       const isOwn = (frame) => apply(includes, frame, ['@' + ownName + ':']);

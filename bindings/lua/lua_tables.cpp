@@ -5,7 +5,7 @@
 #include <bindings/engine/entered_scope.hpp>
 #include <bindings/engine/shown_value.hpp>
 #include <cmath>
-#include <limits>
+#include <new>
 #include <optional>
 
 namespace detent::lua {
@@ -151,10 +151,22 @@ std::int64_t create(lua_State* in, const std::string& verb, script_timer_kind ki
   const script_created made = kind == script_timer_kind::interval ? of.timers().set_interval(arranged.delay_ms, what)
                                                                   : of.timers().set_timeout(arranged.delay_ms, what);
   if (made.outcome != script_creation::created) {
-    fail(in, scripting::refusal_of(verb, made.outcome, of.options()));
+    fail(in, scripting::refusal_of(verb, made.outcome, of.options(), of.timers()));
   }
   if (binding) of.modes()->bind(made.id, std::move(*binding));
   return made.id;
+}
+
+// By which a script can close a scope: a userdata.
+struct scope_owner {
+  script_scope scope;
+  script_tie tie;
+};
+
+int forget_scope(lua_State* in) {
+  const auto* const owner = static_cast<scope_owner*>(luaL_testudata(in, 1, "detent.scope"));
+  if (owner != nullptr) lua_state::of(in).timers().detach_scope(owner->scope, owner->tie);
+  return 0;
 }
 
 // Calls a function in a scope, which it answers.
@@ -168,9 +180,8 @@ int make_scope(lua_State* in) {
   auto binding = of.modes() == nullptr ? std::nullopt : binding_at(in, 2, "scope");
   if (options == LUA_TTABLE && !binding) fail(in, "scope: its options need modes, as in {modes = {\"work\"}}");
   scripting::entered_scope here(of.timers());
-  lua_createtable(in, 0, 1);
-  lua_pushinteger(in, here.scope().index);
-  lua_setfield(in, -2, "scope");
+  new (lua_newuserdatauv(in, sizeof(scope_owner), 0))
+      scope_owner{here.scope(), binding ? script_tie::modes : script_tie::nobody};
   luaL_setmetatable(in, "detent.scope");
   if (binding) of.modes()->bind(here.scope(), std::move(*binding));
   lua_pushvalue(in, 1);
@@ -180,16 +191,11 @@ int make_scope(lua_State* in) {
 }
 
 int close_scope(lua_State* in) {
-  const bool is_table = lua_type(in, 1) == LUA_TTABLE;
-  if (is_table) {
-    lua_pushliteral(in, "scope");
-    lua_rawget(in, 1);
-  }
-  const lua_Integer index = is_table && lua_isinteger(in, -1) != 0 ? lua_tointeger(in, -1) : 0;
-  if (index <= 0 || index > std::numeric_limits<std::uint32_t>::max()) {
+  const auto* const owner = static_cast<scope_owner*>(luaL_testudata(in, 1, "detent.scope"));
+  if (owner == nullptr) {
     return fail(in, "a scope is needed before the name, with a colon: s:close(); here is " + shown_at(in, 1));
   }
-  const auto closed = lua_state::of(in).timers().close_scope({static_cast<std::uint32_t>(index)});
+  const auto closed = lua_state::of(in).timers().close_scope(owner->scope);
   lua_pushinteger(in, static_cast<lua_Integer>(closed.ended));
   return 1;
 }
@@ -305,7 +311,7 @@ int sleep_for(lua_State* in) {
   if (lua_isyieldable(in) == 0) return fail(in, cannot_wait("sleep"));
   const script_created made = of.timers().sleep(lua_tonumber(in, 1), of.hold_coroutine(in));
   if (made.outcome != script_creation::created) {
-    return fail(in, scripting::refusal_of("sleep", made.outcome, of.options()));
+    return fail(in, scripting::refusal_of("sleep", made.outcome, of.options(), of.timers()));
   }
   return lua_yield(in, 0);  // whether it slept so long
 }
@@ -446,6 +452,8 @@ void open_tables(lua_State* state, const scripting::engine_options& options) {
   luaL_newmetatable(state, "detent.scope");
   luaL_newlib(state, scope_verbs);
   lua_setfield(state, -2, "__index");
+  lua_pushcfunction(state, forget_scope);
+  lua_setfield(state, -2, "__gc");
   lua_pop(state, 2);
   luaL_newlib(state, timer_verbs);
   lua_setglobal(state, "timer");

@@ -163,8 +163,10 @@ TEST_F(script_run, JavaScriptBesideLua) {
   EXPECT_EQ(run("turned.js").text,
             "turned.js:2: TypeError: setTimeout(function, milliseconds, ...arguments): the first is 5, not a function; "
             "only the rules of Havel take both orders\nstack:\n  global code@turned.js:2:11\n");
+  write("micro.js", "queueMicrotask(() => { throw new TypeError('mine') })");
+  EXPECT_EQ(run("micro.js").text.find("micro.js:1: TypeError: mine"), 0U);  // the file once
   write("object.js", "throw {code: 1}");
-  EXPECT_EQ(run("object.js").text, "object.js: uncaught {\"code\":1}\n");
+  EXPECT_EQ(run("object.js").text, "object.js: uncaught {\"code\":1} (no Error, so without its place)\n");
   write("odd.js", "print('a\\0b \xff \\ud800 \\u{1F600} gr\xC3\xBC\xC3\x9F \xF0\x9F\x98\x80')");
   EXPECT_EQ(run("odd.js").text, std::string("a\0b ", 4) +
                                     "\xEF\xBF\xBD \xEF\xBF\xBD \xF0\x9F\x98\x80 gr\xC3\xBC\xC3\x9F "

@@ -39,17 +39,21 @@ TEST_F(javascript, ArgumentsAndOrderUnderBothRules) {
   EXPECT_EQ(wrong.error.find("test.js:2: TypeError: setTimeout(function"), 0U) << wrong.error;
 }
 
-// As the web has it: the global object for a function that does not care, undefined for a strict one; and what stands
-// behind the delay is given to each call of an interval, of the later forms too.
+// As HTML has it: `this` is the global object, for a strict function too; and what stands behind the delay is given to
+// each call of an interval, of the later forms too. Havel's rules have no `this`.
 TEST_F(javascript, ThisAndArgumentsOfEachCall) {
   begin(detent::script_rules::web);
   run("function loose(a, b) { out += `${this === globalThis}${a}${b}` }\n"
-      "function strict(a) { 'use strict'; out += `${this}${a}` }\n"
+      "function strict(a) { 'use strict'; out += `${this === globalThis ? 'global' : this}${a}` }\n"
       "setInterval(loose, 10, 'x', 1); interval(strict, 10, 'y'); timeout(loose, 10, 2); timer.setTimeout(strict, 10)");
   pass_ms(10);
-  EXPECT_EQ(out(), "truex1undefinedytrue2undefinedundefinedundefined");
+  EXPECT_EQ(out(), "truex1globalytrue2undefinedglobalundefined");
   run("cleanupAllTimers(); out = ''; queueMicrotask(strict)");
   EXPECT_EQ(out(), "undefinedundefined");
+  begin(detent::script_rules::havel);
+  run("setTimeout(1, function () { 'use strict'; out += `${this}` })");
+  pass_ms(1);
+  EXPECT_EQ(out(), "undefined");
 }
 
 // Either verb ends a timer of either kind: all ids are of one row.
@@ -90,17 +94,21 @@ TEST_F(javascript, WrongUsesAreToldInWords) {
       {"timeout(-10n, 5)", "the first is -10n, not"},
       {"timeout(10n ** 99n, 5)", "the first is a bigint, not"},
       {"timeout(evil, 5)", "the first is an object, not"},
-      {"timeout(revoked, 5)", "the first is an object, not"},
+      {"timeout(revoked, 5)", "the first is a proxy, not"},
       {"timeout(evil, evil)", "the first is an object, not"},
       {"setTimeout(print, Symbol())", "setTimeout(function, milliseconds, ...arguments): the delay is a symbol, not"},
       {"setTimeout(print, 10n)", "the delay is 10n, not a number"},
       {"setTimeout(print, evil)", "Error: evil"},  // as on the web: it is asked for its number, and throws
       {"setInterval(print, 5, {modes: 'work'})", R"(setInterval: modes is "work"; a list of names is needed)"},
       {"setInterval(print, 5, {modes: evil})", "setInterval: modes is an object; a list of names is needed"},
+      {"setInterval(print, 5, {modes: 3})", "setInterval: modes is 3; a list of names is needed"},
+      {"setInterval(print, 5, {modes: new Proxy(['x'], {get: no})})", "setInterval: modes is a proxy; a list of names"},
+      {"setInterval(print, 5, {modes: [, 'x']})", "modes[0] is undefined; a list of names is needed"},
+      {"setInterval(print, 5, {modes: Object.defineProperty([1], 0, {get: no})})", "modes[0] is undefined; a list of"},
       {"setInterval(print, 5, {modes: ['x', NaN]})", "modes[1] is NaN; a list of names is needed"},
       {"const m = []; m.length = 4e9; setInterval(print, 5, {modes: m})", "modes[0] is undefined; a list of names"},
       {"timeout(print, 5, {modes: ['x'], onLeave: 'go'})",
-       R"(timeout: onLeave is "cancel", "suspend" or "skip", not "go")"},
+       R"(TypeError: timeout: onLeave is "cancel", "suspend" or "skip", not "go")"},
       {"timeout(print, 5, {modes: ['x'], onLeave: evil})", R"("skip", not an object)"},
       {"timeout(print, 5, {modes: ['x'], onReturn: null})",
        R"(timeout: onReturn is "resume", "restart" or "nothing", not null)"},
@@ -109,6 +117,8 @@ TEST_F(javascript, WrongUsesAreToldInWords) {
        "stop: a timer is needed before the name, as in () => t.stop(); here is undefined"},
       {"var t = timeout(print, 5); t.cancel(); t.ref.call(5)",
        "ref: a timer is needed before the name, as in () => t.ref(); here is 5"},
+      {"setInterval(print, 5, {modes: ['x'], onleave: 'skip'})",
+       R"(setInterval: the options are modes, onLeave and onReturn, not "onleave")"},
       {"setInterval(print, 5, {modes: []})", "setInterval: modes is an empty list; a list of names is needed"},
       {"setInterval(print, 5, {onLeave: 'skip'})", "setInterval: onLeave needs modes beside it"},
       {"timeout(print, 5, {onReturn: 'skip'})", "timeout: onReturn needs modes beside it"},
@@ -134,7 +144,7 @@ TEST_F(javascript, WrongUsesAreToldInWords) {
       {"mode.onExit(print, 'x')",
        "mode.onExit(name, function): a string and a function are needed, not a function and"},
       {"queueMicrotask(1)", "queueMicrotask(function): a function is needed, not 1"}};
-  run("const no = () => { throw new Error('evil') };\n"
+  run("var no = () => { throw new Error('evil') };\n"
       "globalThis.evil = {get modes() { no() }, get id() { no() }, valueOf: no, toString: no, toJSON: no,\n"
       "get [Symbol.toStringTag]() { no() }, get [Symbol.toPrimitive]() { no() }};\n"
       "const proxy = Proxy.revocable([], {}); globalThis.revoked = proxy.proxy; proxy.revoke()");
@@ -144,6 +154,23 @@ TEST_F(javascript, WrongUsesAreToldInWords) {
   run("for (const delay of ['x', '5', {}, true, null, undefined, -1, NaN, Infinity, 1e300]) setTimeout(print, delay);\n"
       "out = getActiveTimers().length + ',' + timer.pause('99') + ',' + getTimerStatus(evil)");
   EXPECT_EQ(out(), "10,false,null");
+}
+
+// Options are what an object itself has. All else is an argument, which is handed on and not looked into.
+TEST_F(javascript, AnArgumentIsNotLookedInto) {
+  begin(detent::script_rules::web);
+  const auto told = run(
+      "const no = () => { throw new Error('looked') };\n"
+      "const proxy = Proxy.revocable({}, {}); proxy.revoke();\n"
+      "for (const given of [new Proxy({}, {get: no, has: no, getOwnPropertyDescriptor: no, ownKeys: no}), "
+      "proxy.proxy,\n"
+      "{get modes() { no() }, get onLeave() { no() }}, Object.create({modes: ['x']}), Object.create({onLeave: 5}),\n"
+      "Object.create({get modes() { no() }}), new Proxy({modes: ['x']}, {})])\n"
+      "setTimeout((a) => { out += +(a === given) }, 1, given)");
+  EXPECT_EQ(told.error, "");
+  pass_ms(1);
+  EXPECT_EQ(out(), "1111111");
+  EXPECT_EQ(errors, "");
 }
 
 TEST_F(javascript, WrongPairsAreTold) {
@@ -179,7 +206,7 @@ TEST_F(javascript, TheTimersKeepWhatTheyNeedOfTheLanguage) {
           .error,
       "");
   pass_ms(10);
-  EXPECT_EQ(out(), "1pause(timer): an id or a timer is needed, not an objectmt");
+  EXPECT_EQ(out(), "1pause(timer): an id or a timer is needed, not a proxymt");
 }
 
 // Also the twentieth time, and in code that was compiled for speed.
@@ -242,6 +269,40 @@ TEST_F(javascript, AnErrorHasNameLineAndStackAndTheIntervalGoesOn) {
 }
 
 // Microtasks run between two callbacks that are due together.
+// JavaScriptCore tells no place of these; the timer and the name of its function are told.
+TEST_F(javascript, WhatIsThrownAndNoErrorHasTheNameOfItsFunction) {
+  begin(detent::script_rules::web);
+  run("setTimeout(function tick() { throw 'str' }, 1); setTimeout(() => { throw {a: 1n} }, 2);\n"
+      "setTimeout(function gone() { queueMicrotask(() => { throw null }); throw NaN }, 3)");
+  for (int i = 0; i < 3; ++i) pass_ms(1);
+  EXPECT_EQ(errors,
+            "in timer 1: uncaught str in tick (no Error, so without its place)\n"
+            "in timer 2: uncaught {\"a\":1n} (no Error, so without its place)\n"
+            "uncaught null (no Error, so without its place)\n"
+            "in timer 3: uncaught NaN in gone (no Error, so without its place)\n");
+  EXPECT_EQ(run("throw undefined").error, "uncaught undefined (no Error, so without its place)");
+}
+
+// As JSON where that has a word for it, and readable where it has none.
+TEST_F(javascript, WhatIsPrinted) {
+  begin(detent::script_rules::web);
+  const std::pair<const char*, const char*> values[] = {
+      {"'a', 1, -0, null, undefined, true", "a 1 0 null undefined true"},
+      {"5n, {a: 1n}, Symbol('x')", "5n {\"a\":1n} Symbol(x)"},
+      {"[1, [NaN, -Infinity], undefined, , 'q']", "[1,[NaN,-Infinity],undefined,undefined,\"q\"]"},
+      {"new Map([[1, {a: 2}], ['k', new Set([3, 'v'])]]), new Map", "Map{1=>{\"a\":2},\"k\"=>Set{3,\"v\"}} Map{}"},
+      {"{f() {}, g: print}, () => 1", "{\"f\":[function f],\"g\":[function print]} [function ]"},
+      {"new Date(0), /x/g, {e: new TypeError('q')}", "\"1970-01-01T00:00:00.000Z\" /x/g {\"e\":TypeError: q}"},
+      {"(() => { const o = {}; o.o = [o, {p: o}]; return o })()", "{\"o\":[[circular],{\"p\":[circular]}]}"},
+      {"{get x() { throw 1 }}, new Proxy({}, {get() { throw 1 }})", "[object] [object]"},
+      {"Object.create(null), {toJSON() { return undefined }}", "{} undefined"}};
+  for (const auto& [value, words] : values) {
+    printed.clear();
+    EXPECT_EQ(run("console.log(" + std::string(value) + ")").error, "");
+    EXPECT_EQ(printed, words + std::string("\n"));
+  }
+}
+
 TEST_F(javascript, MicrotasksRunBehindEachCallback) {
   begin(detent::script_rules::web);
   run("setTimeout(() => { out += 1; Promise.resolve().then(() => { out += 2; queueMicrotask(() => out += 3) }) });\n"
@@ -276,6 +337,56 @@ TEST_F(javascript, ARunawayCallbackIsInterruptedAndTheRestGoesOn) {
   EXPECT_EQ(told.error,
             "test.js:2: the call took longer than its limit of 50 ms\nstack:\n  method@test.js:2\n  calls@test.js:5\n"
             "  global code@test.js:6");
+}
+
+// An interrupted microtask costs what was queued behind it, and no callback: not the next tick, hook or sleeper.
+TEST_F(javascript, AnInterruptedMicrotaskCostsNoLaterCall) {
+  if (!detent::javascript::can_limit_calls()) GTEST_SKIP() << "this JavaScriptCore has no execution time limit";
+  const std::pair<const char*, const char*> runaways[] = {
+      {"a microtask", "setTimeout(() => { queueMicrotask(function endless() { for (;;); }) }, 10)"},
+      {"one of two",
+       "setTimeout(() => { queueMicrotask(() => { for (;;); }); queueMicrotask(() => { for (;;); }) }, 10)"},
+      {"a reaction", "setTimeout(() => { Promise.resolve().then(() => { for (;;); }) }, 10)"},
+      {"an async function", "setTimeout(async () => { await null; for (;;); }, 10)"},
+      {"what a microtask queues", "setTimeout(async () => { await null; queueMicrotask(() => { for (;;); }) }, 10)"},
+      {"behind a sleep", "(async () => { await sleep(10); for (;;); })()"},
+      {"a hook", "setTimeout(() => mode.set('b'), 10); mode.onEnter('b', async () => { await null; for (;;); })"},
+      {"words of an error", "setTimeout(() => { throw Object.assign(new Error(), {toString() { for (;;); }}) }, 10)"},
+      {"a callback and its microtask", "setTimeout(() => { queueMicrotask(() => { for (;;); }); for (;;); }, 10)"},
+      {"the text itself", "queueMicrotask(() => { for (;;); })"}};
+  detent::mode_options mode;
+  mode.name = "c";
+  modes.add(std::move(mode));
+  for (const auto& [name, runaway] : runaways) {
+    SCOPED_TRACE(name);
+    detent::scripting::engine_options options;
+    options.call_limit = std::chrono::milliseconds(20);
+    modes.set("default");
+    begin(detent::script_rules::web, std::move(options));
+    errors.clear();
+    const auto told =
+        run(std::string(runaway) + "; setTimeout(() => { out += 'b' }, 20); setTimeout(() => { out += 'c' }, 30);\n" +
+            "mode.onEnter('c', () => { out += 'h' }); (async () => { await sleep(40); out += 's' })()");
+    errors += told.error;
+    pass_ms(10);
+    EXPECT_EQ(modes.set("c"), detent::mode_change::changed);
+    loop.run_posted();
+    for (int i = 0; i < 3; ++i) pass_ms(10);
+    engine->run("print(out)", "out");
+    EXPECT_EQ(printed, "hbcs\n");
+    printed.clear();
+    EXPECT_NE(errors.find("longer than its limit"), std::string::npos) << errors;
+  }
+}
+
+// Its loops could not be interrupted.
+TEST_F(javascript, UnderACallLimitThereIsNoWebAssembly) {
+  if (!detent::javascript::can_limit_calls()) GTEST_SKIP() << "this JavaScriptCore has no execution time limit";
+  detent::scripting::engine_options options;
+  options.call_limit = std::chrono::milliseconds(1000);
+  begin(detent::script_rules::web, std::move(options));
+  run("out = 'WebAssembly' in globalThis");
+  EXPECT_EQ(out(), "false");
 }
 
 TEST_F(javascript, MemoryIsLimitedSoftly) {
@@ -330,6 +441,44 @@ TEST_F(javascript, ScopesFromScripts) {
       "out += s.close() + '' + s.close()");
 }
 
+// What a closed scope refuses is told so, while the script goes on.
+TEST_F(javascript, AClosedScopeSaysSo) {
+  begin(detent::script_rules::web);
+  run("var s = timer.scope(() => { setInterval(() => { s.close(); sleep(1).catch((error) => { out += error.message "
+      "});\n"
+      "try { setTimeout(print, 1) } catch (error) { out += error.message + '; ' } }, 5) })");
+  pass_ms(5);
+  EXPECT_EQ(out(),
+            "setTimeout: the scope in which it would be is closed; sleep: the scope in which it would be is closed");
+  EXPECT_EQ(errors, "");
+  engine->timers().close();
+  EXPECT_NE(run("setTimeout(print, 1)").error.find("the timers of this script have been withdrawn"), std::string::npos);
+}
+
+// A scope that no script can close any more is forgotten with its last timer, one that modes follow too.
+TEST_F(javascript, AScopeThatIsOutOfReachIsForgotten) {
+  begin(detent::script_rules::web);
+  const auto pass_and_collect = [this](std::int64_t ms) {
+    pass_ms(ms);
+    engine->collected_memory_bytes();
+    return engine->timers().scope_count();
+  };
+  run("var kept = timer.scope(() => {}); let steps = 0;\n"
+      "setTimeout(() => { for (let i = 0; i < 300; ++i) timer.scope(() => { setTimeout(() => { out += 'a' }, 50) },\n"
+      "i % 2 ? undefined : {modes: ['default', 'm' + i]}) }, 10);\n"
+      "setTimeout(function step() { if (++steps < 100) timer.scope(() => { setTimeout(step, 4) }) }, 20)");
+  pass_ms(10);
+  EXPECT_EQ(engine->timers().scope_count(), 301U);
+  EXPECT_LE(pass_and_collect(1), 301U);
+  pass_ms(60);
+  EXPECT_LT(pass_and_collect(10), 100U);  // the collector sees some on the stack
+  for (int i = 0; i < 110; ++i) pass_ms(4);
+  EXPECT_LT(pass_and_collect(10), 50U);
+  EXPECT_EQ(out().size(), 300U);
+  EXPECT_EQ(errors, "");
+  EXPECT_EQ(run("timer.scope(() => { setInterval(print, 10) }).close() === 1 || fail()").error, "");
+}
+
 TEST_F(javascript, AScopeThatThrowsLeavesNothing) {
   a_scope_that_throws("timer.scope(() => { setInterval(print, 10); throw new Error('mine') })", "Error: mine");
 }
@@ -358,6 +507,50 @@ TEST_F(javascript, ReferencesAndRefresh) {
   pass_ms(10);
   pass_ms(20);
   EXPECT_EQ(out(), "true,false,number,trueba");
+}
+
+// As in Node: one that has fired is armed anew, as often as one likes, with what it was made with; one that was ended
+// is not, whoever ended it.
+TEST_F(javascript, RefreshArmsWhatHasFired) {
+  begin(detent::script_rules::web);
+  run("var t = timeout((a) => { out += a }, 10, 'x').unref(); out += t.refresh() === t");
+  pass_ms(10);
+  EXPECT_EQ(out(), "truex");
+  EXPECT_EQ(engine->timers().active().size(), 0U);
+  run("out = ''; var first = t.id; t.refresh(); out += [timer.refresh(t), t.hasRef(), t.id > first, "
+      "t.status().remaining]");
+  EXPECT_EQ(out(), "true,false,true,10");
+  pass_ms(10);
+  pass_ms(10);
+  EXPECT_EQ(out(), "true,false,true,10x");
+  for (const char* end : {"t.cancel()", "t.stop()", "clearTimeout(t)", "timer.clear(t)"}) {
+    run(std::string("out = ''; t.refresh(); ") + end + "; t.refresh(); " + end + "; out += timer.refresh(t)");
+    pass_ms(20);
+    EXPECT_EQ(out(), "false") << end;
+    run("t = timeout(() => { out += 'y' }, 10)");
+    pass_ms(10);
+    run(std::string(end) + "; t.refresh()");  // ended when it was over already
+    pass_ms(10);
+    EXPECT_EQ(out(), "falsey") << end;
+  }
+  // Ended, or refreshed, in its own call; and by others.
+  run("out = ''; t = timeout(() => { out += 'a'; clearTimeout(t.id) }, 10)");
+  pass_ms(10);
+  run("t.refresh()");
+  pass_ms(10);
+  EXPECT_EQ(out(), "a");
+  run("out = ''; let left = 2; t = timeout(() => { out += 'b'; if (left-- > 0) t.refresh() }, 10)");
+  for (int i = 0; i < 5; ++i) pass_ms(10);
+  EXPECT_EQ(out(), "bbb");
+  run("out = ''; t = timeout(() => { out += 'c' }, 10); cleanupAllTimers(); t.refresh()");
+  pass_ms(10);
+  EXPECT_EQ(out(), "");
+  begin(detent::script_rules::havel);
+  run("var t = timeout(10, () => { out += 'h' })");
+  pass_ms(10);
+  run("t.refresh()");
+  pass_ms(10);
+  EXPECT_EQ(out(), "h");
 }
 
 TEST_F(javascript, TheEngineEndsWithEverythingPending) {

@@ -378,6 +378,36 @@ TEST_F(lua, ModesFromScripts) {
       "timer.setTimeout(100, function() mode.set('gaming') end)");
 }
 
+// What a closed scope refuses is told so, while the script goes on.
+TEST_F(lua, AClosedScopeSaysSo) {
+  begin(detent::script_rules::web);
+  run("s = timer.scope(function() timer.setInterval(function() s:close()\n"
+      "local _, why = pcall(timer.setTimeout, print, 1) out = out .. why end, 5) end)");
+  pass_ms(5);
+  EXPECT_NE(out().find("setTimeout: the scope in which it would be is closed"), std::string::npos) << out();
+  EXPECT_EQ(errors, "");
+  engine->timers().close();
+  EXPECT_NE(run("timer.setTimeout(print, 1)").error.find("the timers of this script have been withdrawn"),
+            std::string::npos);
+}
+
+// A scope that no script can close any more is forgotten with its last timer, one that modes follow too.
+TEST_F(lua, AScopeThatIsOutOfReachIsForgotten) {
+  begin(detent::script_rules::web);
+  run("kept = timer.scope(function() end)\n"
+      "for i = 1, 100 do timer.scope(function() timer.setTimeout(function() out = out .. 'a' end, 10) end,\n"
+      "i % 2 == 0 and {modes = {'default', 'm' .. i}} or nil) end");
+  engine->collected_memory_bytes();
+  EXPECT_EQ(engine->timers().scope_count(), 101U);
+  pass_ms(10);
+  EXPECT_EQ(engine->timers().scope_count(), 1U);
+  EXPECT_EQ(out().size(), 100U);
+  run("for i = 1, 100 do timer.scope(function() end) end kept:close()");
+  engine->collected_memory_bytes();
+  EXPECT_EQ(engine->timers().scope_count(), 0U);
+  EXPECT_EQ(errors, "");
+}
+
 TEST_F(lua, ScopesFromScripts) {
   scopes_from_scripts(
       "s = timer.scope(function() timer.setInterval(function() out = out .. 'a' end, 10)\n"

@@ -344,6 +344,14 @@ TEST_F(havel, NegativeDelaysCountByTheirSizeAndFractionsAreCut) {
   EXPECT_EQ(timers->cleanup(), 2U);
 }
 
+TEST_F(havel, ASleepBelowZeroCountsByItsSize) {
+  timers->sleep(-10, host.hold(write("s")));
+  pass_ms(9);
+  EXPECT_EQ(written, "");
+  pass_ms(1);
+  EXPECT_EQ(written, "s");
+}
+
 TEST_F(havel, AnIntervalOfZeroLetsTimeGoOn) {
   int ticks = 0;
   every(0, [&] { ++ticks; });

@@ -1,16 +1,20 @@
 // scopes: a scope that is closed has no timers and makes none; limits; and engines that end at any moment.
 #include "host.hpp"
 
+#include <algorithm>
+#include <ctime>
 #include <optional>
 #include <random>
 #include <support/effort.hpp>
 
 namespace {
 
+using detent::script_change;
 using detent::script_creation;
 using detent::script_leave;
 using detent::script_return;
 using detent::script_rules;
+using detent::script_tie;
 using detent::wait_result;
 
 class scopes : public script_test::in_virtual_time {
@@ -356,6 +360,179 @@ TEST_F(scopes, AScopeThatIsClosedIsUnknownToModes) {
   EXPECT_FALSE(timers->is_open(file));
   EXPECT_EQ(timers->come_back(file, script_return::resume), detent::script_change::unknown);
   EXPECT_EQ(timers->leave(file, script_leave::suspend), detent::script_change::unknown);
+}
+
+// One that its owner has let go of is forgotten behind its last timer, and before that it is as any other.
+TEST_F(scopes, ADetachedScopeIsForgottenWithTheLastInIt) {
+  const auto one = timers->open_scope();
+  EXPECT_EQ(timers->scope_count(), 1U);
+  EXPECT_EQ(timers->detach_scope(one, script_tie::nobody), script_change::changed);
+  EXPECT_EQ(timers->scope_count(), 0U);
+  EXPECT_FALSE(timers->is_open(one));
+  EXPECT_EQ(timers->detach_scope(one, script_tie::nobody), script_change::unknown);
+  EXPECT_EQ(timers->detach_scope({}, script_tie::nobody), script_change::unknown);
+  const auto two = timers->open_scope();
+  const auto id = every_in(two, 10, write("a"));
+  timers->set_timeout(15, host.hold([&] { every(10, write("b")); }), two);
+  EXPECT_EQ(timers->detach_scope(two, script_tie::nobody), script_change::changed);
+  EXPECT_EQ(timers->detach_scope(two, script_tie::nobody), script_change::unchanged);
+  pass_ms(10);
+  pass_ms(5);
+  timers->clear(id);
+  pass_ms(10);
+  EXPECT_EQ(written, "ab");
+  EXPECT_EQ(timers->scope_count(), 1U);
+  EXPECT_EQ(timers->close_scope(two).ended, 1U);
+  EXPECT_EQ(timers->scope_count(), 0U);
+  EXPECT_EQ(host.held(), 0U);
+}
+
+// What a callback is yet to make, and who is yet to be told, keep it.
+TEST_F(scopes, ADetachedScopeIsThereForWhatIsCalledInIt) {
+  const auto one = timers->open_scope();
+  timers->set_timeout(1, host.hold([&] {
+    EXPECT_EQ(timers->detach_scope(one, script_tie::nobody), script_change::changed);
+    after(10, write("a"));
+  }),
+                      one);
+  pass_ms(1);
+  EXPECT_EQ(timers->scope_count(), 1U);
+  pass_ms(10);
+  EXPECT_EQ(written, "a");
+  EXPECT_EQ(timers->scope_count(), 0U);
+  // A sleeper that is woken early, and one that waits for what is over, are called later.
+  for (const bool is_over : {false, true}) {
+    const auto two = timers->open_scope();
+    const auto former = timers->current_scope();
+    timers->enter_scope(two);
+    const auto go_on = host.hold([&] { after(10, write("b")); });
+    if (is_over) {
+      timers->next_tick(9999, go_on);
+    } else {
+      timers->clear(timers->sleep(1000, go_on).id);
+    }
+    timers->enter_scope(former);
+    timers->detach_scope(two, script_tie::nobody);
+    pass_ms(1);
+    EXPECT_EQ(timers->scope_count(), 1U);
+    pass_ms(10);
+    EXPECT_EQ(timers->scope_count(), 0U);
+  }
+  EXPECT_EQ(written, "abb");
+  EXPECT_EQ(host.held(), 0U);
+}
+
+// One that modes follow stays while there is something in it that they could leave; others make way for what they hold.
+TEST_F(scopes, ADetachedScopeMovesWhatItHoldsUp) {
+  const auto outer = timers->open_scope();
+  const auto tied = timers->open_scope(outer);
+  const auto between = timers->open_scope(tied);
+  const auto inner = timers->open_scope(between);
+  every_in(inner, 10, write("i"));
+  timers->leave(tied, script_leave::skip);
+  timers->detach_scope(outer, script_tie::nobody);
+  timers->detach_scope(between, script_tie::nobody);
+  timers->detach_scope(tied, script_tie::modes);
+  timers->detach_scope(inner, script_tie::nobody);
+  EXPECT_EQ(timers->scope_count(), 2U);  // `tied` and `inner`
+  pass_ms(10);
+  EXPECT_EQ(written, "");
+  EXPECT_EQ(timers->come_back(tied, script_return::resume), script_change::changed);
+  pass_ms(10);
+  EXPECT_EQ(written, "i");
+  EXPECT_EQ(timers->leave(tied, script_leave::cancel), script_change::changed);
+  EXPECT_EQ(timers->scope_count(), 0U);
+  EXPECT_EQ(timers->come_back(tied, script_return::resume), script_change::unknown);
+  pass_ms(1);
+  EXPECT_EQ(host.held(), 0U);
+}
+
+// Callbacks that each open a scope for the next timer, for ever: two scopes at a time are known.
+TEST_F(scopes, AnEndlessChainOfScopesKeepsItsSize) {
+  std::function<void()> step = [&] {
+    const auto next = timers->open_scope();
+    timers->set_timeout(1, host.hold(step), next);
+    timers->detach_scope(next, script_tie::nobody);
+    EXPECT_LE(timers->scope_count(), 2U);
+  };
+  step();
+  for (int i = 0; i < 200; ++i) pass_ms(4);
+  EXPECT_EQ(timers->scope_count(), 1U);
+  EXPECT_EQ(timers->close().ended, 1U);
+  EXPECT_EQ(timers->scope_count(), 0U);
+}
+
+// Closing inside a call leaves the closed ones known to the end of that call, innermost first and all at once.
+TEST_F(scopes, WhatIsClosedAroundACallIsForgottenBehindIt) {
+  for (const bool from_inside : {true, false}) {
+    std::vector<detent::script_scope> around{timers->open_scope()};
+    for (int i = 0; i < 9; ++i) around.push_back(timers->open_scope(around.back()));
+    const auto beside = timers->open_scope(around[4]);
+    every_in(beside, 1000, [] {});
+    timers->set_timeout(1, host.hold([&] {
+      if (from_inside) std::reverse(around.begin(), around.end());
+      for (const auto one : around) EXPECT_NE(timers->close_scope(one).wait, wait_result::quiet);
+      EXPECT_FALSE(timers->is_open(beside));
+      EXPECT_EQ(timers->scope_count(), 10U);
+    }),
+                        around.back());
+    pass_ms(1);
+    EXPECT_EQ(timers->scope_count(), 0U);
+  }
+}
+
+// The processor's time for `what` with n, and with eight times as many: the least of three.
+double growth(const std::function<double(int n)>& what) {
+  constexpr int few = 500;
+  double least[2] = {1e9, 1e9};
+  for (int i = 0; i < 3; ++i) {
+    least[0] = std::min(least[0], what(few));
+    least[1] = std::min(least[1], what(8 * few));
+  }
+  return least[1] / least[0];
+}
+
+double seconds_since(std::clock_t began) { return static_cast<double>(std::clock() - began) / CLOCKS_PER_SEC; }
+
+// What costs the square of their number costs 64 times as much.
+TEST(scope_costs, ClosingCostsWhatTheScopeHolds) {
+  EXPECT_LT(growth([](int n) {
+              detent::manual_clock clock;
+              script_test::test_host host;
+              detent::script_options options;
+              options.clock = &clock;
+              detent::script_timers timers(host, options);
+              std::vector<detent::script_scope> opened;
+              for (int i = 0; i < n; ++i) {
+                opened.push_back(timers.open_scope());
+                timers.set_timeout(1e6, host.hold(std::function<void()>([] {})), opened.back());
+              }
+              const std::clock_t began = std::clock();
+              for (const auto one : opened) EXPECT_EQ(timers.close_scope(one).ended, 1U);
+              return seconds_since(began);
+            }),
+            30);
+}
+
+TEST(scope_costs, AStepInADeepScopeCostsNoMoreThanOneOutside) {
+  EXPECT_LT(growth([](int n) {
+              detent::manual_clock clock;
+              script_test::test_host host;
+              detent::script_options options;
+              options.clock = &clock;
+              detent::script_timers timers(host, options);
+              int left = n;
+              std::function<void()> step = [&] {
+                if (--left > 0) timers.set_timeout(1, host.hold(step), timers.open_scope());
+              };
+              step();
+              const std::clock_t began = std::clock();
+              while (left > 0) clock.advance(std::chrono::milliseconds(4));
+              const double spent = seconds_since(began);
+              EXPECT_EQ(timers.scope_count(), static_cast<std::size_t>(n - 1));
+              return spent;
+            }),
+            30);
 }
 
 // How a file is loaded again: its scope is closed, and it is evaluated in another.

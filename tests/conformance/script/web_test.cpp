@@ -189,6 +189,17 @@ TEST_F(web, ASleepIsAsLongAsItSaysAndWokenWhenItIsEnded) {
   EXPECT_EQ(written, "te");
 }
 
+// What is late already waits for nothing: `sleep(due - now())` is no trap.
+TEST_F(web, ASleepBelowZeroIsAtOnce) {
+  for (const double ms : {0.0, -0.5, -1.0, -1000.0, -1e300}) {
+    written.clear();
+    timers->sleep(ms, host.hold(write("s")));
+    EXPECT_EQ(written, "");
+    pass_ms(0);
+    EXPECT_EQ(written, "s") << ms;
+  }
+}
+
 TEST_F(web, AnIntervalTicksUntilCleared) {
   int ticks = 0;
   const auto id = every(10, [&] { ++ticks; });

@@ -129,6 +129,12 @@ struct script_scope {
   friend bool operator==(const script_scope&, const script_scope&) noexcept = default;
 };
 
+/// Who knows a scope that its owner has let go of.
+enum class script_tie : std::uint8_t {
+  nobody,
+  modes,  // `leave` and `come_back` of it go on
+};
+
 struct script_closed {
   std::size_t ended = 0;                  // timers that were live
   wait_result wait = wait_result::quiet;  // for a call in progress on another thread
@@ -174,7 +180,8 @@ class script_timers {
   script_created set_interval(double period_ms, script_reference what, std::optional<script_scope> scope = {});
 
   /// A timer without a function: calls `what` once, when the time is over, or, with another reason, when it was ended
-  /// before. The delay is |whole milliseconds| under both sets of rules, with no bound above.
+  /// before. The delay is whole milliseconds with no bound above; a negative one counts as 0 under the web's rules, and
+  /// by its size under Havel's.
   script_created sleep(double delay_ms, script_reference what);
 
   /// Ends a timer of either kind. `unknown` for one that is over. Does not wait for its call.
@@ -211,8 +218,15 @@ class script_timers {
   script_closed close_scope(script_scope scope);
   /// The same for all scopes.
   script_closed close();
+  /// For an owner who will not name the scope again: it is forgotten behind the last timer in it. One that is neither
+  /// closed nor detached stays.
+  script_change detach_scope(script_scope scope, script_tie tie);
+  /// Scopes that are known, without the engine's own.
+  std::size_t scope_count() const;
 
-  /// For modes. A call in progress is not interrupted; the tick after it does not start.
+  /// For modes. A call in progress is not interrupted; the tick after it does not start. A tick is in progress from
+  /// when the engine's thread has taken it: when this returns on another thread, its function may be about to be
+  /// entered.
   script_change leave(std::int64_t id, script_leave how);
   script_change come_back(std::int64_t id, script_return how);
   /// The same for the timers of a scope and of those inside it. One that is made there meanwhile is as one that was
