@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <stdexcept>
 #include <string>
+#include <support/canary.hpp>
 #include <support/effort.hpp>
 #include <support/gate.hpp>
 #include <support/heard_child.hpp>
@@ -659,6 +660,51 @@ TEST(shutdown_plan, further_requests_do_not_cut_off_who_is_told) {
     EXPECT_TRUE(support::never([&] { return carries_out.is_done(); }));
     release.open();
   }
+}
+
+// A second request that is still on its way to the parts when the plan is over starts no thread for them: the
+// destructor may be going through the threads. It is held up in the function that it tells first; the service is still
+// in its own shutdown, in the captures of a timer.
+TEST(shutdown_plan, a_late_request_starts_no_thread) {
+  support::gate begun;
+  support::gate ending;
+  support::gate go_on;
+  support::gate has_asked;
+  support::gate release;
+  detent::timer_service service;
+  detent::timer far(service, [slow = support::at_end([&] {
+                                ending.open();
+                                release.pass();
+                              })] {});
+  far.arm_after(1h);
+  detent::shutdown_plan plan({.after_second_signal = 500ms});
+  plan.add("function", [&](detent::plan_time& time) {
+    time.on_shortened([&] { go_on.pass(); });
+    begun.open();
+    release.pass();
+    return true;
+  });
+  plan.add(service, "service");
+  plan.stop();
+  support::background second([&] {
+    begun.pass();
+    ending.pass();
+    plan.stop();
+    has_asked.open();
+    release.pass();
+  });
+  const detent::plan_report report = plan.shutdown(1h);
+  for (const detent::part_report& p : report.parts) EXPECT_EQ(p.state, part_state::abandoned) << report.text();
+  const auto threads = [&] {
+    detent::plan_report now;
+    plan.list_left(now);
+    return now.threads_left.size();
+  };
+  const std::size_t before = threads();
+  go_on.open();
+  has_asked.pass();
+  EXPECT_EQ(threads(), before);
+  release.open();
 }
 
 // A service manager: a socket of the test, and the environment that names it.
