@@ -23,18 +23,23 @@ SECONDS_OF_LOAD = 2 if SHORT else 4
 
 
 class Server:
-    """One run of the program. With `listening`, a socket of ours, it inherits that."""
+    """One run of the program. With `listening`, a socket of ours, it inherits that; with `notify`, it speaks to that."""
 
-    def __init__(self, folder, *options, listening=None):
+    def __init__(self, folder, *options, listening=None, notify=None):
         self.queue = os.path.join(folder, "queue")
-        command = [PROGRAM, "--queue", self.queue, *options]
+        # Who runs the tests in the background may have them ignore signals, and what they start.
+        command = ["env", "--default-signal=INT,HUP,TERM", PROGRAM, "--queue", self.queue, *options]
+        environment = dict(os.environ)
+        environment.pop("NOTIFY_SOCKET", None)
+        if notify is not None:
+            environment["NOTIFY_SOCKET"] = notify
         inherited = []
         if listening is not None:
             inherited = [listening.fileno()]
             take = f'export LISTEN_FDS=1 LISTEN_PID=$$; exec "$0" "$@" 3<&{inherited[0]}'
             command = ["sh", "-c", take, *command]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                        pass_fds=inherited)
+                                        pass_fds=inherited, env=environment)
         line = self.process.stdout.readline()
         self.port = int(re.fullmatch(r"listening on 127\.0\.0\.1:(\d+)\n", line).group(1))
         self.url = f"http://127.0.0.1:{self.port}"
@@ -164,6 +169,31 @@ class TimeoutServer(unittest.TestCase):
         server.stop()
         server.end()
         self.assertEqual([line for line in server.lines() if not line.startswith("statistics ")], ["one", "two"])
+
+    def test_ends_by_each_of_its_signals(self):
+        for asked in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            server = self.start()
+            self.assertEqual(server.curl("/"), (200, "hello\n"))
+            server.process.send_signal(asked)
+            told = server.end()
+            self.assertEqual((told["ledger"]["answered"], told["shutdown"]["stops_asked"]), (1, 1), asked)
+
+    def test_tells_systemd_where_its_socket_has_no_file(self):
+        """A NOTIFY_SOCKET that begins with @ is of the abstract namespace."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+            systemd.settimeout(PATIENCE)
+            systemd.bind(f"\0detent-{os.getpid()}")
+            server = self.start(notify=f"@detent-{os.getpid()}")
+            self.assertEqual(systemd.recv(4096), b"READY=1")
+            server.stop()
+            server.end()
+            systemd.setblocking(False)
+            told = []
+            with self.assertRaises(BlockingIOError):
+                while True:
+                    told.append(systemd.recv(4096))
+        self.assertTrue(any(b"STOPPING=1" in one for one in told), told)
+        self.assertTrue(any(b"EXTEND_TIMEOUT_USEC=" in one for one in told), told)
 
     def test_tries_the_upstream_again(self):
         server = self.start("--request-ms", "20000")

@@ -186,6 +186,73 @@ TEST(worker_io, is_closed_after_the_end) {
   EXPECT_EQ(told, 1);
 }
 
+// What a handler begins after the close ends at once too, on whatever object: the loop waits for none of it.
+TEST(worker_io, ends_what_is_begun_after_the_close) {
+  detent::timer_service service;
+  detent::worker w(service, {.name = "again"});
+  detent::worker_io io(w);
+  w.start();
+  detent::io_object<asio::steady_timer> timer(io, 1h);
+  detent::io_object<tcp::acceptor> acceptor(io, any_port);
+  detent::io_object<asio::ip::udp::socket> socket(io, asio::ip::udp::v4());
+  detent::io_object<tcp::resolver> resolver(io);
+  tcp::socket never(io.context());
+  std::vector<asio::error_code> told;  // of the loop's thread
+  int closed = 0;
+  char byte = 0;
+  timer.async_wait([&](const asio::error_code&) {
+    timer.expires_after(1h);
+    timer.async_wait([&](const asio::error_code& error) {
+      told.push_back(error);
+      timer.expires_after(1h);
+      timer.async_wait([&](const asio::error_code& last) { told.push_back(last); });
+    });
+    acceptor.async_accept(never, [&](const asio::error_code& error) {
+      EXPECT_EQ(error, asio::error::bad_descriptor);
+      ++closed;
+    });
+    socket.open(asio::ip::udp::v4());  // Open again: that is closed, too.
+    socket.bind({asio::ip::address_v4::loopback(), 0});
+    socket.async_receive(asio::buffer(&byte, 1),
+                         [&](const asio::error_code& error, std::size_t) { told.push_back(error); });
+    resolver.async_resolve("127.0.0.1", "80", [&](const asio::error_code& error, const tcp::resolver::results_type&) {
+      EXPECT_TRUE(!error || error == asio::error::operation_aborted) << error;  // It may have been quicker.
+      ++closed;
+    });
+  });
+  const detent::worker_report report = w.shutdown(support::patience);
+  EXPECT_TRUE(report.complete) << report.text();
+  EXPECT_EQ(io_of(report).state, detent::stage_state::done) << report.text();
+  EXPECT_EQ(closed, 2);
+  EXPECT_EQ(told, std::vector<asio::error_code>(3, asio::error::operation_aborted));
+}
+
+// What is begun when the loop has ended is never called, and goes with the loop; a function of the worker is told.
+TEST(worker_io, calls_no_handler_after_its_end) {
+  detent::timer_service service;
+  detent::worker w(service, {.name = "over"});
+  const auto held = std::make_shared<int>(0);
+  int told = 0;
+  {
+    detent::worker_io io(w);
+    w.start();
+    EXPECT_TRUE(w.shutdown(support::patience).complete);
+    detent::io_object<asio::steady_timer> timer(io, 1h);
+    detent::io_object<tcp::socket> socket(io);
+    timer.async_wait([held](const asio::error_code&) { ++*held; });
+    socket.async_wait(tcp::socket::wait_read, [held](const asio::error_code&) { ++*held; });
+    timer.async_wait(io.on_worker([&](const asio::error_code& error) {
+      EXPECT_EQ(error, asio::error::operation_aborted);
+      ++told;
+    }));
+    EXPECT_EQ(told, 1);
+    EXPECT_EQ(held.use_count(), 3);
+  }
+  EXPECT_EQ(*held, 0);
+  EXPECT_EQ(held.use_count(), 1);
+  EXPECT_EQ(told, 1);
+}
+
 // A handler that does not return makes the stage overdue and is named; one that throws ends nothing.
 TEST(worker_io, names_a_loop_that_does_not_end) {
   detent::timer_service service;

@@ -24,8 +24,15 @@ DETENT_BEGIN_NAMESPACE
 class worker_io;
 
 // A socket, an acceptor, a stream descriptor, a timer, a resolver of Asio that is closed when its worker ends: what it
-// has in flight then is completed with `operation_aborted`, what is begun later with `bad_descriptor`. It is used like
-// the object that it is. One made after the loop's end is born closed.
+// has in flight then is completed with `operation_aborted`. It is used like the object that it is.
+//
+//   Begun                                  ends
+//   by a handler, after the close          at once, with `operation_aborted` or `bad_descriptor`
+//   by another thread, after the close     the same, once the loop has called its next handler, if it has one left
+//   after the loop's end                   never: the handler is not called, and is destroyed with the loop
+//
+//   An object made after the close is born closed. A name that the system's resolver is looking up by then is waited for;
+//   so is what is begun on objects that are not io_object.
 //
 //   Threads:     as Asio says, one at once; the loop's thread is the one that closes it. It is destroyed before the loop.
 template <class Object>
@@ -47,7 +54,7 @@ class io_object : public Object {
 
 // An event loop of Asio on a thread of its own, whose end is the stage `io` of its worker: all of its objects are
 // closed, their handlers are called, and the thread leaves the loop. Handlers that take longer than the stage make it
-// overdue.
+// overdue, and so does one that begins anew whatever it is told: the loop ends when nothing is in flight.
 //
 //   Verbs          block   threads     errors
 //   constructor    never   any         std::system_error, std::bad_alloc
@@ -62,7 +69,7 @@ class worker_io {
  public:
   // Requires: `owner` outlives it.
   explicit worker_io(worker& owner, std::string_view name = "io") : owner_(owner) {
-    end_.async_wait([this](const asio::error_code&) { close_all(); });
+    end_.async_wait([](const asio::error_code&) { throw end_came{}; });
     in_flight_ = owner.in_flight([this] { end(); }, name);
     thread_ = std::thread([this] { run(); });
   }
@@ -76,8 +83,8 @@ class worker_io {
   asio::io_context& context() noexcept { return context_; }
 
   // A completion handler that has `f(error, results...)` called on the worker's thread, exactly once: with what the
-  // operation brings, or with `operation_aborted` when the worker stops first. `on_worker<std::size_t>(f)` is for
-  // operations that tell a number of bytes.
+  // operation brings, or with `operation_aborted` when the worker stops first, or has ended.
+  // `on_worker<std::size_t>(f)` is for operations that tell a number of bytes.
   template <class... Results, class F>
   auto on_worker(F f, std::string_view name = {}) {
     struct delivery {
@@ -106,11 +113,21 @@ class worker_io {
   template <class Object>
   friend class io_object;
 
+  // Leaves the loop's run(), so that it is looked after from then on: what handlers begin is closed again.
+  struct end_came {};
+
   void run() {
-    for (;;) {
+    for (bool ends = false;;) {
       try {
-        context_.run();
+        if (!ends) {
+          context_.run();
+        } else {
+          do close_all();
+          while (context_.poll() != 0 || context_.run_one() != 0);
+        }
         break;
+      } catch (const end_came&) {
+        ends = true;
       } catch (...) {
         tell(std::current_exception());  // And the loop goes on.
       }
