@@ -103,6 +103,9 @@ class script_run : public testing::Test {
   }
   outcome example(const std::string& arguments) const { return in(DETENT_DATA_DIR "/../examples/scripts", arguments); }
   void write(const std::string& name, const std::string& text) const { std::ofstream(folder_ / name) << text; }
+  void link(const std::string& name, const std::string& to) const {
+    std::filesystem::create_symlink(to, folder_ / name);
+  }
   void remove(const std::string& name) const { std::filesystem::remove(folder_ / name); }
   // Scripts of the folder behind `options`, beside the test.
   std::unique_ptr<running> beside(std::vector<std::string> options, const std::vector<std::string>& scripts) const {
@@ -562,6 +565,24 @@ TEST_F(script_run, WhatCannotBeLoadedAgainGoesOn) {
   without->hear("stays begun");
   without->send(SIGHUP);
   EXPECT_EQ(without->status(), 128 + SIGHUP);
+}
+
+// One that can be opened but not read is no empty script: as one that is not there, at the beginning and later.
+TEST_F(script_run, WhatCannotBeReadIsNoEmptyScript) {
+  link("unread.lua", "/proc/self/mem");  // its first page is nobody's
+  const auto told = run("unread.lua");
+  EXPECT_EQ(told.status, 2) << told.text;
+  EXPECT_EQ(told.text, "detent: unread.lua: Input/output error\n");
+  write("turns.lua", "timer.setInterval(function() end, 5); print('begun')");
+  const auto program = beside({"--reload"}, {"turns.lua"});
+  program->hear("begun");
+  remove("turns.lua");
+  link("turns.lua", "/proc/self/mem");
+  program->send(SIGHUP);
+  program->hear("turns.lua: not loaded again, the former one goes on: Input/output error");
+  program->send(SIGTERM);
+  EXPECT_EQ(program->status(), 0) << program->text();
+  EXPECT_NE(program->text().find("turns.lua: stopped, 1 timer withdrawn"), std::string::npos) << program->text();
 }
 
 // What a script starts gets its signals as usual.
