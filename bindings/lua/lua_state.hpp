@@ -28,9 +28,12 @@ class lua_state final : public scripting::script_engine, public script_host {
   void release(script_reference what) noexcept override;
   void report(std::int64_t id, const std::string& error) override { scripting::tell_error(options_, id, error); }
 
-  // A function with the arguments behind it, or a coroutine that yields.
+  // A function with the arguments behind it, or a coroutine that yields: that is woken once, unless its wait has ended
+  // before.
   script_reference hold_call(lua_State* from, int function, int first_argument, int last_argument);
   script_reference hold_coroutine(lua_State* from);
+  // By the coroutine itself, as it goes on.
+  void end_wait(lua_State* coroutine, script_reference what);
 
   // Fails if the call in progress was interrupted somewhere, as in another coroutine.
   void pass_on_interruption(lua_State* in);

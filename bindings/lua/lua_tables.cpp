@@ -297,29 +297,38 @@ std::string cannot_wait(const std::string& verb) {
          ": it cannot wait inside a function that is called by Lua's own library, by timer.scope or the collector";
 }
 
+// Whoever resumes a coroutine that waits, as the script itself, ends its wait: the wake to come is nobody's then.
+// Answers what it is resumed with: of a wake, whether it slept so long, or whether the timer ticked.
+int after_wait(lua_State* in, int, lua_KContext reference) {
+  lua_state::of(in).end_wait(in, {static_cast<std::uint64_t>(reference)});
+  return lua_gettop(in);
+}
+int yield_until_woken(lua_State* in, script_reference what) {
+  lua_settop(in, 0);
+  return lua_yieldk(in, 0, static_cast<lua_KContext>(what.value), after_wait);
+}
+
 int sleep_for(lua_State* in) {
   lua_state& of = lua_state::of(in);
   if (lua_type(in, 1) != LUA_TNUMBER || std::isnan(lua_tonumber(in, 1))) {
     return fail(in, "sleep(milliseconds): a number is needed, not " + shown_at(in, 1));
   }
   if (lua_isyieldable(in) == 0) return fail(in, cannot_wait("sleep"));
-  const script_created made = of.timers().sleep(lua_tonumber(in, 1), of.hold_coroutine(in));
+  const script_reference what = of.hold_coroutine(in);
+  const script_created made = of.timers().sleep(lua_tonumber(in, 1), what);
   if (made.outcome != script_creation::created) {
     return fail(in, scripting::refusal_of("sleep", made.outcome, of.options()));
   }
-  return lua_yield(in, 0);  // whether it slept so long
+  return yield_until_woken(in, what);
 }
 
-int after_wait(lua_State* in, int, lua_KContext) {
-  lua_settop(in, -1);
-  return 1;  // whether it ticked
-}
 int wait_for(lua_State* in) {
   lua_state& of = lua_state::of(in);
   const std::int64_t id = timer_at(in, "wait");
   if (lua_isyieldable(in) == 0) return fail(in, cannot_wait("wait"));
-  of.timers().next_tick(id, of.hold_coroutine(in));
-  return lua_yieldk(in, 0, 0, after_wait);
+  const script_reference what = of.hold_coroutine(in);
+  of.timers().next_tick(id, what);
+  return yield_until_woken(in, what);
 }
 
 // Lua's own writes to standard output, past the program's time stamps.

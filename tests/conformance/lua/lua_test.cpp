@@ -99,6 +99,47 @@ TEST_F(lua, SleepersAreWokenWhenAllIsCleanedUp) {
       "3000000000.0");
 }
 
+// A coroutine that the script itself resumes, or closes, has ended its wait: the wake that was to come does not reach
+// whatever it does then, be it a yield of its own or another sleep.
+TEST_F(lua, AWakeReachesItsOwnWaitOnly) {
+  begin(detent::script_rules::web);
+  run("local function note(...) out = out .. table.concat({...}, ',', 1, select('#', ...)) .. ';' end\n"
+      "local co = coroutine.create(function() note(timer.sleep(50)); note(coroutine.yield('mine'));\n"
+      "  note(tostring(timer.sleep(100))) end)\n"
+      "coroutine.resume(co); note(select(2, coroutine.resume(co, 'early', 2)))\n"
+      "timer.setTimeout(function() note(coroutine.status(co)); coroutine.resume(co, 'value') end, 70)");
+  EXPECT_EQ(out(), "early,2;mine;");
+  pass_ms(60);
+  EXPECT_EQ(out(), "early,2;mine;");
+  pass_ms(40);
+  EXPECT_EQ(out(), "early,2;mine;suspended;value;");
+  pass_ms(69);
+  EXPECT_EQ(out(), "early,2;mine;suspended;value;");
+  pass_ms(1);
+  EXPECT_EQ(out(), "early,2;mine;suspended;value;true;");
+  // The same for a tick that is waited for, and two sleeps of one coroutine that overlap.
+  run("out = ''; local t = timer.interval(function() end, 10)\n"
+      "local co = coroutine.create(function() t:wait(); out = out .. tostring(coroutine.yield()) end)\n"
+      "coroutine.resume(co); coroutine.resume(co)\n"
+      "local two = coroutine.create(function() timer.sleep(20); timer.sleep(30); out = out .. 'two' end)\n"
+      "coroutine.resume(two); coroutine.resume(two); timer.setTimeout(function() t:stop() end, 50)\n"
+      "timer.setTimeout(function() out = out .. 'at 29' end, 29)");
+  pass_ms(20);
+  EXPECT_EQ(out(), "");
+  pass_ms(10);
+  EXPECT_EQ(out(), "at 29two");
+  // What was closed is not woken, and what was told early is over.
+  run("out = ''; for _, wait in ipairs({function() timer.sleep(5) end, function() timer.interval(print, 5):wait() "
+      "end}) do\n"
+      "local co = coroutine.create(function() wait(); out = out .. 'woken' end)\n"
+      "coroutine.resume(co); out = out .. tostring(coroutine.close(co)) end");
+  pass_ms(1);
+  run("timer.cleanupAllTimers()");
+  pass_ms(10);
+  EXPECT_EQ(out(), "truetrue");
+  EXPECT_EQ(errors, "");
+}
+
 TEST_F(lua, AnErrorHasNameLineAndStackAndTheIntervalGoesOn) {
   begin(detent::script_rules::web);
   run("timer.setInterval(function() out = out .. 'i'\n if out == 'i' then error('told') end end, 10)");
