@@ -13,7 +13,8 @@ namespace detent::lua {
 
 namespace {
 
-constexpr int steps_between_looks = 10'000;
+// A step of the script may be one on a large value, as `..` or the comparison of two texts.
+constexpr int steps_between_looks = 100;
 
 // Without the mark of byte order and a first line for the shell, as Lua's own program reads files. The line's end
 // stays: lines are counted.
@@ -83,12 +84,19 @@ void* lua_state::allocate(void* self, void* block, std::size_t old_size, std::si
   return moved;
 }
 
+bool lua_state::is_too_late() {
+  if (!is_time_limited_ || steady_clock::now() < call_until_) return false;
+  was_interrupted_ = true;
+  return true;
+}
+
+void lua_state::look_at_clock(lua_State* in) {
+  if (is_too_late()) interrupt(in, 1);
+}
+
 void lua_state::count(lua_State* in, lua_Debug*) {
   lua_state& self = of(in);
-  if (self.is_time_limited_ && steady_clock::now() >= self.call_until_) {
-    self.was_interrupted_ = true;
-    self.interrupt(in, 0);  // a hook has no level of its own
-  }
+  if (self.is_too_late()) self.interrupt(in, 0);  // a hook has no level of its own
   // It was interrupted in an earlier call, and lives.
   if (was_interrupted(in)) lua_sethook(in, count, LUA_MASKCOUNT, steps_between_looks);
 }

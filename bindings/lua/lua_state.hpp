@@ -38,6 +38,8 @@ class lua_state final : public scripting::script_engine, public script_host {
   // Fails if the call in progress was interrupted somewhere, as in another coroutine.
   void pass_on_interruption(lua_State* in);
   static bool was_interrupted(lua_State* coroutine);
+  // Fails if the call in progress has taken too long. Only inside a function of C that Lua calls.
+  void look_at_clock(lua_State* in);
 
   const scripting::engine_options& options() const noexcept { return options_; }
   scripting::script_modes* modes() noexcept { return modes_ ? &*modes_ : nullptr; }
@@ -45,6 +47,7 @@ class lua_state final : public scripting::script_engine, public script_host {
  private:
   static void* allocate(void* self, void* block, std::size_t old_size, std::size_t new_size);
   static void count(lua_State* in, lua_Debug* at);
+  bool is_too_late();
   void interrupt(lua_State* in, int level);
   void begin_limits();
   void end_limits();

@@ -3,6 +3,8 @@
 #include <conformance/engine/engine_case.hpp>
 #include <string>
 #include <support/effort.hpp>
+#include <support/gate.hpp>
+#include <time.h>
 #include <utility>
 
 #include <gtest/gtest.h>
@@ -226,16 +228,28 @@ TEST_F(lua, LongWorkOfTheLibraryIsRefusedUnderACallLimit) {
   options.call_limit = std::chrono::seconds(20);
   begin(detent::script_rules::web, std::move(options));
   for (const char* wrong :
-       {"('x'):rep(1 << 40)", "(''):rep(1 << 60)", "('a'):rep(20000):find('.-.-.-b')",
-        "('a'):rep(20000):gsub('a*a*a*b', '')", "table.move({}, 1, 1 << 60, 2)",
+       {"('x'):rep(1 << 40)",
+        "(''):rep(1 << 60)",
+        "('a'):rep(20000):find('.-.-.-b')",
+        "('a'):rep(20000):gsub('a*a*a*b', '')",
+        "table.move({}, 1, 1 << 60, 2)",
         "table.insert(setmetatable({}, {__len = function() return 1 << 60 end}), 1, 1)",
         "table.sort(setmetatable({}, {__len = function() return (1 << 31) - 2 end, __index = rawlen}))",
         "table.concat(setmetatable({}, {__index = rawlen}), '', 1, 1 << 29)",
         "table.concat(setmetatable({}, {__len = function() return 1 << 29 end, __index = rawlen}))",
-        "((' '):rep(200000) .. 'x'):match('%s+$')", "('a'):rep(200000):find('.-b')", "('('):rep(200000):find('%b()')",
-        "('a'):rep(40):find(('a?'):rep(40) .. ('a'):rep(40) .. 'b')", "('a'):rep(2000):gmatch('^a*a*b')()",
-        "('a'):rep(100000):gsub('a', ('b'):rep(100000))", "('a'):rep(40000):find('[^]b%]]*b')",
-        "('a'):rep(1e6):find('(a*)%1b')", "debug.getupvalue(string.rep, 1)", "debug.getinfo(1)"}) {
+        "((' '):rep(200000) .. 'x'):match('%s+$')",
+        "('a'):rep(200000):find('.-b')",
+        "('('):rep(200000):find('%b()')",
+        "('a'):rep(40):find(('a?'):rep(40) .. ('a'):rep(40) .. 'b')",
+        "('a'):rep(2000):gmatch('^a*a*b')()",
+        "('a'):rep(100000):gsub('a', ('b'):rep(100000))",
+        "('a'):rep(40000):find('[^]b%]]*b')",
+        "('a'):rep(1e6):find('(a*)%1b')",
+        "('a'):rep(1e6):find(('a'):rep(5e5) .. '.b')",
+        "('a'):rep(1e6):find('[' .. ('b'):rep(1e6) .. ']')",
+        "('a'):rep(1e5):find('^[' .. ('b'):rep(1e6) .. 'a]*')",
+        "debug.getupvalue(string.rep, 1)",
+        "debug.getinfo(1)"}) {
     EXPECT_EQ(run(std::string("return ") + wrong).ended, kind::threw) << wrong;
   }
   EXPECT_NE(run("debug.sethook()").error.find("sethook"), std::string::npos);  // it would end the watch on the clock
@@ -254,6 +268,101 @@ TEST_F(lua, LongWorkOfTheLibraryIsRefusedUnderACallLimit) {
                 "t = {3, 1, 2}; table.sort(t, function(a, b) return a > b end); assert(table.concat(t) == '321')")
                 .error,
             "");
+}
+
+// A search for plain text is as Lua's own, but takes the sum of both lengths: of the last two Lua's own would take
+// years.
+TEST_F(lua, PlainSearchesTakeNoLongerThanTheirTexts) {
+  begin(detent::script_rules::web);
+  const std::string cases =
+      "local told = {}\n"
+      "local function words(...) return select('#', ...) .. tostring((...)) .. tostring((select(2, ...))) end\n"
+      "for _, text in ipairs({'', 'a', 'abcab', 'a.b[a.b', 'a\\0b\\0a'}) do\n"
+      "for _, what in ipairs({'', 'a', 'b', 'ab', 'cab', '.b', '[', '\\0a', 'abcabc'}) do\n"
+      "for _, first in ipairs({1, 0, 2, 3, 5, 6, 7, 8, -1, -2, -5, -9, math.maxinteger, math.mininteger}) do\n"
+      "for _, plain in ipairs({true, false}) do\n"
+      "if plain or not what:match('[.[]') then\n"
+      "told[#told + 1] = words(text:find(what, first, plain)) end\n"
+      "end end end end\n"
+      "out = table.concat(told, ';') .. ('abc'):find('b') .. string.find(1234, 23)\n";
+  EXPECT_EQ(run(cases).error, "");
+  const std::string own = out();
+  EXPECT_NE(own, "");
+  detent::scripting::engine_options options;
+  options.call_limit = std::chrono::minutes(10);
+  begin(detent::script_rules::web, std::move(options));
+  EXPECT_EQ(run(cases).error, "");
+  EXPECT_EQ(out(), own);
+  for (const char* plain : {"", ", 1, true"}) {
+    EXPECT_EQ(run("local text, what = ('a'):rep(4e6), ('a'):rep(2e6) .. 'b'\nassert(text:find(what" +
+                  std::string(plain) + ") == nil)\nassert((text .. 'b'):find(what" + plain + ") == 2e6 + 1)")
+                  .error,
+              "");
+  }
+  // What the library says of its arguments has the script's line, as without a limit.
+  for (const char* wrong :
+       {"\nlocal x = ('a'):rep({})", "\nlocal x = string.upper(nil)", "\nlocal x = ('a'):find({})"}) {
+    const std::string error = run(wrong).error;
+    EXPECT_NE(error.find("test.lua:3: bad argument #1 to '"), std::string::npos) << error;
+    EXPECT_EQ(error.find("to '?'"), std::string::npos) << error;
+  }
+}
+
+double thread_time_s() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
+// A loop whose every step takes long ends within a few hundred of them, however few they are to the hook; compared with
+// one round of the same loop, both in the time of this thread.
+TEST_F(lua, FewLongStepsAreNoWayAroundTheCallLimit) {
+  constexpr double limit_s = 0.03;
+  constexpr const char* values[] = {
+      "text = ('a'):rep(2e6); other = ('aa'):rep(1e6)", "list = {}; for i = 1, 1e5 do list[i] = i end",
+      "local t = {}; for i = 1, 2e5 do t[i] = i end; emptied = t", "for i = 1, #emptied do emptied[i] = nil end"};
+  begin(detent::script_rules::web);
+  for (const char* value : values) ASSERT_EQ(run(value).error, "");
+  const auto free = std::move(engine);
+  detent::scripting::engine_options options;
+  options.call_limit = std::chrono::milliseconds(30);
+  begin(detent::script_rules::web, std::move(options));
+  for (const char* value : values) {
+    // A loaded machine may be slower than the limit.
+    ASSERT_TRUE(support::eventually([&] { return run(value).ended == kind::returned; }));
+  }
+  for (const char* step : {"text:upper()",
+                           "text:reverse()",
+                           "text:find('b')",
+                           "text:find('b', 1, true)",
+                           "text:gsub('b', '')",
+                           "text:match('b')",
+                           "('%s'):format(text)",
+                           "local x = text .. 'b'",
+                           "local x = text == other",
+                           "rawequal(text, other)",
+                           "utf8.len(text)",
+                           "load(text)",
+                           "tonumber(text)",
+                           "table.concat(list)",
+                           "table.unpack(list)",
+                           "table.insert(list, 1, 1); table.remove(list, 1)",
+                           "table.move(list, 1, #list, 1)",
+                           "collectgarbage()",
+                           "next(emptied)",
+                           "for _ in pairs(emptied) do end",
+                           "os.execute('exit')"}) {
+    double one_s = 1e9;
+    for (int i = 0; i < 5; ++i) {
+      const double begin_s = thread_time_s();
+      EXPECT_EQ(free->run(step, "free.lua").error, "") << step;
+      one_s = std::min(one_s, thread_time_s() - begin_s);
+    }
+    const double begin_s = thread_time_s();
+    EXPECT_EQ(run(std::string("while true do ") + step + " end").ended, kind::interrupted) << step;
+    const double rounds_beyond = (thread_time_s() - begin_s - limit_s) / one_s;
+    EXPECT_LT(rounds_beyond, 500) << step;
+  }
 }
 
 // Never more than the limit, and nearly all of it can be used.
