@@ -136,25 +136,57 @@ bool script_group::are_resting_locked(std::vector<std::uint64_t>& begun) const {
   return true;
 }
 
-/// Asked by each script that rests. It is all over when nobody has work, and no timer that could bring any: one that a
-/// mode has suspended could not, when nobody is left to set the mode. One script after the other is looked at, and one
-/// at work may give work to another meanwhile: so nobody may have begun any between the first look and the second.
-/// Virtual time goes on to the next timer when all rest.
+/// Whether somebody has a timer that keeps the program: one that a mode has suspended does not, when nobody is left to
+/// set the mode.
+bool script_group::keeps_going_locked() const {
+  return std::any_of(scripts_.begin(), scripts_.end(),
+                     [](const auto& one) { return one->engine != nullptr && one->engine->timers().keeps_program(); });
+}
+
+/// Asked by each script that rests, in real time. It is all over when nobody has work, and no timer that could bring
+/// any. One script after the other is looked at, and one at work may give work to another meanwhile: so nobody may have
+/// begun any between the first look and the second.
 bool script_group::goes_on() {
-  bool is_over = false;
   {
     const std::lock_guard guard(lock_);
     std::vector<std::uint64_t> begun;
     if (begun_ != scripts_.size() || !are_resting_locked(begun)) return true;
-    is_over = std::none_of(scripts_.begin(), scripts_.end(), [](const auto& one) {
-      return one->engine != nullptr && one->engine->timers().keeps_program();
-    });
-    if (!are_resting_locked(begun)) return true;
-    // Under the lock: who looks next finds the work that this step has handed out.
-    if (!is_over && options_.has_virtual_time) is_over = clock_.step() == 0;
+    const bool keeps_going = keeps_going_locked();
+    if (!are_resting_locked(begun) || keeps_going) return true;
   }
-  if (is_over) stop_all();
-  return !is_over;
+  stop_all();
+  return false;
+}
+
+/// To the next script that has work; when there is none, time goes on to the next timer, and the first one that has
+/// work then is next. False: it is all over.
+bool script_group::pass_turn_locked() {
+  for (;;) {
+    for (std::size_t i = 1; i <= scripts_.size(); ++i) {
+      const std::size_t next = (turn_ + i) % scripts_.size();
+      if (!scripts_[next]->loop.has_work()) continue;
+      turn_ = next;
+      return true;
+    }
+    if (!keeps_going_locked() || clock_.step() == 0) return false;
+    turn_ = scripts_.size() - 1;
+  }
+}
+
+/// In virtual time one script works at a time, until it has no work left, so that each run is like the one before.
+void script_group::take_turns(script& one) {
+  std::unique_lock guard(lock_);
+  for (bool goes_on = true; goes_on;) {
+    changed_.wait(guard, [&] { return is_stopping_ || (begun_ == scripts_.size() && turn_ == one.index); });
+    guard.unlock();
+    while (!is_stopping() && one.loop.run_one()) {
+    }
+    guard.lock();
+    goes_on = !is_stopping_ && pass_turn_locked();
+    if (turn_ != one.index) changed_.notify_all();
+  }
+  guard.unlock();
+  stop_all();
 }
 
 void script_group::stop_all() {
@@ -166,9 +198,20 @@ void script_group::stop_all() {
   for (const auto& one : scripts_) one->loop.stop();
 }
 
+bool script_group::is_stopping() {
+  const std::lock_guard guard(lock_);
+  return is_stopping_;
+}
+
+/// In virtual time engines are made in order: what they join, as the modes, has the same order each time.
+void script_group::await_making(const script& one) {
+  std::unique_lock guard(lock_);
+  changed_.wait(guard, [&] { return !options_.has_virtual_time || made_ == one.index; });
+}
+
 /// No script begins before all engines are there: the limit on the address space is for what scripts add to them. In
-/// virtual time one begins after the other, so that each run is like the one before. False: there is none.
-bool script_group::await_turn(const script& one) {
+/// virtual time one begins after the other. False: there is none.
+bool script_group::await_beginning(const script& one) {
   std::unique_lock guard(lock_);
   changed_.wait(guard, [&] {
     return is_stopping_ || (made_ == scripts_.size() && (!options_.has_virtual_time || begun_ == one.index));
@@ -210,10 +253,7 @@ void script_group::begin(script& one) {
 // On the script's thread, between two calls. What cannot be read, or has a wrong syntax, leaves the old one at work;
 // that is no error of a script. The engine is another: nothing that the old one knew, waited for or had bound is left.
 void script_group::reload(script& one) {
-  {
-    const std::lock_guard guard(lock_);
-    if (is_stopping_) return;
-  }
+  if (is_stopping()) return;
   script_source fresh;
   std::string why = read_script(one.source.name, fresh);
   if (why.empty() && one.engine != nullptr) why = one.engine->check(fresh.text, fresh.name).error;
@@ -240,14 +280,19 @@ void script_group::reload_all() {
 
 void script_group::live(script& one) {
   one.loop.adopt();
+  await_making(one);
   make(one);
-  if (await_turn(one)) begin(one);
+  if (await_beginning(one)) begin(one);
   {
     const std::lock_guard guard(lock_);
     ++begun_;
   }
   changed_.notify_all();
-  one.loop.run([this] { return goes_on(); });
+  if (options_.has_virtual_time) {
+    take_turns(one);
+  } else {
+    one.loop.run([this] { return goes_on(); });
+  }
   {
     const std::lock_guard guard(lock_);
     one.is_over = true;

@@ -401,6 +401,53 @@ TEST_F(script_run, SeveralScriptsInVirtualTime) {
   EXPECT_NE(beside_one_that_fails.text.find("hour\n"), std::string::npos);
 }
 
+// Equal deadlines over several scripts, hooks, and timers that come back together: what is printed is the same each
+// time, and at one instant in the order of the scripts.
+TEST_F(script_run, VirtualTimeIsTheSameEachTime) {
+  const std::string even = "for i = 1, 5 do timer.setTimeout(print, 10 * i, NAME, i) end\n";
+  const std::string hooks =
+      "for _, m in ipairs({'x', 'y'}) do mode.onEnter(m, function() for i = 1, 3 do print(NAME, 'enters', m, i) end "
+      "end)\n"
+      "for i = 1, 4 do timer.setInterval(print, 7, {modes = {m}}, NAME, m, i) end end\n";
+  write("a.lua",
+        "NAME = 'a'\n" + even + hooks +
+            "for i = 1, 4 do timer.setTimeout(function() mode.set(i % 2 == 0 and 'x' or 'y'); print('set', i)\n"
+            "for n = 1, 1e4 do end; print('has set', i) end, 20 * i) end\n"
+            "timer.setTimeout(function() mode.set('end') end, 90)");
+  write("b.lua", "NAME = 'b'\n" + even + hooks);
+  write("c.lua", "NAME = 'c'\n" + even + hooks + "mode.onExit('x', function() mode.set('z'); print('z') end)");
+  const std::string first = run("--clock manual --timestamps a.lua b.lua c.lua").text;
+  for (int i = 1; i <= 5; ++i) {
+    const std::string at = std::to_string(10 * i) + ".000 ms  ";
+    const std::string n = "\t" + std::to_string(i) + "\n";
+    EXPECT_LT(first.find(at + "a" + n), first.find(at + "b" + n)) << first;
+    EXPECT_LT(first.find(at + "b" + n), first.find(at + "c" + n)) << first;
+    EXPECT_NE(first.find(at + "c" + n), std::string::npos) << first;
+  }
+  for (int i = 0; i < 20; ++i) ASSERT_EQ(run("--clock manual --timestamps a.lua b.lua c.lua").text, first) << i;
+  if (!has("x.js")) GTEST_SKIP() << "this build has no JavaScript engine";
+  write("d.js",
+        "mode.onEnter('x', () => print('d enters', mode.get())); for (let i = 1; i <= 5; ++i) setTimeout(print, 10 * "
+        "i, 'd')\n"
+        "for (let i = 0; i < 4; ++i) setInterval(print, 7, {modes: ['x']}, 'd', i)");
+  const std::string both = run("--clock manual --timestamps d.js a.lua b.lua").text;
+  EXPECT_NE(both.find("d enters"), std::string::npos) << both;
+  for (int i = 0; i < 20; ++i) ASSERT_EQ(run("--clock manual --timestamps d.js a.lua b.lua").text, both) << i;
+}
+
+// Hooks that set one mode after the other never rest, and time stands: a signal ends it all the same.
+TEST_F(script_run, ATermEndsWhatNeverRestsInVirtualTime) {
+  write("turns.lua",
+        "for a, b in pairs({x = 'y', y = 'x'}) do mode.onEnter(a, function() mode.set(b) end) end\n"
+        "mode.set('x'); print('begun')");
+  write("waits.lua", "timer.setTimeout(print, 1e9, 'never')");
+  const auto program = beside({"--clock", "manual"}, {"waits.lua", "turns.lua"});
+  program->hear("begun");
+  program->send(SIGTERM);
+  EXPECT_EQ(program->status(), 0) << program->text();
+  EXPECT_NE(program->text().find("waits.lua: stopped, 1 timer withdrawn"), std::string::npos) << program->text();
+}
+
 // What one script sets reaches the hooks of another, also when the first has nothing more to do.
 TEST_F(script_run, NoHookIsLostAtTheEnd) {
   // On a loaded machine the second may begin long before the first: it waits until that one hears.
