@@ -55,8 +55,9 @@ constexpr auto run_footer =
     "  detent run --reload a.lua & kill -HUP $!                                      after a.lua has changed\n\n"
     "A script in one line:\n"
     "  echo 'timer.setInterval(function() print(timer.now()) end, 1000)' >tick.lua; detent run tick.lua\n\n"
-    "Exit status: 0 in order; 1 a script had an uncaught error; 2 a script cannot be read, or there\n"
-    "is no engine for it. docs/scripts.md has everything that scripts can call.";
+    "Exit status: 0 in order; 1 a script had an uncaught error, or what it printed could not be\n"
+    "written; 2 a script cannot be read, or there is no engine for it. docs/scripts.md has\n"
+    "everything that scripts can call.";
 
 /// Unlike CLI::Range this refuses "nan", and keeps its limits out of the help text: all they do is to catch slips.
 template <class Number>

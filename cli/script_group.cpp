@@ -5,8 +5,10 @@
 #include "script_engines.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <fstream>
 #include <sys/resource.h>
@@ -102,7 +104,7 @@ void script_group::tell_error(const std::string& error) {
   std::fwrite(whole.data(), 1, whole.size(), stderr);
 }
 
-void script_group::print(std::FILE* where, const std::string& line) const {
+void script_group::print(std::FILE* where, const std::string& line) {
   std::string whole = line + '\n';  // written at once: other scripts print too
   if (options_.has_timestamps) {
     const double ms = std::chrono::duration<double, std::milli>(service_.now() - begin_).count();
@@ -110,7 +112,21 @@ void script_group::print(std::FILE* where, const std::string& line) const {
     std::snprintf(stamp, sizeof stamp, "%12.3f ms  ", ms);
     whole.insert(0, stamp);
   }
-  std::fwrite(whole.data(), 1, whole.size(), where);
+  if (std::fwrite(whole.data(), 1, whole.size(), where) == whole.size() || where != stdout) return;
+  int none = 0;
+  output_error_.compare_exchange_strong(none, errno, std::memory_order_relaxed);
+}
+
+// Whoever reads what scripts have printed has to know that some of it is missing. What they wrote past `print` counts.
+bool script_group::has_lost_output() {
+  const bool was_flushed = std::fflush(stdout) == 0;
+  const int latest = was_flushed ? 0 : errno;
+  if (was_flushed && std::ferror(stdout) == 0) return false;
+  const int first = output_error_.load(std::memory_order_relaxed);
+  const int why = first != 0 ? first : latest;
+  std::fprintf(stderr, "detent: standard output: %s: some of what was printed is lost\n",
+               why != 0 ? std::strerror(why) : "a write has failed");
+  return true;
 }
 
 void script_group::list(const script& one) const {
@@ -383,6 +399,7 @@ exit_status script_group::run(std::vector<script_source> sources) {
   wait_for_signals();
   for (std::thread& thread : threads) thread.join();
   for (const auto& one : scripts_) end(*one);
+  if (has_lost_output()) return exit_status::violation;
   return had_error_.load(std::memory_order_relaxed) ? exit_status::violation : exit_status::in_order;
 }
 

@@ -61,7 +61,8 @@ class script_group {
   void tell_who_is_at_work();
   void end(script& one);
   void tell_error(const std::string& error);
-  void print(std::FILE* where, const std::string& line) const;
+  void print(std::FILE* where, const std::string& line);
+  bool has_lost_output();
 
   const run_options options_;
   const std::vector<std::string> arguments_;
@@ -80,6 +81,7 @@ class script_group {
   bool is_stopping_ = false;            // guarded by lock_
   bool was_stopped_ = false;            // the main thread's
   std::atomic<bool> had_error_{false};  // set by scripts' threads; the main thread reads it when they are joined
+  std::atomic<int> output_error_{0};    // the first one, of `print`; touched as the one above
 };
 
 }  // namespace detent::cli

@@ -320,6 +320,31 @@ TEST_F(script_run, WhatIsPrintedIsWhole) {
   EXPECT_EQ(count(run("--clock manual --timestamps zero.js").text, "0.000 ms  a"), 2U);
 }
 
+// What could not be written is told at the end, with a status above 0: a full disk, a stream that is closed. Closed
+// streams that nobody writes to are no error, and their numbers are not given to files of the program.
+TEST_F(script_run, LostOutputIsNoSuccess) {
+  write("prints.lua", "timer.setTimeout(print, 1, 'x')");
+  write("writes.lua", "io.write('x')");
+  write("silent.lua", "timer.setTimeout(function() end, 1)");
+  const auto with = [this](const std::string& script, const std::string& where) {
+    return run(script + " " + where + " 2>told; s=$?; (cat told; exit $s)");
+  };
+  for (const char* script : {"prints.lua", "writes.lua"}) {
+    const auto full = with(script, ">/dev/full");
+    EXPECT_EQ(full.status, 1) << script;
+    EXPECT_EQ(full.text, "detent: standard output: No space left on device: some of what was printed is lost\n");
+    const auto closed = with(script, ">&-");
+    EXPECT_EQ(closed.status, 1) << script;
+    EXPECT_EQ(closed.text, "detent: standard output: Bad file descriptor: some of what was printed is lost\n");
+    EXPECT_EQ(with(script, "<&- >&-").text, closed.text);
+  }
+  for (const char* where : {">/dev/full", ">&-", "<&- >&-"}) {
+    const auto told = with("silent.lua", where);
+    EXPECT_EQ(told.status, 0) << where;
+    EXPECT_EQ(told.text, "") << where;
+  }
+}
+
 // SIGUSR1 lists what lives, and ends nothing.
 TEST_F(script_run, ASignalListsTheLiveTimers) {
   write("asks.lua",
