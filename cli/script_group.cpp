@@ -320,7 +320,11 @@ void script_group::live(script& one) {
 void script_group::list_all() {
   const std::lock_guard guard(lock_);
   for (const auto& one : scripts_) {
-    if (one->engine) list(*one);
+    if (one->engine) {
+      list(*one);
+    } else {
+      std::fprintf(stderr, "%s: no engine, no live timers\n", one->source.name.c_str());
+    }
   }
 }
 

@@ -9,6 +9,7 @@
 #include "script_engines.hpp"
 #include "script_group.hpp"
 #include "script_source.hpp"
+#include "signals_heard.hpp"
 #endif
 
 namespace detent::cli {
@@ -34,6 +35,7 @@ exit_status refuse(const std::string& what, const std::string& why) {
 }  // namespace
 
 exit_status run_scripts(const run_options& options) {
+  signals_heard::hold(options.reloads);
   keep_standard_numbers();
   const auto& words = options.files_and_arguments;
   std::vector<script_source> sources;

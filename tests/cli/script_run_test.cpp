@@ -10,6 +10,7 @@
 #include <string>
 #include <support/gate.hpp>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <vector>
@@ -106,6 +107,8 @@ class script_run : public testing::Test {
   void link(const std::string& name, const std::string& to) const {
     std::filesystem::create_symlink(to, folder_ / name);
   }
+  void pipe(const std::string& name) const { EXPECT_EQ(mkfifo(path(name).c_str(), 0600), 0); }
+  std::string path(const std::string& name) const { return (folder_ / name).string(); }
   void remove(const std::string& name) const { std::filesystem::remove(folder_ / name); }
   // Scripts of the folder behind `options`, beside the test.
   std::unique_ptr<running> beside(std::vector<std::string> options, const std::vector<std::string>& scripts) const {
@@ -564,6 +567,43 @@ TEST_F(script_run, ListsAtEachRequestAndAtTheEnd) {
   silent->send(SIGTERM);
   EXPECT_EQ(silent->status(), 0);
   EXPECT_EQ(count(silent->text(), "interval"), 0U) << silent->text();
+}
+
+// What asks for the list, or to load again, ends nothing before the program hears it: here it still reads the script.
+// Without --reload the second ends it as usual.
+TEST_F(script_run, ARequestRightAtTheBeginningEndsNothing) {
+  const auto reading = [this](std::vector<std::string> options) {
+    remove("late.lua");
+    pipe("late.lua");
+    auto program = beside(std::move(options), {"late.lua"});
+    int script = -1;  // can be opened when the program is there to read it
+    support::eventually([&] { return (script = open(path("late.lua").c_str(), O_WRONLY | O_NONBLOCK)) >= 0; });
+    return std::pair(std::move(program), script);
+  };
+  const auto begin = [](int script) {
+    const std::string text = "timer.setInterval(function() end, 1e6); print('begun')";
+    EXPECT_EQ(::write(script, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+    close(script);
+  };
+  const auto [listing, its_script] = reading({"--list"});
+  listing->send(SIGUSR1);
+  begin(its_script);
+  listing->hear("live timer");
+  listing->hear("begun");
+  listing->send(SIGTERM);
+  EXPECT_EQ(listing->status(), 0) << listing->text();
+  const auto [reloading, read_first] = reading({"--reload"});
+  reloading->send(SIGHUP);
+  remove("late.lua");
+  write("late.lua", "print('another')");  // what it reads then
+  begin(read_first);
+  reloading->hear("loaded again, 1 timer withdrawn");
+  reloading->hear("another");
+  EXPECT_EQ(reloading->status(), 0) << reloading->text();
+  const auto [ending, never_read] = reading({});
+  ending->send(SIGHUP);
+  EXPECT_EQ(ending->status(), 128 + SIGHUP) << ending->text();
+  close(never_read);
 }
 
 // SIGHUP with --reload: the script as it is on the disk now, in a fresh engine; nothing of the former one is left.
