@@ -361,19 +361,29 @@ void script_group::wait_for_signals() {
   }
 }
 
-/// The program may be over for what somebody still counts on: timers that are paused, and functions that wait.
+/// The program may be over for what somebody still counts on: timers that are paused, functions that wait, and in
+/// virtual time timers that no time ends: their delay is beyond all time there is.
 void script_group::tell_what_is_left(const script& one) const {
+  const char* const name = one.source.name.c_str();
+  const script_timers& timers = one.engine->timers();
   std::size_t still = 0;
   std::size_t waiters = 0;
-  for (const std::int64_t id : one.engine->timers().active()) {
-    const auto told = one.engine->timers().status(id);
+  std::size_t never_due = 0;
+  for (const std::int64_t id : timers.active()) {
+    const auto told = timers.status(id);
     if (!told) continue;
     if (told->state == script_timer_state::paused || told->state == script_timer_state::suspended) ++still;
+    if (told->state == script_timer_state::armed && timers.keeping(id) == script_keeping::kept) ++never_due;
     waiters += told->waiters;
   }
-  if (still + waiters == 0) return;
-  std::fprintf(stderr, "%s: over, with %s paused or suspended, and %s\n", one.source.name.c_str(),
-               count_text(still, "timer").c_str(), count_text(waiters, "waiter").c_str());
+  if (still + waiters != 0) {
+    std::fprintf(stderr, "%s: over, with %s paused or suspended, and %s\n", name, count_text(still, "timer").c_str(),
+                 count_text(waiters, "waiter").c_str());
+  }
+  if (never_due != 0) {
+    std::fprintf(stderr, "%s: over, with %s never due: so long a delay has no end\n", name,
+                 count_text(never_due, "timer").c_str());
+  }
 }
 
 // On the main thread, when all others have ended: the engine's thread is this one now.

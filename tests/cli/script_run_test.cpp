@@ -312,6 +312,22 @@ TEST_F(script_run, WhatIsLeftWaitingIsTold) {
   EXPECT_EQ(run("quiet.lua").text, "");
 }
 
+// Virtual time comes to no end of the longest delays: the program is over, and says for what nobody waits any more.
+TEST_F(script_run, WhatIsNeverDueIsTold) {
+  write("far.lua",
+        "timer.setTimeout(print, 1e300); timer.unref(timer.setTimeout(print, 1e300))\n"
+        "timer.setTimeout(print, 5, 'five')");
+  const auto told = run("--clock manual --rules havel far.lua");
+  EXPECT_EQ(told.status, 0);
+  EXPECT_EQ(told.text, "five\nfar.lua: over, with 1 timer never due: so long a delay has no end\n");
+  write("sleeps.lua", "timer.sleep(1e300); print('never')");
+  EXPECT_EQ(run("--clock manual sleeps.lua").text,
+            "sleeps.lua: over, with 0 timers paused or suspended, and 1 waiter\n"
+            "sleeps.lua: over, with 1 timer never due: so long a delay has no end\n");
+  write("unkept.lua", "timer.unref(timer.setTimeout(print, 1e300)); timer.unref(timer.setTimeout(print, 100))");
+  EXPECT_EQ(run("--clock manual --rules havel unkept.lua").text, "");
+}
+
 // Zeros are bytes like others, and errors printed have the time too.
 TEST_F(script_run, WhatIsPrintedIsWhole) {
   const std::string zero = {'a', '\0', 'b'};
