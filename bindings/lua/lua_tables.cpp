@@ -89,18 +89,28 @@ std::int64_t timer_at(lua_State* in, const char* verb) {
 // An option of a binding, read by `take`; none is as good as the right one.
 void read_word(lua_State* in, int table, const char* key, mode_binding& made,
                bool (mode_binding::*take)(std::string_view), const std::string& refusal) {
-  const int type = lua_getfield(in, table, key);
+  lua_pushstring(in, key);
+  const int type = lua_rawget(in, table);
   if (type != LUA_TNIL && (type != LUA_TSTRING || !(made.*take)(text_at(in, -1)))) {
     fail(in, refusal + ", not " + shown_at(in, -1));
   }
   lua_pop(in, 1);
 }
 
+// Whoever misspells an option has to hear of it. Requires: the table has `modes`.
+void check_options(lua_State* in, int table, const std::string& verb) {
+  for (lua_pushnil(in); lua_next(in, table) != 0; lua_pop(in, 1)) {
+    if (lua_type(in, -2) == LUA_TSTRING && mode_binding::is_option(text_at(in, -2))) continue;
+    fail(in, verb + ": " + mode_binding::option_words + ", not " + shown_at(in, -2));
+  }
+}
+
 // What is bound to modes has a table of options behind the function and the delay. A table with none of them is an
-// argument.
+// argument. No metamethod of it is asked.
 std::optional<mode_binding> binding_at(lua_State* in, int index, const std::string& verb) {
   if (lua_type(in, index) != LUA_TTABLE) return std::nullopt;
-  const int type = lua_getfield(in, index, "modes");
+  lua_pushliteral(in, "modes");
+  const int type = lua_rawget(in, index);
   if (type == LUA_TNIL) {
     for (const char* word : {"onLeave", "onReturn"}) {
       lua_pushstring(in, word);
@@ -113,7 +123,7 @@ std::optional<mode_binding> binding_at(lua_State* in, int index, const std::stri
   const std::string needed = "; a list of names is needed, as in {\"work\"}";
   if (type != LUA_TTABLE) fail(in, verb + ": modes is " + shown_at(in, -1) + needed);
   mode_binding made;
-  const lua_Integer count = luaL_len(in, -1);
+  const auto count = static_cast<lua_Integer>(lua_rawlen(in, -1));
   if (count == 0) fail(in, verb + ": modes is an empty list" + needed);
   for (lua_Integer i = 1; i <= count; ++i) {
     if (lua_rawgeti(in, -1, i) != LUA_TSTRING) {
@@ -123,6 +133,7 @@ std::optional<mode_binding> binding_at(lua_State* in, int index, const std::stri
     lua_pop(in, 1);
   }
   lua_pop(in, 1);
+  check_options(in, index, verb);
   read_word(in, index, "onLeave", made, &mode_binding::take_leave, verb + ": " + mode_binding::leave_words);
   read_word(in, index, "onReturn", made, &mode_binding::take_return, verb + ": " + mode_binding::return_words);
   return made;

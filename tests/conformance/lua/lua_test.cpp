@@ -444,6 +444,9 @@ TEST_F(lua, WrongUsesAreToldInWords) {
       {"timer.timeout(print, 5, {modes = {'x'}, onReturn = 'skip'})",
        R"(timeout: onReturn is "resume", "restart" or "nothing", not "skip")"},
       {"timer.timeout(print, 5, {modes = {'x'}, onReturn = {}})", R"("nothing", not a table)"},
+      {"timer.timeout(print, 5, {modes = {'x'}, onleave = 'skip'})",
+       R"(timeout: the options are modes, onLeave and onReturn, not "onleave")"},
+      {"timer.scope(print, {modes = {'x'}, 5})", "scope: the options are modes, onLeave and onReturn, not 1"},
       {"timer.sleep('x')", "sleep(milliseconds): a number is needed, not \"x\""},
       {"timer.sleep(0/0)", "sleep(milliseconds): a number is needed, not NaN"},
       {"table.sort({1, 2}, function() timer.sleep(1) end)",
@@ -473,6 +476,27 @@ TEST_F(lua, WrongUsesAreToldInWords) {
   run("for _, delay in ipairs({'x', '5', {}, true, -1, 0/0, 1/0, 1e300}) do timer.setTimeout(print, delay) end\n"
       "out = #timer.getActiveTimers(); assert(timer.pause(2^1) == false and timer.getTimerStatus('x') == nil)");
   EXPECT_EQ(out(), "8");
+}
+
+// An argument that is a table stays one, whatever its metatable says: nothing of it is called to find out.
+TEST_F(lua, NoMetamethodOfAnArgumentIsCalled) {
+  begin(detent::script_rules::web);
+  const auto told =
+      run("local strict = setmetatable({name = 'a'}, {__index = function(_, key) error('no field ' .. key, 2) end})\n"
+          "local lazy = setmetatable({name = 'b'}, {__index = function(t, key) out = out .. key; t[key] = {}; return "
+          "t[key] end})\n"
+          "local heir = setmetatable({name = 'c'}, {__index = {modes = {'x'}, onLeave = 5}})\n"
+          "for _, given in ipairs({strict, lazy, heir}) do timer.setTimeout(function(got) out = out .. got.name end, "
+          "1, given) end\n"
+          "local odd = setmetatable({'now'}, {__len = function() error('asked') end, __index = function() "
+          "error('asked') end})\n"
+          "timer.setTimeout(function() out = out .. 'bound' end, 2, setmetatable({modes = odd}, {__index = odd,\n"
+          "__pairs = function() error('asked') end}))\n"
+          "mode.set('now')");
+  EXPECT_EQ(told.error, "");
+  pass_ms(5);
+  EXPECT_EQ(out(), "abcbound");
+  EXPECT_EQ(errors, "");
 }
 
 TEST_F(lua, WrongPairsAreTold) {
