@@ -221,6 +221,9 @@ request parse_command_line(int argument_count, const char* const* arguments, con
     app.parse(static_cast<int>(mark - arguments), arguments);
   } catch (const CLI::ParseError& reason) {
     const bool asked_for = app.exit(reason) == 0;  // help and version come as exceptions as well
+    if (is_run && reason.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError)) {
+      std::cerr << "What is for the scripts and begins with a dash stands behind --, as in: a.lua -- --verbose\n";
+    }
     return nothing_to_do{asked_for ? exit_status::in_order : exit_status::cannot_begin};
   }
   if (app.got_subcommand("replay")) return replay;

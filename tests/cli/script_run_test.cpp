@@ -254,6 +254,7 @@ TEST_F(script_run, WrongCommandLinesAreToldInWords) {
       {"--list=5 a.lua", "list was given a disallowed flag override"},
       {"--clock", "--clock: 1 required real|manual missing"},
       {"a.lua --nonsense", "not expected: --nonsense"},
+      {"a.lua --verbose", "What is for the scripts and begins with a dash stands behind --"},
       {"", "FILE is required"},
       {"--", "FILE is required"},
       {"''", "'': it is no script: its name ends neither in .lua nor in .js"},
