@@ -51,12 +51,13 @@ constexpr auto run_footer =
     "  detent run examples/scripts/heartbeat.lua\n"
     "  detent run --clock manual --timestamps examples/scripts/work_and_break.lua    two hours in no time\n"
     "  detent run --callback-limit 100 --memory-limit 50 a.lua b.js                  scripts of others\n"
-    "  detent run --list a.lua & kill -USR1 $!                                       what it waits for\n"
-    "  detent run --reload a.lua & kill -HUP $!                                      after a.lua has changed\n\n"
+    "  detent run --list a.lua & sleep 1; kill -USR1 $!                              what it waits for\n"
+    "  detent run --reload a.lua & sleep 60; kill -HUP $!                            after a.lua has changed\n\n"
     "A script in one line:\n"
     "  echo 'timer.setInterval(function() print(timer.now()) end, 1000)' >tick.lua; detent run tick.lua\n\n"
-    "Exit status: 0 in order; 1 a script had an uncaught error; 2 a script cannot be read, or there\n"
-    "is no engine for it. docs/scripts.md has everything that scripts can call.";
+    "Exit status: 0 in order; 1 a script had an uncaught error, or what it printed could not be\n"
+    "written; 2 a script cannot be read, or there is no engine for it. docs/scripts.md has\n"
+    "everything that scripts can call.";
 
 /// Unlike CLI::Range this refuses "nan", and keeps its limits out of the help text: all they do is to catch slips.
 template <class Number>
@@ -220,6 +221,9 @@ request parse_command_line(int argument_count, const char* const* arguments, con
     app.parse(static_cast<int>(mark - arguments), arguments);
   } catch (const CLI::ParseError& reason) {
     const bool asked_for = app.exit(reason) == 0;  // help and version come as exceptions as well
+    if (is_run && reason.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError)) {
+      std::cerr << "What is for the scripts and begins with a dash stands behind --, as in: a.lua -- --verbose\n";
+    }
     return nothing_to_do{asked_for ? exit_status::in_order : exit_status::cannot_begin};
   }
   if (app.got_subcommand("replay")) return replay;

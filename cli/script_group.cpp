@@ -5,8 +5,10 @@
 #include "script_engines.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <fstream>
 #include <sys/resource.h>
@@ -104,7 +106,7 @@ void script_group::tell_error(const std::string& error) {
   std::fwrite(whole.data(), 1, whole.size(), stderr);
 }
 
-void script_group::print(std::FILE* where, const std::string& line) const {
+void script_group::print(std::FILE* where, const std::string& line) {
   std::string whole = line + '\n';  // written at once: other scripts print too
   if (options_.has_timestamps) {
     const double ms = std::chrono::duration<double, std::milli>(service_.now() - begin_).count();
@@ -112,7 +114,21 @@ void script_group::print(std::FILE* where, const std::string& line) const {
     std::snprintf(stamp, sizeof stamp, "%12.3f ms  ", ms);
     whole.insert(0, stamp);
   }
-  std::fwrite(whole.data(), 1, whole.size(), where);
+  if (std::fwrite(whole.data(), 1, whole.size(), where) == whole.size() || where != stdout) return;
+  int none = 0;
+  output_error_.compare_exchange_strong(none, errno, std::memory_order_relaxed);
+}
+
+// Whoever reads what scripts have printed has to know that some of it is missing. What they wrote past `print` counts.
+bool script_group::has_lost_output() {
+  const bool was_flushed = std::fflush(stdout) == 0;
+  const int latest = was_flushed ? 0 : errno;
+  if (was_flushed && std::ferror(stdout) == 0) return false;
+  const int first = output_error_.load(std::memory_order_relaxed);
+  const int why = first != 0 ? first : latest;
+  std::fprintf(stderr, "detent: standard output: %s: some of what was printed is lost\n",
+               why != 0 ? std::strerror(why) : "a write has failed");
+  return true;
 }
 
 void script_group::list(const script& one) const {
@@ -138,25 +154,57 @@ bool script_group::are_resting_locked(std::vector<std::uint64_t>& begun) const {
   return true;
 }
 
-/// Asked by each script that rests. It is all over when nobody has work, and no timer that could bring any: one that a
-/// mode has suspended could not, when nobody is left to set the mode. One script after the other is looked at, and one
-/// at work may give work to another meanwhile: so nobody may have begun any between the first look and the second.
-/// Virtual time goes on to the next timer when all rest.
+/// Whether somebody has a timer that keeps the program: one that a mode has suspended does not, when nobody is left to
+/// set the mode.
+bool script_group::keeps_going_locked() const {
+  return std::any_of(scripts_.begin(), scripts_.end(),
+                     [](const auto& one) { return one->engine != nullptr && one->engine->timers().keeps_program(); });
+}
+
+/// Asked by each script that rests, in real time. It is all over when nobody has work, and no timer that could bring
+/// any. One script after the other is looked at, and one at work may give work to another meanwhile: so nobody may have
+/// begun any between the first look and the second.
 bool script_group::goes_on() {
-  bool is_over = false;
   {
     const std::lock_guard guard(lock_);
     std::vector<std::uint64_t> begun;
     if (begun_ != scripts_.size() || !are_resting_locked(begun)) return true;
-    is_over = std::none_of(scripts_.begin(), scripts_.end(), [](const auto& one) {
-      return one->engine != nullptr && one->engine->timers().keeps_program();
-    });
-    if (!are_resting_locked(begun)) return true;
-    // Under the lock: who looks next finds the work that this step has handed out.
-    if (!is_over && options_.has_virtual_time) is_over = clock_.step() == 0;
+    const bool keeps_going = keeps_going_locked();
+    if (!are_resting_locked(begun) || keeps_going) return true;
   }
-  if (is_over) stop_all();
-  return !is_over;
+  stop_all();
+  return false;
+}
+
+/// To the next script that has work; when there is none, time goes on to the next timer, and the first one that has
+/// work then is next. False: it is all over.
+bool script_group::pass_turn_locked() {
+  for (;;) {
+    for (std::size_t i = 1; i <= scripts_.size(); ++i) {
+      const std::size_t next = (turn_ + i) % scripts_.size();
+      if (!scripts_[next]->loop.has_work()) continue;
+      turn_ = next;
+      return true;
+    }
+    if (!keeps_going_locked() || clock_.step() == 0) return false;
+    turn_ = scripts_.size() - 1;
+  }
+}
+
+/// In virtual time one script works at a time, until it has no work left, so that each run is like the one before.
+void script_group::take_turns(script& one) {
+  std::unique_lock guard(lock_);
+  for (bool goes_on = true; goes_on;) {
+    changed_.wait(guard, [&] { return is_stopping_ || (begun_ == scripts_.size() && turn_ == one.index); });
+    guard.unlock();
+    while (!is_stopping() && one.loop.run_one()) {
+    }
+    guard.lock();
+    goes_on = !is_stopping_ && pass_turn_locked();
+    if (turn_ != one.index) changed_.notify_all();
+  }
+  guard.unlock();
+  stop_all();
 }
 
 void script_group::stop_all() {
@@ -168,9 +216,20 @@ void script_group::stop_all() {
   for (const auto& one : scripts_) one->loop.stop();
 }
 
+bool script_group::is_stopping() {
+  const std::lock_guard guard(lock_);
+  return is_stopping_;
+}
+
+/// In virtual time engines are made in order: what they join, as the modes, has the same order each time.
+void script_group::await_making(const script& one) {
+  std::unique_lock guard(lock_);
+  changed_.wait(guard, [&] { return !options_.has_virtual_time || made_ == one.index; });
+}
+
 /// No script begins before all engines are there: the limit on the address space is for what scripts add to them. In
-/// virtual time one begins after the other, so that each run is like the one before. False: there is none.
-bool script_group::await_turn(const script& one) {
+/// virtual time one begins after the other. False: there is none.
+bool script_group::await_beginning(const script& one) {
   std::unique_lock guard(lock_);
   changed_.wait(guard, [&] {
     return is_stopping_ || (made_ == scripts_.size() && (!options_.has_virtual_time || begun_ == one.index));
@@ -212,10 +271,7 @@ void script_group::begin(script& one) {
 // On the script's thread, between two calls. What cannot be read, or has a wrong syntax, leaves the old one at work;
 // that is no error of a script. The engine is another: nothing that the old one knew, waited for or had bound is left.
 void script_group::reload(script& one) {
-  {
-    const std::lock_guard guard(lock_);
-    if (is_stopping_) return;
-  }
+  if (is_stopping()) return;
   script_source fresh;
   std::string why = read_script(one.source.name, fresh);
   if (why.empty() && one.engine != nullptr) why = one.engine->check(fresh.text, fresh.name).error;
@@ -242,14 +298,19 @@ void script_group::reload_all() {
 
 void script_group::live(script& one) {
   one.loop.adopt();
+  await_making(one);
   make(one);
-  if (await_turn(one)) begin(one);
+  if (await_beginning(one)) begin(one);
   {
     const std::lock_guard guard(lock_);
     ++begun_;
   }
   changed_.notify_all();
-  one.loop.run([this] { return goes_on(); });
+  if (options_.has_virtual_time) {
+    take_turns(one);
+  } else {
+    one.loop.run([this] { return goes_on(); });
+  }
   {
     const std::lock_guard guard(lock_);
     one.is_over = true;
@@ -261,7 +322,11 @@ void script_group::live(script& one) {
 void script_group::list_all() {
   const std::lock_guard guard(lock_);
   for (const auto& one : scripts_) {
-    if (one->engine) list(*one);
+    if (one->engine) {
+      list(*one);
+    } else {
+      std::fprintf(stderr, "%s: no engine, no live timers\n", one->source.name.c_str());
+    }
   }
 }
 
@@ -298,19 +363,29 @@ void script_group::wait_for_signals() {
   }
 }
 
-/// The program may be over for what somebody still counts on: timers that are paused, and functions that wait.
+/// The program may be over for what somebody still counts on: timers that are paused, functions that wait, and in
+/// virtual time timers that no time ends: their delay is beyond all time there is.
 void script_group::tell_what_is_left(const script& one) const {
+  const char* const name = one.source.name.c_str();
+  const script_timers& timers = one.engine->timers();
   std::size_t still = 0;
   std::size_t waiters = 0;
-  for (const std::int64_t id : one.engine->timers().active()) {
-    const auto told = one.engine->timers().status(id);
+  std::size_t never_due = 0;
+  for (const std::int64_t id : timers.active()) {
+    const auto told = timers.status(id);
     if (!told) continue;
     if (told->state == script_timer_state::paused || told->state == script_timer_state::suspended) ++still;
+    if (told->state == script_timer_state::armed && timers.keeping(id) == script_keeping::kept) ++never_due;
     waiters += told->waiters;
   }
-  if (still + waiters == 0) return;
-  std::fprintf(stderr, "%s: over, with %s paused or suspended, and %s\n", one.source.name.c_str(),
-               count_text(still, "timer").c_str(), count_text(waiters, "waiter").c_str());
+  if (still + waiters != 0) {
+    std::fprintf(stderr, "%s: over, with %s paused or suspended, and %s\n", name, count_text(still, "timer").c_str(),
+                 count_text(waiters, "waiter").c_str());
+  }
+  if (never_due != 0) {
+    std::fprintf(stderr, "%s: over, with %s never due: so long a delay has no end\n", name,
+                 count_text(never_due, "timer").c_str());
+  }
 }
 
 // On the main thread, when all others have ended: the engine's thread is this one now.
@@ -340,6 +415,7 @@ exit_status script_group::run(std::vector<script_source> sources) {
   wait_for_signals();
   for (std::thread& thread : threads) thread.join();
   for (const auto& one : scripts_) end(*one);
+  if (has_lost_output()) return exit_status::violation;
   return had_error_.load(std::memory_order_relaxed) ? exit_status::violation : exit_status::in_order;
 }
 

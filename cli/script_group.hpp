@@ -46,8 +46,13 @@ class script_group {
   void reload(script& one);
   void reload_all();
   void tell_what_is_left(const script& one) const;
-  bool await_turn(const script& one);
+  void await_making(const script& one);
+  bool await_beginning(const script& one);
+  bool is_stopping();
   bool goes_on();
+  bool keeps_going_locked() const;
+  void take_turns(script& one);
+  bool pass_turn_locked();
   bool are_resting_locked(std::vector<std::uint64_t>& begun) const;
   void stop_all();
   void list(const script& one) const;
@@ -56,7 +61,8 @@ class script_group {
   void tell_who_is_at_work();
   void end(script& one);
   void tell_error(const std::string& error);
-  void print(std::FILE* where, const std::string& line) const;
+  void print(std::FILE* where, const std::string& line);
+  bool has_lost_output();
 
   const run_options options_;
   const std::vector<std::string> arguments_;
@@ -70,10 +76,12 @@ class script_group {
   std::size_t living_ = 0;              // guarded by lock_: scripts whose thread is at work
   std::size_t made_ = 0;                // guarded by lock_: scripts whose engine was made, or could not be
   std::size_t begun_ = 0;               // guarded by lock_: scripts that have been run to their end, or first sleep
-  std::condition_variable changed_;     // of what `await_turn` looks at
+  std::size_t turn_ = 0;                // guarded by lock_: whose turn it is in virtual time, when all have begun
+  std::condition_variable changed_;     // of what `await_...` and `take_turns` look at
   bool is_stopping_ = false;            // guarded by lock_
   bool was_stopped_ = false;            // the main thread's
   std::atomic<bool> had_error_{false};  // set by scripts' threads; the main thread reads it when they are joined
+  std::atomic<int> output_error_{0};    // the first one, of `print`; touched as the one above
 };
 
 }  // namespace detent::cli

@@ -1,12 +1,15 @@
 // script_run: reads the scripts, and says what is wrong before anything runs.
 #include "script_run.hpp"
 
+#include <fcntl.h>
 #include <iostream>
+#include <unistd.h>
 
 #if defined(DETENT_WITH_SCRIPTS)
 #include "script_engines.hpp"
 #include "script_group.hpp"
 #include "script_source.hpp"
+#include "signals_heard.hpp"
 #endif
 
 namespace detent::cli {
@@ -14,6 +17,15 @@ namespace detent::cli {
 #if defined(DETENT_WITH_SCRIPTS)
 
 namespace {
+
+// Where a standard stream is closed, as by `>&-`, the next file opened would be one, and get what scripts print. In its
+// place stands what refuses as a closed one does.
+void keep_standard_numbers() {
+  for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(number, F_GETFD) >= 0) continue;
+    [[maybe_unused]] const int kept = open("/dev/null", number == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+  }
+}
 
 exit_status refuse(const std::string& what, const std::string& why) {
   std::cerr << "detent: " << (what.empty() ? "''" : what) << ": " << why << "\n";
@@ -23,6 +35,8 @@ exit_status refuse(const std::string& what, const std::string& why) {
 }  // namespace
 
 exit_status run_scripts(const run_options& options) {
+  signals_heard::hold(options.reloads);
+  keep_standard_numbers();
   const auto& words = options.files_and_arguments;
   std::vector<script_source> sources;
   std::size_t at = 0;

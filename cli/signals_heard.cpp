@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <system_error>
 #include <unistd.h>
+#include <utility>
 
 namespace detent::cli {
 namespace {
@@ -17,6 +18,10 @@ std::atomic<int> read_end{-1};
 std::atomic<int> write_end{-1};
 static_assert(std::atomic<int>::is_always_lock_free, "a signal handler may touch nothing else");
 
+// Of `hold`; touched before there are threads, and by the one that makes a `signals_heard`.
+bool is_holding = false;
+sigset_t mask_before;
+
 // Written whole or not at all, being shorter than a page. A full pipe loses it: there are hundreds unread then.
 void note(int number) {
   const int former = errno;
@@ -26,6 +31,14 @@ void note(int number) {
 }
 
 }  // namespace
+
+void signals_heard::hold(bool hears_hangup) noexcept {
+  sigset_t held;
+  sigemptyset(&held);
+  sigaddset(&held, SIGUSR1);
+  if (hears_hangup) sigaddset(&held, SIGHUP);
+  is_holding = pthread_sigmask(SIG_BLOCK, &held, &mask_before) == 0;
+}
 
 signals_heard::signals_heard(bool hears_hangup) : count_(std::size(heard) - (hears_hangup ? 0 : 1)) {
   int ends[2];
@@ -40,6 +53,7 @@ signals_heard::signals_heard(bool hears_hangup) : count_(std::size(heard) - (hea
     sigaction(heard[i], &noting, &former_[i]);
     if (former_[i].sa_handler == SIG_IGN && heard[i] != SIGHUP) sigaction(heard[i], &former_[i], nullptr);
   }
+  if (std::exchange(is_holding, false)) pthread_sigmask(SIG_SETMASK, &mask_before, nullptr);
 }
 
 signals_heard::~signals_heard() {

@@ -19,6 +19,10 @@ class signals_heard {
     std::chrono::steady_clock::time_point at{};  // when it came, not when it is read
   };
 
+  /// Before there is one, and before any thread: SIGUSR1, and SIGHUP on request, wait until it hears them, and end
+  /// nothing. SIGINT and SIGTERM still end what has not begun.
+  static void hold(bool hears_hangup) noexcept;
+
   explicit signals_heard(bool hears_hangup);
   ~signals_heard();
   signals_heard(const signals_heard&) = delete;

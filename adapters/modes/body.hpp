@@ -7,10 +7,11 @@
 
 #include <cstdint>
 #include <deque>
-#include <map>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -26,6 +27,36 @@ struct modes::body {
   struct binding {
     std::vector<std::string> in;
     bool away = false;
+  };
+  // Found by address, and visited in the order of binding: what comes back at one instant goes on in that order,
+  // wherever it lies in memory.
+  class bindings {
+   public:
+    void put(mode_bound* what, binding made) {
+      const auto [place, is_new] = places_.try_emplace(what, in_order_.end());
+      if (!is_new) {
+        place->second->second = std::move(made);
+        return;
+      }
+      try {
+        place->second = in_order_.emplace(in_order_.end(), what, std::move(made));
+      } catch (...) {
+        places_.erase(place);
+        throw;
+      }
+    }
+    void erase(mode_bound* what) noexcept {
+      const auto place = places_.find(what);
+      if (place == places_.end()) return;
+      in_order_.erase(place->second);
+      places_.erase(place);
+    }
+    auto begin() noexcept { return in_order_.begin(); }
+    auto end() noexcept { return in_order_.end(); }
+
+   private:
+    std::list<std::pair<mode_bound*, binding>> in_order_;
+    std::unordered_map<mode_bound*, std::list<std::pair<mode_bound*, binding>>::iterator> places_;
   };
   struct listener;
   // One change, as its hooks need it: nothing here is looked up again.
@@ -67,7 +98,7 @@ struct modes::body {
   std::vector<std::shared_ptr<mode>> all;
   std::vector<std::shared_ptr<mode_group_options>> groups;
   std::vector<std::pair<std::uint64_t, std::shared_ptr<listener>>> listeners;
-  std::map<mode_bound*, binding> bound;
+  bindings bound;
   std::shared_ptr<mode> current;
   std::string previous;
   std::int64_t since_ns = 0;

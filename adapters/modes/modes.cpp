@@ -255,7 +255,7 @@ wait_result modes::remove_listener(std::uint64_t number) {
 void modes::bind(mode_bound& what, std::vector<std::string> in_modes) {
   const std::lock_guard guard(body_->lock);
   const bool is_away = !is_among(in_modes, body_->current->options.name);
-  body_->bound[&what] = {std::move(in_modes), is_away};
+  body_->bound.put(&what, {std::move(in_modes), is_away});
   if (is_away) what.leave();
 }
 

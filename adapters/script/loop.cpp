@@ -80,15 +80,23 @@ std::uint64_t script_loop::begun_count() const {
   return body_->begun_count;
 }
 
+bool script_loop::has_work() const {
+  const std::lock_guard guard(body_->lock);
+  return !body_->queue.empty();
+}
+
+bool script_loop::run_one() {
+  std::optional<script_task> work;
+  {
+    const std::lock_guard guard(body_->lock);
+    work = body_->take_locked();
+  }
+  if (work) (*work)();
+  return work.has_value();
+}
+
 void script_loop::run_posted() {
-  for (;;) {
-    std::optional<script_task> work;
-    {
-      const std::lock_guard guard(body_->lock);
-      work = body_->take_locked();
-    }
-    if (!work) return;
-    (*work)();
+  while (run_one()) {
   }
 }
 

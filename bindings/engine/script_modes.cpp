@@ -8,6 +8,10 @@
 
 namespace detent::scripting {
 
+bool mode_binding::is_option(std::string_view name) {
+  return name == "modes" || name == "onLeave" || name == "onReturn";
+}
+
 bool mode_binding::take_leave(std::string_view word) {
   if (word == "cancel") {
     left = script_leave::cancel;

@@ -25,6 +25,9 @@ struct mode_binding {
 
   static constexpr const char* leave_words = R"(onLeave is "cancel", "suspend" or "skip")";
   static constexpr const char* return_words = R"(onReturn is "resume", "restart" or "nothing")";
+  static constexpr const char* option_words = "the options are modes, onLeave and onReturn";
+  /// Whether it is the name of one.
+  static bool is_option(std::string_view name);
   /// Both read a script's word. False: it is none of those, and nothing has changed.
   bool take_leave(std::string_view word);
   bool take_return(std::string_view word);

@@ -1,8 +1,10 @@
 // lua_caps: bounds on functions of Lua's own library that work on without a step of the script, where no hook could
 // interrupt them: how much `string.rep` makes, how long a text a pattern is tried on, how far the table functions move;
-// and on what could go on with what was interrupted.
+// and on what could go on with what was interrupted. Behind each of its calls the clock is looked at: a loop of calls
+// that each take long has few steps.
 #include "lua_state.hpp"
 
+#include <cstring>
 #include <string_view>
 #include <utility>
 
@@ -15,12 +17,12 @@ constexpr lua_Integer most_moves = 10'000'000;
 constexpr lua_Integer most_sorted = 1'000'000;
 constexpr double most_tries = 1e9;
 
-// Calls the function that this one stands for.
+// Calls the function that this one stands for in its place: what it says of its arguments has the script's line.
+int stand_in(lua_State* in) { return lua_tocfunction(in, lua_upvalueindex(1))(in); }
 int pass_on(lua_State* in) {
-  lua_pushvalue(in, lua_upvalueindex(1));
-  lua_insert(in, 1);
-  lua_call(in, lua_gettop(in) - 1, LUA_MULTRET);
-  return lua_gettop(in);
+  const int results = stand_in(in);
+  lua_state::of(in).look_at_clock(in);
+  return results;
 }
 
 int capped_rep(lua_State* in) {
@@ -47,31 +49,44 @@ std::size_t behind_set(std::string_view pattern, std::size_t at) {
 }
 
 // How often the parts of a pattern may be tried on a text: from every place of it, unless the pattern is anchored; each
-// repetition and %b at every length, each `?` twice. Behind the last one nothing can fail.
+// repetition and %b at every length, each `?` twice. Behind the last one nothing can fail. A long set counts for more.
 double tries_of(std::string_view pattern, double places, bool is_anchored) {
-  double tries = is_anchored ? 1 : places;
+  constexpr double bytes_of_one_try = 16;
+  double tries = 0;
+  double ways = is_anchored ? 1 : places;  // to come to this part
   double latest = 1;
+  double latest_cost = 0;
   for (std::size_t at = is_anchored ? 1 : 0; at < pattern.size();) {
+    const std::size_t begin = at;
     const char one = pattern[at++];
     if (one == '(' || one == ')') continue;
-    tries *= std::exchange(latest, 1);
+    ways *= std::exchange(latest, 1);
+    tries += ways * std::exchange(latest_cost, 0);
     if (one == '%' && at < pattern.size()) {
       const char kind = pattern[at++];
       if (kind == 'b') at += 2;
-      if (kind == 'b' || (kind >= '1' && kind <= '9')) tries *= places;  // nothing repeats these
-      if (kind == 'b' || kind == 'f' || (kind >= '1' && kind <= '9')) continue;
+      if (kind == 'b' || (kind >= '1' && kind <= '9')) ways *= places;  // nothing repeats these
+      if (kind == 'b' || kind == 'f' || (kind >= '1' && kind <= '9')) {
+        tries += ways;
+        continue;
+      }
     } else if (one == '[') {
       at = behind_set(pattern, at);
     }
+    const double cost = 1 + static_cast<double>(at - begin) / bytes_of_one_try;
     const char suffix = at < pattern.size() ? pattern[at] : '\0';
     if (suffix == '*' || suffix == '+' || suffix == '-') latest = places;
     if (suffix == '?') latest = 2;
-    if (latest > 1) ++at;
+    if (latest > 1) {
+      latest_cost = cost;
+      ++at;
+    }
+    tries += ways * cost;
   }
-  return tries;
+  return tries + places * latest_cost;
 }
 
-// A search for plain text is none for a pattern. In `gmatch` nothing anchors.
+// In `gmatch` nothing anchors.
 template <bool MayAnchor>
 int capped_pattern(lua_State* in) {
   std::size_t text_bytes = 0;
@@ -89,7 +104,34 @@ int capped_pattern(lua_State* in) {
   }
   return pass_on(in);
 }
-int capped_find(lua_State* in) { return lua_toboolean(in, 4) != 0 ? pass_on(in) : capped_pattern<true>(in); }
+
+// Lua's own search for plain text, or for a pattern that is one, takes the product of both lengths at worst; this one
+// takes their sum.
+int capped_find(lua_State* in) {
+  std::size_t text_bytes = 0;
+  std::size_t what_bytes = 0;
+  const char* const text = luaL_checklstring(in, 1, &text_bytes);
+  const char* const what = luaL_checklstring(in, 2, &what_bytes);
+  const bool is_plain = lua_toboolean(in, 4) != 0 ||
+                        std::string_view(what, what_bytes).find_first_of("^$*+?.([%-") == std::string_view::npos;
+  if (!is_plain) return capped_pattern<true>(in);
+  const auto length = static_cast<lua_Integer>(text_bytes);
+  lua_Integer first = luaL_optinteger(in, 3, 1);
+  if (first < 0) first = first < -length ? 1 : length + first + 1;
+  if (first == 0) first = 1;
+  const void* const found =
+      first > length + 1 ? nullptr
+                         : memmem(text + first - 1, text_bytes + 1 - static_cast<std::size_t>(first), what, what_bytes);
+  lua_state::of(in).look_at_clock(in);
+  if (found == nullptr) {
+    lua_pushnil(in);
+    return 1;
+  }
+  const lua_Integer at = static_cast<const char*>(found) - text + 1;
+  lua_pushinteger(in, at);
+  lua_pushinteger(in, at + static_cast<lua_Integer>(what_bytes) - 1);
+  return 2;
+}
 
 // A length that a function answers may be another one the next time.
 template <lua_Integer Most>
@@ -125,7 +167,7 @@ int capped_concat(lua_State* in) {
 // was interrupted is not closed: Lua calls no hook in it any more, so nothing would end its `__close`.
 int capped_resume(lua_State* in) {
   lua_state::of(in).pass_on_interruption(in);
-  const int results = pass_on(in);
+  const int results = stand_in(in);
   lua_state::of(in).pass_on_interruption(in);
   return results;
 }
@@ -185,6 +227,37 @@ constexpr cap caps[] = {{"string", "rep", capped_rep},
                         {"coroutine", "resume", capped_resume},
                         {"coroutine", "close", capped_close}};
 
+// In the table on top, functions of C that need nothing beside their arguments get `pass_on` in front.
+void watch_functions(lua_State* state) {
+  for (lua_pushnil(state); lua_next(state, -2) != 0; lua_pop(state, 1)) {
+    const bool has_upvalues = lua_getupvalue(state, -1, 1) != nullptr;
+    if (has_upvalues) lua_pop(state, 1);
+    if (has_upvalues || lua_iscfunction(state, -1) == 0) continue;
+    lua_pushvalue(state, -2);
+    lua_pushvalue(state, -2);
+    lua_pushcclosure(state, pass_on, 1);
+    lua_rawset(state, -5);
+  }
+}
+
+// What may take long for a large value, or waits for the system.
+void watch_library(lua_State* state) {
+  for (const char* table : {LUA_STRLIBNAME, LUA_TABLIBNAME, LUA_UTF8LIBNAME, LUA_OSLIBNAME, LUA_IOLIBNAME}) {
+    lua_getglobal(state, table);
+    watch_functions(state);
+    lua_pop(state, 1);
+  }
+  luaL_getmetatable(state, LUA_FILEHANDLE);
+  lua_getfield(state, -1, "__index");
+  watch_functions(state);
+  lua_pop(state, 2);
+  for (const char* name : {"collectgarbage", "load", "next", "rawequal", "select", "tonumber", "tostring"}) {
+    lua_getglobal(state, name);
+    lua_pushcclosure(state, pass_on, 1);
+    lua_setglobal(state, name);
+  }
+}
+
 }  // namespace
 
 void cap_library(lua_State* state) {
@@ -200,6 +273,7 @@ void cap_library(lua_State* state) {
   lua_pushcclosure(state, capped_wrap, 1);
   lua_setfield(state, -2, "wrap");
   lua_pop(state, 1);
+  watch_library(state);
   // The hook that watches the clock stays, and nobody finds the functions that the ones here stand for.
   lua_getglobal(state, "debug");
   for (lua_pushnil(state); lua_next(state, -2) != 0; lua_pop(state, 1)) {

@@ -13,7 +13,8 @@ namespace detent::lua {
 
 namespace {
 
-constexpr int steps_between_looks = 10'000;
+// A step of the script may be one on a large value, as `..` or the comparison of two texts.
+constexpr int steps_between_looks = 100;
 
 // Without the mark of byte order and a first line for the shell, as Lua's own program reads files. The line's end
 // stays: lines are counted.
@@ -83,12 +84,19 @@ void* lua_state::allocate(void* self, void* block, std::size_t old_size, std::si
   return moved;
 }
 
+bool lua_state::is_too_late() {
+  if (!is_time_limited_ || steady_clock::now() < call_until_) return false;
+  was_interrupted_ = true;
+  return true;
+}
+
+void lua_state::look_at_clock(lua_State* in) {
+  if (is_too_late()) interrupt(in, 1);
+}
+
 void lua_state::count(lua_State* in, lua_Debug*) {
   lua_state& self = of(in);
-  if (self.is_time_limited_ && steady_clock::now() >= self.call_until_) {
-    self.was_interrupted_ = true;
-    self.interrupt(in, 0);  // a hook has no level of its own
-  }
+  if (self.is_too_late()) self.interrupt(in, 0);  // a hook has no level of its own
   // It was interrupted in an earlier call, and lives.
   if (was_interrupted(in)) lua_sethook(in, count, LUA_MASKCOUNT, steps_between_looks);
 }
@@ -128,6 +136,17 @@ script_reference lua_state::hold_coroutine(lua_State* from) {
   return {static_cast<std::uint64_t>(luaL_ref(from, LUA_REGISTRYINDEX))};
 }
 
+// What is held instead wakes nobody. The reference may have been released, and its number may be another's by now: but
+// no other wait of this coroutine's can have it.
+void lua_state::end_wait(lua_State* coroutine, script_reference what) {
+  lua_rawgeti(coroutine, LUA_REGISTRYINDEX, static_cast<lua_Integer>(what.value));
+  if (lua_tothread(coroutine, -1) == coroutine) {
+    lua_pushboolean(coroutine, 0);
+    lua_rawseti(coroutine, LUA_REGISTRYINDEX, static_cast<lua_Integer>(what.value));
+  }
+  lua_pop(coroutine, 1);
+}
+
 void lua_state::release(script_reference what) noexcept {
   if (state_ != nullptr) luaL_unref(state_, LUA_REGISTRYINDEX, static_cast<int>(what.value));
 }
@@ -155,7 +174,13 @@ script_outcome lua_state::call(script_reference what, const script_occasion& occ
   lua_pushcfunction(state_, prepare_call);
   lua_rawgeti(state_, LUA_REGISTRYINDEX, static_cast<lua_Integer>(what.value));
   script_outcome outcome;
-  if (lua_State* sleeper = lua_tothread(state_, -1)) {
+  lua_State* const sleeper = lua_tothread(state_, -1);
+  const bool is_nobodys = sleeper != nullptr ? lua_status(sleeper) != LUA_YIELD : lua_isboolean(state_, -1);
+  if (is_nobodys) {  // the wait has ended before, or the coroutine was closed in it
+    lua_settop(state_, top);
+    return outcome;
+  }
+  if (sleeper != nullptr) {
     // The coroutine stays on this stack while it runs: releasing its reference must not end it.
     lua_pushboolean(sleeper, occasion.why == script_occasion::reason::tick ? 1 : 0);
     outcome = resume(sleeper, 1);

@@ -28,13 +28,18 @@ class lua_state final : public scripting::script_engine, public script_host {
   void release(script_reference what) noexcept override;
   void report(std::int64_t id, const std::string& error) override { scripting::tell_error(options_, id, error); }
 
-  // A function with the arguments behind it, or a coroutine that yields.
+  // A function with the arguments behind it, or a coroutine that yields: that is woken once, unless its wait has ended
+  // before.
   script_reference hold_call(lua_State* from, int function, int first_argument, int last_argument);
   script_reference hold_coroutine(lua_State* from);
+  // By the coroutine itself, as it goes on.
+  void end_wait(lua_State* coroutine, script_reference what);
 
   // Fails if the call in progress was interrupted somewhere, as in another coroutine.
   void pass_on_interruption(lua_State* in);
   static bool was_interrupted(lua_State* coroutine);
+  // Fails if the call in progress has taken too long. Only inside a function of C that Lua calls.
+  void look_at_clock(lua_State* in);
 
   const scripting::engine_options& options() const noexcept { return options_; }
   scripting::script_modes* modes() noexcept { return modes_ ? &*modes_ : nullptr; }
@@ -42,6 +47,7 @@ class lua_state final : public scripting::script_engine, public script_host {
  private:
   static void* allocate(void* self, void* block, std::size_t old_size, std::size_t new_size);
   static void count(lua_State* in, lua_Debug* at);
+  bool is_too_late();
   void interrupt(lua_State* in, int level);
   void begin_limits();
   void end_limits();

@@ -89,18 +89,28 @@ std::int64_t timer_at(lua_State* in, const char* verb) {
 // An option of a binding, read by `take`; none is as good as the right one.
 void read_word(lua_State* in, int table, const char* key, mode_binding& made,
                bool (mode_binding::*take)(std::string_view), const std::string& refusal) {
-  const int type = lua_getfield(in, table, key);
+  lua_pushstring(in, key);
+  const int type = lua_rawget(in, table);
   if (type != LUA_TNIL && (type != LUA_TSTRING || !(made.*take)(text_at(in, -1)))) {
     fail(in, refusal + ", not " + shown_at(in, -1));
   }
   lua_pop(in, 1);
 }
 
+// Whoever misspells an option has to hear of it. Requires: the table has `modes`.
+void check_options(lua_State* in, int table, const std::string& verb) {
+  for (lua_pushnil(in); lua_next(in, table) != 0; lua_pop(in, 1)) {
+    if (lua_type(in, -2) == LUA_TSTRING && mode_binding::is_option(text_at(in, -2))) continue;
+    fail(in, verb + ": " + mode_binding::option_words + ", not " + shown_at(in, -2));
+  }
+}
+
 // What is bound to modes has a table of options behind the function and the delay. A table with none of them is an
-// argument.
+// argument. No metamethod of it is asked.
 std::optional<mode_binding> binding_at(lua_State* in, int index, const std::string& verb) {
   if (lua_type(in, index) != LUA_TTABLE) return std::nullopt;
-  const int type = lua_getfield(in, index, "modes");
+  lua_pushliteral(in, "modes");
+  const int type = lua_rawget(in, index);
   if (type == LUA_TNIL) {
     for (const char* word : {"onLeave", "onReturn"}) {
       lua_pushstring(in, word);
@@ -113,7 +123,7 @@ std::optional<mode_binding> binding_at(lua_State* in, int index, const std::stri
   const std::string needed = "; a list of names is needed, as in {\"work\"}";
   if (type != LUA_TTABLE) fail(in, verb + ": modes is " + shown_at(in, -1) + needed);
   mode_binding made;
-  const lua_Integer count = luaL_len(in, -1);
+  const auto count = static_cast<lua_Integer>(lua_rawlen(in, -1));
   if (count == 0) fail(in, verb + ": modes is an empty list" + needed);
   for (lua_Integer i = 1; i <= count; ++i) {
     if (lua_rawgeti(in, -1, i) != LUA_TSTRING) {
@@ -123,6 +133,7 @@ std::optional<mode_binding> binding_at(lua_State* in, int index, const std::stri
     lua_pop(in, 1);
   }
   lua_pop(in, 1);
+  check_options(in, index, verb);
   read_word(in, index, "onLeave", made, &mode_binding::take_leave, verb + ": " + mode_binding::leave_words);
   read_word(in, index, "onReturn", made, &mode_binding::take_return, verb + ": " + mode_binding::return_words);
   return made;
@@ -303,29 +314,38 @@ std::string cannot_wait(const std::string& verb) {
          ": it cannot wait inside a function that is called by Lua's own library, by timer.scope or the collector";
 }
 
+// Whoever resumes a coroutine that waits, as the script itself, ends its wait: the wake to come is nobody's then.
+// Answers what it is resumed with: of a wake, whether it slept so long, or whether the timer ticked.
+int after_wait(lua_State* in, int, lua_KContext reference) {
+  lua_state::of(in).end_wait(in, {static_cast<std::uint64_t>(reference)});
+  return lua_gettop(in);
+}
+int yield_until_woken(lua_State* in, script_reference what) {
+  lua_settop(in, 0);
+  return lua_yieldk(in, 0, static_cast<lua_KContext>(what.value), after_wait);
+}
+
 int sleep_for(lua_State* in) {
   lua_state& of = lua_state::of(in);
   if (lua_type(in, 1) != LUA_TNUMBER || std::isnan(lua_tonumber(in, 1))) {
     return fail(in, "sleep(milliseconds): a number is needed, not " + shown_at(in, 1));
   }
   if (lua_isyieldable(in) == 0) return fail(in, cannot_wait("sleep"));
-  const script_created made = of.timers().sleep(lua_tonumber(in, 1), of.hold_coroutine(in));
+  const script_reference what = of.hold_coroutine(in);
+  const script_created made = of.timers().sleep(lua_tonumber(in, 1), what);
   if (made.outcome != script_creation::created) {
     return fail(in, scripting::refusal_of("sleep", made.outcome, of.options(), of.timers()));
   }
-  return lua_yield(in, 0);  // whether it slept so long
+  return yield_until_woken(in, what);
 }
 
-int after_wait(lua_State* in, int, lua_KContext) {
-  lua_settop(in, -1);
-  return 1;  // whether it ticked
-}
 int wait_for(lua_State* in) {
   lua_state& of = lua_state::of(in);
   const std::int64_t id = timer_at(in, "wait");
   if (lua_isyieldable(in) == 0) return fail(in, cannot_wait("wait"));
-  of.timers().next_tick(id, of.hold_coroutine(in));
-  return lua_yieldk(in, 0, 0, after_wait);
+  const script_reference what = of.hold_coroutine(in);
+  of.timers().next_tick(id, what);
+  return yield_until_woken(in, what);
 }
 
 // Lua's own writes to standard output, past the program's time stamps.

@@ -10,6 +10,7 @@
 #include <string>
 #include <support/gate.hpp>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <vector>
@@ -103,6 +104,11 @@ class script_run : public testing::Test {
   }
   outcome example(const std::string& arguments) const { return in(DETENT_DATA_DIR "/../examples/scripts", arguments); }
   void write(const std::string& name, const std::string& text) const { std::ofstream(folder_ / name) << text; }
+  void link(const std::string& name, const std::string& to) const {
+    std::filesystem::create_symlink(to, folder_ / name);
+  }
+  void pipe(const std::string& name) const { EXPECT_EQ(mkfifo(path(name).c_str(), 0600), 0); }
+  std::string path(const std::string& name) const { return (folder_ / name).string(); }
   void remove(const std::string& name) const { std::filesystem::remove(folder_ / name); }
   // Scripts of the folder behind `options`, beside the test.
   std::unique_ptr<running> beside(std::vector<std::string> options, const std::vector<std::string>& scripts) const {
@@ -250,6 +256,7 @@ TEST_F(script_run, WrongCommandLinesAreToldInWords) {
       {"--list=5 a.lua", "list was given a disallowed flag override"},
       {"--clock", "--clock: 1 required real|manual missing"},
       {"a.lua --nonsense", "not expected: --nonsense"},
+      {"a.lua --verbose", "What is for the scripts and begins with a dash stands behind --"},
       {"", "FILE is required"},
       {"--", "FILE is required"},
       {"''", "'': it is no script: its name ends neither in .lua nor in .js"},
@@ -308,6 +315,22 @@ TEST_F(script_run, WhatIsLeftWaitingIsTold) {
   EXPECT_EQ(run("quiet.lua").text, "");
 }
 
+// Virtual time comes to no end of the longest delays: the program is over, and says for what nobody waits any more.
+TEST_F(script_run, WhatIsNeverDueIsTold) {
+  write("far.lua",
+        "timer.setTimeout(print, 1e300); timer.unref(timer.setTimeout(print, 1e300))\n"
+        "timer.setTimeout(print, 5, 'five')");
+  const auto told = run("--clock manual --rules havel far.lua");
+  EXPECT_EQ(told.status, 0);
+  EXPECT_EQ(told.text, "five\nfar.lua: over, with 1 timer never due: so long a delay has no end\n");
+  write("sleeps.lua", "timer.sleep(1e300); print('never')");
+  EXPECT_EQ(run("--clock manual sleeps.lua").text,
+            "sleeps.lua: over, with 0 timers paused or suspended, and 1 waiter\n"
+            "sleeps.lua: over, with 1 timer never due: so long a delay has no end\n");
+  write("unkept.lua", "timer.unref(timer.setTimeout(print, 1e300)); timer.unref(timer.setTimeout(print, 100))");
+  EXPECT_EQ(run("--clock manual --rules havel unkept.lua").text, "");
+}
+
 // Zeros are bytes like others, and errors printed have the time too.
 TEST_F(script_run, WhatIsPrintedIsWhole) {
   const std::string zero = {'a', '\0', 'b'};
@@ -317,6 +340,31 @@ TEST_F(script_run, WhatIsPrintedIsWhole) {
   write("zero.js", "console.log('a\\0b'); console.error('a\\0b'); throw new Error('a\\0b')");
   EXPECT_EQ(run("zero.js").text.find(zero + "\n" + zero + "\nzero.js:1: Error: " + zero + "\n"), 0U);
   EXPECT_EQ(count(run("--clock manual --timestamps zero.js").text, "0.000 ms  a"), 2U);
+}
+
+// What could not be written is told at the end, with a status above 0: a full disk, a stream that is closed. Closed
+// streams that nobody writes to are no error, and their numbers are not given to files of the program.
+TEST_F(script_run, LostOutputIsNoSuccess) {
+  write("prints.lua", "timer.setTimeout(print, 1, 'x')");
+  write("writes.lua", "io.write('x')");
+  write("silent.lua", "timer.setTimeout(function() end, 1)");
+  const auto with = [this](const std::string& script, const std::string& where) {
+    return run(script + " " + where + " 2>told; s=$?; (cat told; exit $s)");
+  };
+  for (const char* script : {"prints.lua", "writes.lua"}) {
+    const auto full = with(script, ">/dev/full");
+    EXPECT_EQ(full.status, 1) << script;
+    EXPECT_EQ(full.text, "detent: standard output: No space left on device: some of what was printed is lost\n");
+    const auto closed = with(script, ">&-");
+    EXPECT_EQ(closed.status, 1) << script;
+    EXPECT_EQ(closed.text, "detent: standard output: Bad file descriptor: some of what was printed is lost\n");
+    EXPECT_EQ(with(script, "<&- >&-").text, closed.text);
+  }
+  for (const char* where : {">/dev/full", ">&-", "<&- >&-"}) {
+    const auto told = with("silent.lua", where);
+    EXPECT_EQ(told.status, 0) << where;
+    EXPECT_EQ(told.text, "") << where;
+  }
 }
 
 // SIGUSR1 lists what lives, and ends nothing.
@@ -398,6 +446,53 @@ TEST_F(script_run, SeveralScriptsInVirtualTime) {
   const auto beside_one_that_fails = run("--clock manual fails.lua c.lua");
   EXPECT_EQ(beside_one_that_fails.status, 1);
   EXPECT_NE(beside_one_that_fails.text.find("hour\n"), std::string::npos);
+}
+
+// Equal deadlines over several scripts, hooks, and timers that come back together: what is printed is the same each
+// time, and at one instant in the order of the scripts.
+TEST_F(script_run, VirtualTimeIsTheSameEachTime) {
+  const std::string even = "for i = 1, 5 do timer.setTimeout(print, 10 * i, NAME, i) end\n";
+  const std::string hooks =
+      "for _, m in ipairs({'x', 'y'}) do mode.onEnter(m, function() for i = 1, 3 do print(NAME, 'enters', m, i) end "
+      "end)\n"
+      "for i = 1, 4 do timer.setInterval(print, 7, {modes = {m}}, NAME, m, i) end end\n";
+  write("a.lua",
+        "NAME = 'a'\n" + even + hooks +
+            "for i = 1, 4 do timer.setTimeout(function() mode.set(i % 2 == 0 and 'x' or 'y'); print('set', i)\n"
+            "for n = 1, 1e4 do end; print('has set', i) end, 20 * i) end\n"
+            "timer.setTimeout(function() mode.set('end') end, 90)");
+  write("b.lua", "NAME = 'b'\n" + even + hooks);
+  write("c.lua", "NAME = 'c'\n" + even + hooks + "mode.onExit('x', function() mode.set('z'); print('z') end)");
+  const std::string first = run("--clock manual --timestamps a.lua b.lua c.lua").text;
+  for (int i = 1; i <= 5; ++i) {
+    const std::string at = std::to_string(10 * i) + ".000 ms  ";
+    const std::string n = "\t" + std::to_string(i) + "\n";
+    EXPECT_LT(first.find(at + "a" + n), first.find(at + "b" + n)) << first;
+    EXPECT_LT(first.find(at + "b" + n), first.find(at + "c" + n)) << first;
+    EXPECT_NE(first.find(at + "c" + n), std::string::npos) << first;
+  }
+  for (int i = 0; i < 20; ++i) ASSERT_EQ(run("--clock manual --timestamps a.lua b.lua c.lua").text, first) << i;
+  if (!has("x.js")) GTEST_SKIP() << "this build has no JavaScript engine";
+  write("d.js",
+        "mode.onEnter('x', () => print('d enters', mode.get())); for (let i = 1; i <= 5; ++i) setTimeout(print, 10 * "
+        "i, 'd')\n"
+        "for (let i = 0; i < 4; ++i) setInterval(print, 7, {modes: ['x']}, 'd', i)");
+  const std::string both = run("--clock manual --timestamps d.js a.lua b.lua").text;
+  EXPECT_NE(both.find("d enters"), std::string::npos) << both;
+  for (int i = 0; i < 20; ++i) ASSERT_EQ(run("--clock manual --timestamps d.js a.lua b.lua").text, both) << i;
+}
+
+// Hooks that set one mode after the other never rest, and time stands: a signal ends it all the same.
+TEST_F(script_run, ATermEndsWhatNeverRestsInVirtualTime) {
+  write("turns.lua",
+        "for a, b in pairs({x = 'y', y = 'x'}) do mode.onEnter(a, function() mode.set(b) end) end\n"
+        "mode.set('x'); print('begun')");
+  write("waits.lua", "timer.setTimeout(print, 1e9, 'never')");
+  const auto program = beside({"--clock", "manual"}, {"waits.lua", "turns.lua"});
+  program->hear("begun");
+  program->send(SIGTERM);
+  EXPECT_EQ(program->status(), 0) << program->text();
+  EXPECT_NE(program->text().find("waits.lua: stopped, 1 timer withdrawn"), std::string::npos) << program->text();
 }
 
 // What one script sets reaches the hooks of another, also when the first has nothing more to do.
@@ -493,6 +588,43 @@ TEST_F(script_run, ListsAtEachRequestAndAtTheEnd) {
   EXPECT_EQ(count(silent->text(), "interval"), 0U) << silent->text();
 }
 
+// What asks for the list, or to load again, ends nothing before the program hears it: here it still reads the script.
+// Without --reload the second ends it as usual.
+TEST_F(script_run, ARequestRightAtTheBeginningEndsNothing) {
+  const auto reading = [this](std::vector<std::string> options) {
+    remove("late.lua");
+    pipe("late.lua");
+    auto program = beside(std::move(options), {"late.lua"});
+    int script = -1;  // can be opened when the program is there to read it
+    support::eventually([&] { return (script = open(path("late.lua").c_str(), O_WRONLY | O_NONBLOCK)) >= 0; });
+    return std::pair(std::move(program), script);
+  };
+  const auto begin = [](int script) {
+    const std::string text = "timer.setInterval(function() end, 1e6); print('begun')";
+    EXPECT_EQ(::write(script, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+    close(script);
+  };
+  const auto [listing, its_script] = reading({"--list"});
+  listing->send(SIGUSR1);
+  begin(its_script);
+  listing->hear("live timer");
+  listing->hear("begun");
+  listing->send(SIGTERM);
+  EXPECT_EQ(listing->status(), 0) << listing->text();
+  const auto [reloading, read_first] = reading({"--reload"});
+  reloading->send(SIGHUP);
+  remove("late.lua");
+  write("late.lua", "print('another')");  // what it reads then
+  begin(read_first);
+  reloading->hear("loaded again, 1 timer withdrawn");
+  reloading->hear("another");
+  EXPECT_EQ(reloading->status(), 0) << reloading->text();
+  const auto [ending, never_read] = reading({});
+  ending->send(SIGHUP);
+  EXPECT_EQ(ending->status(), 128 + SIGHUP) << ending->text();
+  close(never_read);
+}
+
 // SIGHUP with --reload: the script as it is on the disk now, in a fresh engine; nothing of the former one is left.
 TEST_F(script_run, ReloadsOnRequest) {
   // Of each kind something: ticks, a hook, a timer and a scope bound to a mode, one that sleeps, one that waits.
@@ -564,6 +696,24 @@ TEST_F(script_run, WhatCannotBeLoadedAgainGoesOn) {
   without->hear("stays begun");
   without->send(SIGHUP);
   EXPECT_EQ(without->status(), 128 + SIGHUP);
+}
+
+// One that can be opened but not read is no empty script: as one that is not there, at the beginning and later.
+TEST_F(script_run, WhatCannotBeReadIsNoEmptyScript) {
+  link("unread.lua", "/proc/self/mem");  // its first page is nobody's
+  const auto told = run("unread.lua");
+  EXPECT_EQ(told.status, 2) << told.text;
+  EXPECT_EQ(told.text, "detent: unread.lua: Input/output error\n");
+  write("turns.lua", "timer.setInterval(function() end, 5); print('begun')");
+  const auto program = beside({"--reload"}, {"turns.lua"});
+  program->hear("begun");
+  remove("turns.lua");
+  link("turns.lua", "/proc/self/mem");
+  program->send(SIGHUP);
+  program->hear("turns.lua: not loaded again, the former one goes on: Input/output error");
+  program->send(SIGTERM);
+  EXPECT_EQ(program->status(), 0) << program->text();
+  EXPECT_NE(program->text().find("turns.lua: stopped, 1 timer withdrawn"), std::string::npos) << program->text();
 }
 
 // What a script starts gets its signals as usual.

@@ -3,6 +3,8 @@
 #include <conformance/engine/engine_case.hpp>
 #include <string>
 #include <support/effort.hpp>
+#include <support/gate.hpp>
+#include <time.h>
 #include <utility>
 
 #include <gtest/gtest.h>
@@ -99,6 +101,47 @@ TEST_F(lua, SleepersAreWokenWhenAllIsCleanedUp) {
       "3000000000.0");
 }
 
+// A coroutine that the script itself resumes, or closes, has ended its wait: the wake that was to come does not reach
+// whatever it does then, be it a yield of its own or another sleep.
+TEST_F(lua, AWakeReachesItsOwnWaitOnly) {
+  begin(detent::script_rules::web);
+  run("local function note(...) out = out .. table.concat({...}, ',', 1, select('#', ...)) .. ';' end\n"
+      "local co = coroutine.create(function() note(timer.sleep(50)); note(coroutine.yield('mine'));\n"
+      "  note(tostring(timer.sleep(100))) end)\n"
+      "coroutine.resume(co); note(select(2, coroutine.resume(co, 'early', 2)))\n"
+      "timer.setTimeout(function() note(coroutine.status(co)); coroutine.resume(co, 'value') end, 70)");
+  EXPECT_EQ(out(), "early,2;mine;");
+  pass_ms(60);
+  EXPECT_EQ(out(), "early,2;mine;");
+  pass_ms(40);
+  EXPECT_EQ(out(), "early,2;mine;suspended;value;");
+  pass_ms(69);
+  EXPECT_EQ(out(), "early,2;mine;suspended;value;");
+  pass_ms(1);
+  EXPECT_EQ(out(), "early,2;mine;suspended;value;true;");
+  // The same for a tick that is waited for, and two sleeps of one coroutine that overlap.
+  run("out = ''; local t = timer.interval(function() end, 10)\n"
+      "local co = coroutine.create(function() t:wait(); out = out .. tostring(coroutine.yield()) end)\n"
+      "coroutine.resume(co); coroutine.resume(co)\n"
+      "local two = coroutine.create(function() timer.sleep(20); timer.sleep(30); out = out .. 'two' end)\n"
+      "coroutine.resume(two); coroutine.resume(two); timer.setTimeout(function() t:stop() end, 50)\n"
+      "timer.setTimeout(function() out = out .. 'at 29' end, 29)");
+  pass_ms(20);
+  EXPECT_EQ(out(), "");
+  pass_ms(10);
+  EXPECT_EQ(out(), "at 29two");
+  // What was closed is not woken, and what was told early is over.
+  run("out = ''; for _, wait in ipairs({function() timer.sleep(5) end, function() timer.interval(print, 5):wait() "
+      "end}) do\n"
+      "local co = coroutine.create(function() wait(); out = out .. 'woken' end)\n"
+      "coroutine.resume(co); out = out .. tostring(coroutine.close(co)) end");
+  pass_ms(1);
+  run("timer.cleanupAllTimers()");
+  pass_ms(10);
+  EXPECT_EQ(out(), "truetrue");
+  EXPECT_EQ(errors, "");
+}
+
 TEST_F(lua, AnErrorHasNameLineAndStackAndTheIntervalGoesOn) {
   begin(detent::script_rules::web);
   run("timer.setInterval(function() out = out .. 'i'\n if out == 'i' then error('told') end end, 10)");
@@ -185,16 +228,28 @@ TEST_F(lua, LongWorkOfTheLibraryIsRefusedUnderACallLimit) {
   options.call_limit = std::chrono::seconds(20);
   begin(detent::script_rules::web, std::move(options));
   for (const char* wrong :
-       {"('x'):rep(1 << 40)", "(''):rep(1 << 60)", "('a'):rep(20000):find('.-.-.-b')",
-        "('a'):rep(20000):gsub('a*a*a*b', '')", "table.move({}, 1, 1 << 60, 2)",
+       {"('x'):rep(1 << 40)",
+        "(''):rep(1 << 60)",
+        "('a'):rep(20000):find('.-.-.-b')",
+        "('a'):rep(20000):gsub('a*a*a*b', '')",
+        "table.move({}, 1, 1 << 60, 2)",
         "table.insert(setmetatable({}, {__len = function() return 1 << 60 end}), 1, 1)",
         "table.sort(setmetatable({}, {__len = function() return (1 << 31) - 2 end, __index = rawlen}))",
         "table.concat(setmetatable({}, {__index = rawlen}), '', 1, 1 << 29)",
         "table.concat(setmetatable({}, {__len = function() return 1 << 29 end, __index = rawlen}))",
-        "((' '):rep(200000) .. 'x'):match('%s+$')", "('a'):rep(200000):find('.-b')", "('('):rep(200000):find('%b()')",
-        "('a'):rep(40):find(('a?'):rep(40) .. ('a'):rep(40) .. 'b')", "('a'):rep(2000):gmatch('^a*a*b')()",
-        "('a'):rep(100000):gsub('a', ('b'):rep(100000))", "('a'):rep(40000):find('[^]b%]]*b')",
-        "('a'):rep(1e6):find('(a*)%1b')", "debug.getupvalue(string.rep, 1)", "debug.getinfo(1)"}) {
+        "((' '):rep(200000) .. 'x'):match('%s+$')",
+        "('a'):rep(200000):find('.-b')",
+        "('('):rep(200000):find('%b()')",
+        "('a'):rep(40):find(('a?'):rep(40) .. ('a'):rep(40) .. 'b')",
+        "('a'):rep(2000):gmatch('^a*a*b')()",
+        "('a'):rep(100000):gsub('a', ('b'):rep(100000))",
+        "('a'):rep(40000):find('[^]b%]]*b')",
+        "('a'):rep(1e6):find('(a*)%1b')",
+        "('a'):rep(1e6):find(('a'):rep(5e5) .. '.b')",
+        "('a'):rep(1e6):find('[' .. ('b'):rep(1e6) .. ']')",
+        "('a'):rep(1e5):find('^[' .. ('b'):rep(1e6) .. 'a]*')",
+        "debug.getupvalue(string.rep, 1)",
+        "debug.getinfo(1)"}) {
     EXPECT_EQ(run(std::string("return ") + wrong).ended, kind::threw) << wrong;
   }
   EXPECT_NE(run("debug.sethook()").error.find("sethook"), std::string::npos);  // it would end the watch on the clock
@@ -213,6 +268,101 @@ TEST_F(lua, LongWorkOfTheLibraryIsRefusedUnderACallLimit) {
                 "t = {3, 1, 2}; table.sort(t, function(a, b) return a > b end); assert(table.concat(t) == '321')")
                 .error,
             "");
+}
+
+// A search for plain text is as Lua's own, but takes the sum of both lengths: of the last two Lua's own would take
+// years.
+TEST_F(lua, PlainSearchesTakeNoLongerThanTheirTexts) {
+  begin(detent::script_rules::web);
+  const std::string cases =
+      "local told = {}\n"
+      "local function words(...) return select('#', ...) .. tostring((...)) .. tostring((select(2, ...))) end\n"
+      "for _, text in ipairs({'', 'a', 'abcab', 'a.b[a.b', 'a\\0b\\0a'}) do\n"
+      "for _, what in ipairs({'', 'a', 'b', 'ab', 'cab', '.b', '[', '\\0a', 'abcabc'}) do\n"
+      "for _, first in ipairs({1, 0, 2, 3, 5, 6, 7, 8, -1, -2, -5, -9, math.maxinteger, math.mininteger}) do\n"
+      "for _, plain in ipairs({true, false}) do\n"
+      "if plain or not what:match('[.[]') then\n"
+      "told[#told + 1] = words(text:find(what, first, plain)) end\n"
+      "end end end end\n"
+      "out = table.concat(told, ';') .. ('abc'):find('b') .. string.find(1234, 23)\n";
+  EXPECT_EQ(run(cases).error, "");
+  const std::string own = out();
+  EXPECT_NE(own, "");
+  detent::scripting::engine_options options;
+  options.call_limit = std::chrono::minutes(10);
+  begin(detent::script_rules::web, std::move(options));
+  EXPECT_EQ(run(cases).error, "");
+  EXPECT_EQ(out(), own);
+  for (const char* plain : {"", ", 1, true"}) {
+    EXPECT_EQ(run("local text, what = ('a'):rep(4e6), ('a'):rep(2e6) .. 'b'\nassert(text:find(what" +
+                  std::string(plain) + ") == nil)\nassert((text .. 'b'):find(what" + plain + ") == 2e6 + 1)")
+                  .error,
+              "");
+  }
+  // What the library says of its arguments has the script's line, as without a limit.
+  for (const char* wrong :
+       {"\nlocal x = ('a'):rep({})", "\nlocal x = string.upper(nil)", "\nlocal x = ('a'):find({})"}) {
+    const std::string error = run(wrong).error;
+    EXPECT_NE(error.find("test.lua:3: bad argument #1 to '"), std::string::npos) << error;
+    EXPECT_EQ(error.find("to '?'"), std::string::npos) << error;
+  }
+}
+
+double thread_time_s() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
+// A loop whose every step takes long ends within a few hundred of them, however few they are to the hook; compared with
+// one round of the same loop, both in the time of this thread.
+TEST_F(lua, FewLongStepsAreNoWayAroundTheCallLimit) {
+  constexpr double limit_s = 0.03;
+  constexpr const char* values[] = {
+      "text = ('a'):rep(2e6); other = ('aa'):rep(1e6)", "list = {}; for i = 1, 1e5 do list[i] = i end",
+      "local t = {}; for i = 1, 2e5 do t[i] = i end; emptied = t", "for i = 1, #emptied do emptied[i] = nil end"};
+  begin(detent::script_rules::web);
+  for (const char* value : values) ASSERT_EQ(run(value).error, "");
+  const auto free = std::move(engine);
+  detent::scripting::engine_options options;
+  options.call_limit = std::chrono::milliseconds(30);
+  begin(detent::script_rules::web, std::move(options));
+  for (const char* value : values) {
+    // A loaded machine may be slower than the limit.
+    ASSERT_TRUE(support::eventually([&] { return run(value).ended == kind::returned; }));
+  }
+  for (const char* step : {"text:upper()",
+                           "text:reverse()",
+                           "text:find('b')",
+                           "text:find('b', 1, true)",
+                           "text:gsub('b', '')",
+                           "text:match('b')",
+                           "('%s'):format(text)",
+                           "local x = text .. 'b'",
+                           "local x = text == other",
+                           "rawequal(text, other)",
+                           "utf8.len(text)",
+                           "load(text)",
+                           "tonumber(text)",
+                           "table.concat(list)",
+                           "table.unpack(list)",
+                           "table.insert(list, 1, 1); table.remove(list, 1)",
+                           "table.move(list, 1, #list, 1)",
+                           "collectgarbage()",
+                           "next(emptied)",
+                           "for _ in pairs(emptied) do end",
+                           "os.execute('exit')"}) {
+    double one_s = 1e9;
+    for (int i = 0; i < 5; ++i) {
+      const double begin_s = thread_time_s();
+      EXPECT_EQ(free->run(step, "free.lua").error, "") << step;
+      one_s = std::min(one_s, thread_time_s() - begin_s);
+    }
+    const double begin_s = thread_time_s();
+    EXPECT_EQ(run(std::string("while true do ") + step + " end").ended, kind::interrupted) << step;
+    const double rounds_beyond = (thread_time_s() - begin_s - limit_s) / one_s;
+    EXPECT_LT(rounds_beyond, 500) << step;
+  }
 }
 
 // Never more than the limit, and nearly all of it can be used.
@@ -294,6 +444,9 @@ TEST_F(lua, WrongUsesAreToldInWords) {
       {"timer.timeout(print, 5, {modes = {'x'}, onReturn = 'skip'})",
        R"(timeout: onReturn is "resume", "restart" or "nothing", not "skip")"},
       {"timer.timeout(print, 5, {modes = {'x'}, onReturn = {}})", R"("nothing", not a table)"},
+      {"timer.timeout(print, 5, {modes = {'x'}, onleave = 'skip'})",
+       R"(timeout: the options are modes, onLeave and onReturn, not "onleave")"},
+      {"timer.scope(print, {modes = {'x'}, 5})", "scope: the options are modes, onLeave and onReturn, not 1"},
       {"timer.sleep('x')", "sleep(milliseconds): a number is needed, not \"x\""},
       {"timer.sleep(0/0)", "sleep(milliseconds): a number is needed, not NaN"},
       {"table.sort({1, 2}, function() timer.sleep(1) end)",
@@ -323,6 +476,27 @@ TEST_F(lua, WrongUsesAreToldInWords) {
   run("for _, delay in ipairs({'x', '5', {}, true, -1, 0/0, 1/0, 1e300}) do timer.setTimeout(print, delay) end\n"
       "out = #timer.getActiveTimers(); assert(timer.pause(2^1) == false and timer.getTimerStatus('x') == nil)");
   EXPECT_EQ(out(), "8");
+}
+
+// An argument that is a table stays one, whatever its metatable says: nothing of it is called to find out.
+TEST_F(lua, NoMetamethodOfAnArgumentIsCalled) {
+  begin(detent::script_rules::web);
+  const auto told =
+      run("local strict = setmetatable({name = 'a'}, {__index = function(_, key) error('no field ' .. key, 2) end})\n"
+          "local lazy = setmetatable({name = 'b'}, {__index = function(t, key) out = out .. key; t[key] = {}; return "
+          "t[key] end})\n"
+          "local heir = setmetatable({name = 'c'}, {__index = {modes = {'x'}, onLeave = 5}})\n"
+          "for _, given in ipairs({strict, lazy, heir}) do timer.setTimeout(function(got) out = out .. got.name end, "
+          "1, given) end\n"
+          "local odd = setmetatable({'now'}, {__len = function() error('asked') end, __index = function() "
+          "error('asked') end})\n"
+          "timer.setTimeout(function() out = out .. 'bound' end, 2, setmetatable({modes = odd}, {__index = odd,\n"
+          "__pairs = function() error('asked') end}))\n"
+          "mode.set('now')");
+  EXPECT_EQ(told.error, "");
+  pass_ms(5);
+  EXPECT_EQ(out(), "abcbound");
+  EXPECT_EQ(errors, "");
 }
 
 TEST_F(lua, WrongPairsAreTold) {

@@ -272,6 +272,33 @@ TEST_F(in_modes, SuspendKeepsTheRest) {
   EXPECT_EQ(ticks, 3);
 }
 
+// Whatever their addresses: what was bound first is left first, and comes back first. Bound again it keeps its place.
+TEST_F(in_modes, BoundThingsFollowInTheOrderOfBinding) {
+  struct noting : detent::mode_bound {
+    void leave() noexcept override { order->push_back(-number); }
+    void come_back() noexcept override { order->push_back(number); }
+    std::vector<int>* order = nullptr;
+    int number = 0;
+  };
+  std::vector<int> order;
+  order.reserve(100);
+  std::array<noting, 10> all;
+  constexpr std::array places{7, 2, 9, 0, 5, 1, 8, 3, 6, 4};
+  modes.set("a");
+  for (int i = 0; i < 10; ++i) {
+    noting& one = all[static_cast<std::size_t>(places[static_cast<std::size_t>(i)])];
+    one.order = &order;
+    one.number = i + 1;
+    modes.bind(one, {"a"});
+  }
+  modes.bind(all[9], {"a", "c"});
+  modes.unbind(all[0]);
+  modes.set("b");
+  modes.set("a");
+  EXPECT_EQ(order, (std::vector{-1, -2, -3, -5, -6, -7, -8, -9, -10, 1, 2, 3, 5, 6, 7, 8, 9, 10}));
+  for (noting& one : all) modes.unbind(one);
+}
+
 TEST_F(in_modes, SkipKeepsThePhase) {
   modes.set("a");
   const auto timer = every(10ms, on_leave::skip, on_return::resume);

@@ -1,11 +1,13 @@
-// havel: what Havel's `timer` module promises and what it got wrong, H1 to H13; those of modes are tests of that
-// adapter.
+// havel: what Havel's `timer` module promises and what it got wrong, H1 to H13; H12 is a test of the modes.
 #include "host.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <condition_variable>
 #include <filesystem>
 #include <iterator>
+#include <mutex>
 #include <set>
 #include <stdexcept>
 #include <support/effort.hpp>
@@ -274,11 +276,21 @@ TEST_F(havel, H11PauseInsideItsOwnCallbackAndOfATimeout) {
   EXPECT_EQ(written, "aba");
 }
 
-// H13: Havel looked every 10 ms. The best of several timeouts of 1 ms is far better, on any machine.
+double median(std::vector<double> of) {
+  std::nth_element(of.begin(), of.begin() + static_cast<std::ptrdiff_t>(of.size() / 2), of.end());
+  return of[of.size() / 2];
+}
+
+// H13: Havel looked every 10 ms, so a timeout of 1 ms that was made behind another's call came 9 ms late. Of a hundred
+// made like that at least half are nearly as punctual as a thread that waits for the same time, in the same seconds;
+// each goes over three threads, the other one over none.
 TEST(havel_threads, H13LatenessHasNoGrainOfTenMilliseconds) {
   script_test::engine_thread engine(detent::script_options{.rules = script_rules::havel});
-  double best = 1e9;
-  for (int i = 0; i < 50; ++i) {
+  std::vector<double> late_ms;
+  std::vector<double> peer_late_ms;
+  std::mutex lock;
+  std::condition_variable never_told;
+  for (int i = 0; i < 100; ++i) {
     support::gate fired;
     const double begin = engine.timers->now_ms();
     double end = 0;
@@ -288,9 +300,13 @@ TEST(havel_threads, H13LatenessHasNoGrainOfTenMilliseconds) {
     })));
     fired.pass();
     EXPECT_GE(end - begin, 1.0);
-    best = std::min(best, end - begin);
+    late_ms.push_back(end - begin - 1);
+    const double peer_begin = engine.timers->now_ms();
+    std::unique_lock guard(lock);
+    never_told.wait_until(guard, std::chrono::steady_clock::now() + std::chrono::milliseconds(1), [] { return false; });
+    peer_late_ms.push_back(engine.timers->now_ms() - peer_begin - 1);
   }
-  EXPECT_LT(best, 6.0);
+  EXPECT_LT(median(late_ms), 4 + 5 * median(peer_late_ms));
 }
 
 TEST_F(havel, AnIntervalKeepsItsPhaseAndMissesNothingInTime) {

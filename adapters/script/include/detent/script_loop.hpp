@@ -31,8 +31,12 @@ class script_loop {
   void stop() noexcept;
   /// Runs work until `stop` was called, or `goes_on`, asked before each wait, answers false.
   void run(const detail::hook<bool()>& goes_on);
+  /// Runs the first work, if there is any, without waiting. False: there was none.
+  bool run_one();
   /// Runs what has been posted until now and what that posts, without waiting.
   void run_posted();
+  /// Any thread: there is work that has not begun.
+  bool has_work() const;
   /// Any thread: `run` has nothing to run. The question to it, whether it goes on, counts as rest.
   bool is_resting() const;
   /// Any thread: how much work has been taken from the queue so far. Between two looks that find it resting, with the
