@@ -187,7 +187,7 @@ void take_steps(int directory, const json& journal, const transaction_options& o
   take_all("mode", [&](const json& entry) { change_mode(directory, entry, who); });
   if (!refused) take_all("remove", [&](const json& entry) { remove(directory, entry); });
   if (options.flushed) checked(::fsync(directory), "fsync the directory");
-  if (refused) throw *refused;  // NOLINT(cert-err09-cpp,cert-err61-cpp,misc-throw-by-value-catch-by-reference)
+  if (refused) throw *refused;
 }
 
 }  // namespace detail

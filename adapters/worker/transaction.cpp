@@ -26,7 +26,7 @@ DETENT_BEGIN_NAMESPACE
 
 namespace {
 
-using namespace detail;  // NOLINT(google-build-using-namespace): a transaction is made of its journal's parts.
+using namespace detail;
 using nlohmann::json;
 
 constexpr std::string_view open_suffix = ".open";

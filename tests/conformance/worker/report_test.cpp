@@ -8,6 +8,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <support/effort.hpp>
 #include <support/gate.hpp>
 #include <vector>
 
@@ -211,7 +212,7 @@ class made_up {
 
 TEST(reports, a_parser_reads_every_field_of_a_worker) {
   made_up source;
-  for (std::size_t round = 0; round < 20; ++round) {
+  for (std::size_t round = 0; round < support::times(20, 3); ++round) {
     const detent::worker_report report = source.worker(round % 3);
     EXPECT_EQ(json::parse(report.json()), said(report));
   }
@@ -220,7 +221,7 @@ TEST(reports, a_parser_reads_every_field_of_a_worker) {
 
 TEST(reports, a_parser_reads_every_field_of_a_plan) {
   made_up source;
-  for (std::size_t round = 0; round < 20; ++round) {
+  for (std::size_t round = 0; round < support::times(20, 3); ++round) {
     const detent::plan_report report = source.plan();
     EXPECT_EQ(json::parse(report.json()), said(report));
   }
