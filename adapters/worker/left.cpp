@@ -104,17 +104,17 @@ std::vector<std::string> files_now() {
 namespace {
 
 // The leak sanitizer writes its list and does not hand it out: this writes it into memory. What another thread has to
-// report meanwhile would go there too, so it is done only where a first look has found something.
-std::string leaks_as_told() {
+// report meanwhile would go there too, so it is done only where a first look has found something. Answers whether
+// something is found still.
+bool list_leaks(std::string& told) {
   const int file = ::memfd_create("leaks", MFD_CLOEXEC);
-  if (file < 0) return {};
+  if (file < 0) return true;
   const auto report_to = [](std::intptr_t descriptor) {
     __sanitizer_set_report_fd(reinterpret_cast<void*>(descriptor));  // NOLINT(performance-no-int-to-ptr): its way.
   };
   report_to(file);
-  static_cast<void>(__lsan_do_recoverable_leak_check());
+  const bool found = __lsan_do_recoverable_leak_check() != 0;
   report_to(STDERR_FILENO);
-  std::string told;
   char piece[4096];
   try {
     for (ssize_t count = 0; (count = ::pread(file, piece, sizeof piece, static_cast<off_t>(told.size()))) > 0;) {
@@ -125,7 +125,7 @@ std::string leaks_as_told() {
     throw;
   }
   ::close(file);
-  return told;
+  return found;
 }
 
 std::optional<std::vector<std::string>> memory_now() {
@@ -136,7 +136,9 @@ std::optional<std::vector<std::string>> memory_now() {
   if (__lsan_do_recoverable_leak_check() == 0) return all;
   const bool told_elsewhere = &__sanitizer_get_report_path == nullptr || &__sanitizer_set_report_fd == nullptr ||
                               *__sanitizer_get_report_path() != '\0';
-  const std::string told = told_elsewhere ? std::string() : leaks_as_told();
+  // What a thread held at the first look, and nothing else led to, is not lost: the second one decides.
+  std::string told;
+  if (!(told_elsewhere ? __lsan_do_recoverable_leak_check() != 0 : list_leaks(told))) return all;
   std::string paragraph;
   for (std::string_view rest = told; !rest.empty();) {
     const std::string line(rest.substr(0, rest.find('\n')));

@@ -350,9 +350,9 @@ class plan_core {
     const duration share = share_of(begin);
     turn_deadline_ = deadline_after(begin, share);
     // Twice the share: a manager that hears nothing for longer may take us for dead.
+    const long long asked_us = share.count() / 500 + 1'000'000;
     char asked[64];
-    std::snprintf(asked, sizeof asked, "EXTEND_TIMEOUT_USEC=%lld",
-                  static_cast<long long>(share.count() / 500 + 1'000'000));
+    std::snprintf(asked, sizeof asked, "EXTEND_TIMEOUT_USEC=%lld", asked_us);
     notify_manager(asked);
     for (part& p : parts_) {
       if (p.report.turn != turn) continue;

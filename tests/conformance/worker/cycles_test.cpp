@@ -48,7 +48,13 @@ TEST(worker_cycles, leave_nothing) {
     std::atomic<std::uint64_t> unsubscribed{0};
     {
       const bool never_makes_room = cycle % 24 == 0;
-      const auto policy = never_makes_room ? detent::when_full::block : static_cast<detent::when_full>(dice() % 3);
+      // The leak sanitizer may take for lost what a thread holds that it stops: a plan is made before there are others,
+      // and nobody waits for room while it is carried out.
+      const bool by_plan = cycle % plan_every == 5;
+      std::optional<detent::shutdown_plan> plan;
+      if (by_plan) plan.emplace(detent::plan_options{.after_second_signal = support::patience});
+      const auto policy = never_makes_room ? detent::when_full::block
+                                           : static_cast<detent::when_full>(by_plan ? 1 + dice() % 2 : dice() % 3);
       const bool blocks = policy == detent::when_full::block;
       detent::worker disk(service, {.name = "disk", .queue_limit = 16});
       detent::worker w(service, {.name = "cycle",
@@ -93,15 +99,13 @@ TEST(worker_cycles, leave_nothing) {
         asked += r == detent::post_result::accepted ? 1 : 0;
       }
       if (never_makes_room) support::eventually([&] { return w.size() == 16; });
-      const bool by_plan = cycle % plan_every == 5;
       const bool waits = by_plan || dice() % 2 == 0;
       if (by_plan) {
-        detent::shutdown_plan plan({.after_second_signal = support::patience});
-        plan.uses(plan.add(w), plan.add(disk));
+        plan->uses(plan->add(w), plan->add(disk));
         support::background other([&] {
-          for (int i = 0; i < 3; ++i) plan.stop();
+          for (int i = 0; i < 3; ++i) plan->stop();
         });
-        EXPECT_TRUE(plan.shutdown(support::patience).complete);
+        EXPECT_TRUE(plan->shutdown(support::patience).complete);
       } else if (waits) {
         support::background other([&] { w.shutdown(support::patience); });
         EXPECT_TRUE(w.shutdown(support::patience).complete);
