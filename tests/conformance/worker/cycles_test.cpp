@@ -21,9 +21,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// One round in so many is ended by a plan, which reads lists of /proc twice, and stops all threads for the leak
-// sanitizer.
-constexpr std::size_t plan_every = 48;
+// One round in so many is ended by a plan, which reads lists of /proc twice. The leak sanitizer looks through all of
+// the memory then.
+constexpr std::size_t plan_every = support::under_asan ? 1000 : 48;
 
 std::size_t entries_of(const char* folder) {
   std::size_t count = 0;
