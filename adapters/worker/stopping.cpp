@@ -515,7 +515,10 @@ bool worker_core::is_within() {
 }
 
 // The worker's end waits for its timers' calls, and this may be one of them.
-bool worker_core::is_in_own_timer() noexcept { return is_in_callback_of(*timers_); }
+bool worker_core::is_in_own_timer() noexcept {
+  const guard locked(lock_);
+  return timers_ && is_in_callback_of(*timers_);
+}
 
 worker_report worker_core::shutdown(duration limit) {
   const duration own = limit == duration::max() ? limits_total() : limit;
@@ -560,7 +563,13 @@ void worker_core::finish() noexcept {
     release_owned(locked);
     while (closing_timers_) changed_.wait(locked);
   }
-  timers_.reset();
+  std::optional<timer_group> gone;  // Its end waits, outside the lock.
+  {
+    const guard locked(lock_);
+    gone = std::move(timers_);
+    timers_.reset();
+  }
+  gone.reset();
   if (const auto parent = parent_.lock(); parent != nullptr && !parent->is_gone()) parent->remove_child(*this);
 }
 
