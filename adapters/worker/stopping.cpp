@@ -118,7 +118,7 @@ void worker_core::run_stages() {
     run_replies(locked);  // Of those who came after the stage `callbacks`.
   };
   go_through(worker_stage::callbacks, &worker_core::end_callbacks);
-  go_through(worker_stage::waiters, &worker_core::cancel_waiters);
+  go_through(worker_stage::waiters, &worker_core::end_waits);
   go_through(worker_stage::io, &worker_core::cancel_io);
   go_through(worker_stage::queue, &worker_core::end_queue);
   go_through(worker_stage::farewells, &worker_core::say_farewells);
@@ -187,6 +187,10 @@ void worker_core::end_callbacks(guard& locked) {
     if (replies_.empty()) {
       if (expected_.empty()) return;
       const auto first = expected_.begin();
+      try {
+        if ((*first)->asked.lock() != nullptr) asked_of_.insert((*first)->asked);
+      } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): it is dropped when its turn comes.
+      }
       (*first)->stage = reply_state::completed;
       (*first)->result = reply_result::stopped;
       replies_.splice(replies_.end(), expected_, first);
@@ -213,6 +217,16 @@ item_queue worker_core::take_items(fate what) noexcept {
 }
 
 void worker_core::cancel_waiters(guard& locked) { dispose(locked, take_called(false), fate::cancelled); }
+
+void worker_core::end_waits(guard& locked) {
+  cancel_waiters(locked);
+  locked.unlock();
+  for (const auto& other : asked_of_) {
+    if (const auto asked = other.lock()) asked->withdraw_requests(*this);
+  }
+  asked_of_.clear();
+  locked.lock();
+}
 
 void worker_core::dispose(guard& locked, item_queue items, fate what) noexcept {
   if (items.size() == 0) return;

@@ -567,6 +567,28 @@ std::size_t worker_core::withdraw(std::uint64_t id) {
   return 1;
 }
 
+void worker_core::note_asked(reply_state& state, const std::shared_ptr<worker_core>& other) noexcept {
+  const guard locked(lock_);
+  state.asked = other;
+}
+
+void worker_core::withdraw_requests(const worker_core& of) noexcept {
+  const std::weak_ptr<const worker_core> stops = of.weak_from_this();
+  guard locked(lock_);
+  recall();
+  item_queue taken;
+  queue_.each([&](job& item) {
+    if (item.terms == nullptr || item.terms->request == nullptr) return;
+    const auto& asker = item.terms->request->asker;
+    if (asker.owner_before(stops) || stops.owner_before(asker)) return;
+    queue_.unlink(&item);
+    taken.push(&item);
+    note_item(item, fate::withdrawn);
+  });
+  if (taken.size() != 0) wake_posters();
+  dispose(locked, taken, fate::withdrawn);
+}
+
 std::vector<item_info> worker_core::items() {
   const guard locked(lock_);
   recall();
@@ -894,6 +916,7 @@ post_result worker::send(worker& other, std::unique_ptr<detail::job> item, const
   if (state == nullptr || other.core_->is_gone()) return post_result::stopping;
   try {
     item->with_terms().request = state;
+    core_->note_asked(*state, other.core_);
     const post_result result = other.core_->enqueue(item, options, place, detail::instant::max());
     // Whose reply has heard `stopped` already is not told of the refusal as well.
     return item == nullptr || core_->forget(state) ? result : post_result::accepted;

@@ -53,6 +53,7 @@
 #include <map>
 #include <mutex>
 #include <pthread.h>
+#include <set>
 #include <thread>
 #include <tuple>
 
@@ -89,6 +90,7 @@ struct call_state {
 
 struct reply_state {
   std::weak_ptr<worker_core> asker;
+  std::weak_ptr<worker_core> asked;  // of a request: whose queue it is in, or was. Under the asker's lock
   std::string name;
   hook<void(reply_result)> deliver;  // of who took the state out of the asker's lists
   // Under the asker's lock.
@@ -256,6 +258,9 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   bool begin_notice(reply_state& state) noexcept;
   void end_notice(reply_state& state) noexcept;
   std::size_t withdraw(std::uint64_t id);
+  // The requests of a worker that stops: they leave the queue, where they have a place, and their captures end.
+  void withdraw_requests(const worker_core& of) noexcept;
+  void note_asked(reply_state& state, const std::shared_ptr<worker_core>& other) noexcept;
   template <class P>
   std::unique_ptr<job> take_withdrawn(P wanted);  // under the lock
   std::vector<item_info> items();
@@ -350,6 +355,8 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   std::vector<timer_info> open_timers() const;
   void end_callbacks(guard& locked);
   void cancel_waiters(guard& locked);
+  // The stage: also the worker's own requests at others are withdrawn.
+  void end_waits(guard& locked);
   void cancel_io(guard& locked);
   void end_queue(guard& locked);
   void dispose_queue(guard& locked);
@@ -428,6 +435,8 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   bool joining_ = false;
   bool joined_ = false;
   bool io_over_ = false;
+  // Those who had requests of this worker when it stopped. Of the thread that runs the stages.
+  std::set<std::weak_ptr<worker_core>, std::owner_less<>> asked_of_;
   bool takes_late_ = true;       // until the queue is disposed of: what its own tasks post while it is drained
   bool effects_taken_ = false;   // what needs no thread of the worker was done for it
   bool closing_timers_ = false;  // ... and somebody is about to close its timers, without the lock

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <support/effort.hpp>
+#include <support/gate.hpp>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -18,7 +19,8 @@ TEST(SpentTimers, ACancelWhileTheCallEndsLeavesNoTimerBehind) {
   detent::timer_service service;
   const std::size_t rounds = support::times(20'000, 4'000);
   std::size_t met = 0;
-  for (std::size_t i = 0; i < rounds; ++i) {
+  // Where two threads rarely run at once it takes more rounds until enough of them meet.
+  for (std::size_t i = 0; i < rounds || (met <= rounds / 100 && i < 10 * rounds); ++i) {
     std::atomic<bool> armed{false};
     const detent::timer_id id = service.once(0s, [&](detent::firing& firing) {
       static_cast<void>(service.arm_after(firing.id(), 1h));
@@ -30,7 +32,8 @@ TEST(SpentTimers, ACancelWhileTheCallEndsLeavesNoTimerBehind) {
     static_cast<void>(service.wait(id));
   }
   EXPECT_GT(met, rounds / 100) << "the cancels never met a call in progress: nothing was tested";
-  EXPECT_EQ(service.counters().alive, 0U);
+  // The last one's record goes back a moment after its call is over.
+  EXPECT_TRUE(support::eventually([&] { return service.counters().alive == 0; }));
 }
 
 }  // namespace

@@ -319,12 +319,17 @@ TEST(thread_cleanup, stop_waiting_threads_withdraws_requests) {
                   hear("begun"), {.name = "begun"}),
             post_result::accepted);
   busy.pass();
+  auto kept = std::make_shared<int>(0);
+  const std::weak_ptr<int> captured = kept;
   ASSERT_EQ(w.ask(
-                other, [&] { ran.fetch_add(1); }, hear("queued")),
+                other, [&ran, own = std::move(kept)] { ran.fetch_add(1); }, hear("queued")),
             post_result::accepted);
   const detent::worker_report mine = w.shutdown(support::patience);
   EXPECT_TRUE(mine.complete) << mine.text();
   EXPECT_EQ(told, (std::vector<std::string>{"begun stopped", "queued stopped"}));
+  // It has left the other's queue, which is still in the first one, and its captures are gone.
+  EXPECT_EQ(other.size(), 0u);
+  EXPECT_TRUE(captured.expired());
   release.open();
   const detent::worker_report theirs = other.shutdown(support::patience);
   EXPECT_EQ(theirs.items.withdrawn, 1u);
