@@ -215,8 +215,9 @@ void* worker_core::thread_main(void* share) {
 }
 
 void worker_core::work_off() {
+  int looks = 0;
   guard locked(lock_);
-  for (int looks = 0; !stopping_; ++looks) {
+  while (!stopping_) {
     blocks_.take(spent_blocks_);
     blocks_wanted_ = most_blocks - blocks_.count();
     if (!replies_.empty()) {
@@ -235,7 +236,7 @@ void worker_core::work_off() {
       locked.lock();
       continue;
     }
-    if (looks < looks_before_sleep) {
+    if (looks++ < looks_before_sleep) {
       locked.unlock();
       std::this_thread::yield();
       locked.lock();
