@@ -17,9 +17,11 @@ thread_local const reply_state* hears_stopped = nullptr;
 // One that expects anew each time would never come to an end.
 constexpr std::uint8_t most_stopped_depth = 8;
 
-// How often a worker that has nothing to do leaves the processor to others before it sleeps: who has posted is about to
-// post again, and to be woken costs both of them more than this (docs/decisions/0074).
-constexpr int looks_before_sleep = 4;
+// A worker that has nothing to do leaves the processor to others and looks again before it sleeps: who has posted is
+// about to post again, and to be woken costs both of them more. Not at once, for each look takes the lock from whoever
+// posts (docs/decisions/0074).
+constexpr int looks_before_sleep = 2;
+constexpr int yields_before_look = 8;
 
 // How many forks this process is away from the one that began. Written in a fork child, where there is one thread.
 unsigned forks = 0;
@@ -238,7 +240,7 @@ void worker_core::work_off() {
     }
     if (looks++ < looks_before_sleep) {
       locked.unlock();
-      std::this_thread::yield();
+      for (int i = 0; i < yields_before_look; ++i) std::this_thread::yield();
       locked.lock();
       continue;
     }
