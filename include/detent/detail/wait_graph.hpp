@@ -79,7 +79,7 @@ class DETENT_EXPORT outside_call {
 class DETENT_EXPORT destructor_wait {
  public:
   destructor_wait(timer_service& told, wait_target target) noexcept;
-  bool is_refused() const noexcept { return entered_->is_refused(); }
+  bool is_refused() const noexcept { return entered_ && entered_->is_refused(); }
 
  private:
   std::optional<registered_wait> entered_;
