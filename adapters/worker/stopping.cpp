@@ -188,7 +188,8 @@ void worker_core::end_callbacks(guard& locked) {
       if (expected_.empty()) return;
       const auto first = expected_.begin();
       try {
-        if ((*first)->asked.lock() != nullptr) asked_of_.insert((*first)->asked);
+        // Not held here: the last share of another worker may not end under a lock.
+        if (!(*first)->asked.expired()) asked_of_.insert((*first)->asked);
       } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): it is dropped when its turn comes.
       }
       (*first)->stage = reply_state::completed;
@@ -413,8 +414,14 @@ void worker_core::release_resources(guard& locked) {
   while (disposing_ != 0) changed_.wait(locked);
   // Callbacks of timers may, too.
   name_doing("timers");
-  await_timers(locked, duration::max());
+  const wait_result waited = await_timers(locked, duration::max());
   doing_.clear();
+  // A callback that waits for a call of this very thread, which runs the stages here, is in progress still: what it
+  // uses stays until the destructor.
+  if (waited != wait_result::quiet) {
+    note("timers", to_string(waited), priority::normal, fate::unfinished);
+    return;
+  }
   release_owned(locked);
 }
 
@@ -572,9 +579,12 @@ void worker_core::finish() noexcept {
       locked.lock();
     }
     tell_what_was_lost();
-    // What came after the end.
     while (disposing_ != 0) changed_.wait(locked);
-    release_owned(locked);
+    locked.unlock();
+    const bool are_quiet = timers_->close_and_wait() == wait_result::quiet;
+    locked.lock();
+    // What came after the end.
+    if (are_quiet) release_owned(locked);
     while (closing_timers_) changed_.wait(locked);
   }
   std::optional<timer_group> gone;  // Its end waits, outside the lock.
@@ -584,6 +594,10 @@ void worker_core::finish() noexcept {
     timers_.reset();
   }
   gone.reset();
+  {
+    guard locked(lock_);
+    release_owned(locked);
+  }
   if (const auto parent = parent_.lock(); parent != nullptr && !parent->is_gone()) parent->remove_child(*this);
 }
 

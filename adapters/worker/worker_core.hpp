@@ -42,13 +42,14 @@
 //  R-SPARE    two posters and one block. F2 replaces the block: one of them has it.
 #pragma once
 
+#include <detent/detail/series_place.hpp>
 #include <detent/detail/wait_graph.hpp>
 #include <detent/worker.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <deque>
-#include <limits>
 #include <list>
 #include <map>
 #include <mutex>
@@ -69,10 +70,7 @@ inline instant deadline_after(instant from, duration limit) noexcept {
 
 // How long it is from `from` until `to`, saturating; nothing if that has passed.
 inline duration left_until(instant to, instant from) noexcept {
-  if (to <= from) return duration(0);
-  return duration(add_ns(epoch_ns(to), epoch_ns(from) == std::numeric_limits<std::int64_t>::min()
-                                           ? std::numeric_limits<std::int64_t>::max()
-                                           : -epoch_ns(from)));
+  return std::max(duration(0), duration(subtract_ns(epoch_ns(to), epoch_ns(from))));
 }
 
 // Moves on when those who wait by it have their answer, though they may not have woken yet. Written under the lock of

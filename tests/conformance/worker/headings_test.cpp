@@ -660,7 +660,8 @@ TEST(thread_cleanup, close_owned_threads) {
     EXPECT_EQ(report.children[0].children[0].items.done, 1u);
     EXPECT_EQ(order, (std::vector<std::string>{"grandchild", "child", "parent"}));
     EXPECT_EQ(grandchild.post([] {}), post_result::stopping);
-    EXPECT_TRUE(support::eventually([&] { return entries_of("/proc/self/task") == before; }));
+    // Not equal to: a thread of the test before may have been on its way out.
+    EXPECT_TRUE(support::eventually([&] { return entries_of("/proc/self/task") <= before; }));
     // Membership and stopping are one order: a child that comes later is stopped from the start.
     detent::worker born_stopped(parent, service, {.name = "late"});
     born_stopped.start();
